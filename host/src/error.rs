@@ -66,7 +66,7 @@ pub enum Error {
     /// not depend on the database. The same call can succeed later.
     SpoolUnavailable {
         /// The failure, without a path.
-        trouble: SpoolFailure,
+        failure: SpoolFailure,
         /// What happened.
         detail: ErrorDetail,
     },
@@ -641,7 +641,7 @@ mod tests {
         assert_eq!(error.report(), format!("{error}: no room"));
         assert_eq!(
             error.hint().as_deref(),
-            Some("if the program was replaced while it ran, start it anew")
+            Some("if the program was replaced while it ran, start it again")
         );
     }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use arc_host::cli::Program;
 use arc_host::client::ServiceClient;
 use arc_host::database::{Database, DatabaseSettings, components_cache, formats_folder};
-use arc_host::delivery::{Delivered, FileIdentity, FileOptions, Source, record_file};
+use arc_host::delivery::{DeliveryAnswer, FileIdentity, FileOptions, Source, record_file};
 use arc_host::documents::DocumentFile;
 use arc_host::embedded::Download;
 use arc_host::export;
@@ -437,7 +437,7 @@ impl Host {
                 })??;
             let stop = Arc::new(AtomicBool::new(false));
             let recorded = record_file(file, &opened.destination, &options, stop, |_| {}).await?;
-            if let Some(error) = recorded.trouble {
+            if let Some(error) = recorded.completion_error {
                 return Err(error);
             }
             notes.extend(recorded.notes.iter().cloned());
@@ -454,8 +454,8 @@ impl Host {
         let simulation_id = simulation(py, simulation_id)?;
         self.recording_call(py, move |opened| async move {
             match opened.delivery.complete_simulation(simulation_id, suite.as_deref()).await? {
-                Delivered::Committed(completed) => Ok(json!(completed)),
-                Delivered::Spooled => Ok(json!({"spooled": true})),
+                DeliveryAnswer::Committed(completed) => Ok(json!(completed)),
+                DeliveryAnswer::Spooled => Ok(json!({"spooled": true})),
             }
         })
     }
@@ -658,8 +658,8 @@ async fn end(
     reason: &str,
 ) -> Result<(SimulationStatus, bool)> {
     Ok(match opened.delivery.end_simulation(simulation_id, status, reason).await? {
-        Delivered::Committed(status) => (status, false),
-        Delivered::Spooled => (status, true),
+        DeliveryAnswer::Committed(status) => (status, false),
+        DeliveryAnswer::Spooled => (status, true),
     })
 }
 

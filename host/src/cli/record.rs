@@ -16,7 +16,7 @@ use super::options::{self, FormatOptions};
 use super::output::{self, BAD, BOLD, GOOD, Output, WARNING};
 use crate::blocking::blocking;
 use crate::delivery::{
-    Destination, FileIdentity, FileOptions, FileRecorded, FileSummary, NO_CONFIGURATION, Progress,
+    Destination, FileIdentity, FileOptions, FileSummary, NO_CONFIGURATION, Progress, RecordedFile,
     Sink as _, Stage, record_file,
 };
 use crate::documents::DocumentFile;
@@ -205,7 +205,7 @@ impl FilesRecorder<'_> {
         recorded.notes.iter().for_each(|note| output::warn(note));
         let display = FileDisplay(&recorded);
         display.show(output)?;
-        if let Some(error) = &recorded.trouble {
+        if let Some(error) = &recorded.completion_error {
             output::show_error_with_hint(
                 &error.report(),
                 Some("run the same command again to finish"),
@@ -217,7 +217,7 @@ impl FilesRecorder<'_> {
 }
 
 /// The display of a recorded file, or of its recorded part.
-struct FileDisplay<'r>(&'r FileRecorded);
+struct FileDisplay<'r>(&'r RecordedFile);
 
 impl FileDisplay<'_> {
     fn show(&self, output: &mut Output) -> Result<()> {
@@ -252,7 +252,7 @@ impl FileDisplay<'_> {
     }
 
     fn print(&self, output: &mut Output) -> Result<()> {
-        let FileRecorded { file_name, simulation_id, summary, progress, elapsed_seconds, .. } =
+        let RecordedFile { file_name, simulation_id, summary, progress, elapsed_seconds, .. } =
             self.0;
         let results = summary.stored
             + summary.duplicate

@@ -10,7 +10,7 @@ use super::connection;
 use super::global::Global;
 use super::options;
 use super::output::{self, Output};
-use crate::delivery::{Delivered, Source};
+use crate::delivery::{DeliveryAnswer, Source};
 use crate::error::Result;
 use crate::extraction::{OutcomeStatus, Violation, violations_of_json};
 use crate::paging::{PAGE_ROWS, Pages};
@@ -456,7 +456,7 @@ pub(super) async fn end(
             false
         }
         Source::Service(client) => {
-            client.end_simulation(simulation_id, status, &reason).await? == Delivered::Spooled
+            client.end_simulation(simulation_id, status, &reason).await? == DeliveryAnswer::Spooled
         }
     };
     if spooled {

@@ -16,10 +16,10 @@ use super::interrupt::stop_on_interrupt;
 use super::output::{self, BAD, GOOD, Output};
 use crate::client::ServiceClient;
 use crate::database;
-use crate::delivery::{Destination, ReplayedSpool, replay_spool};
+use crate::delivery::{Destination, ReplaySummary, replay_spool};
 use crate::error::{Error, Result};
 use crate::paging::{PAGE_ROWS, Page, Pages};
-use crate::spool::{self, DeadLetter, Listed, Spool, SpoolSettings, SpooledCall};
+use crate::spool::{self, DeadLetter, EntryFilter, Spool, SpoolSettings, SpooledCall};
 use crate::wire::{
     DeadLetterSelection, SpoolDropped, SpoolEntry, SpoolEntryDocument, SpoolEntryKind,
     SpoolEntryState, SpoolRequeued,
@@ -138,7 +138,7 @@ pub(super) struct DeadLetters {
 #[derive(Serialize)]
 struct Summary {
     #[serde(flatten)]
-    replayed: ReplayedSpool,
+    replayed: ReplaySummary,
     /// The number of entries that still wait.
     remaining: u64,
     interrupted: bool,
@@ -164,7 +164,7 @@ async fn drain(
     let bar = output::progress_counter("delivering");
     bar.set_length(spool.state().depth);
     let shown = bar.clone();
-    let mut replayed = ReplayedSpool::default();
+    let mut replayed = ReplaySummary::default();
     let delivered = replay_spool(&destination, &spool, &stop, |total| {
         replayed = *total;
         shown.set_position(total.recorded + total.duplicate + total.rejected + total.dead_letters);
@@ -204,7 +204,7 @@ async fn drain(
 
 fn print(
     output: &mut Output,
-    replayed: &ReplayedSpool,
+    replayed: &ReplaySummary,
     remaining: u64,
     refused: &[DeadLetter],
 ) -> Result<()> {
@@ -334,7 +334,7 @@ impl SpoolAccess {
                 Ok(EntryPage { entries: page.entries, after: page.after })
             }
             SpoolAccess::Folder(spool) => {
-                let listed = Listed { after, dead_letters: !waiting };
+                let listed = EntryFilter { after, dead_letters: !waiting };
                 let found = spool.list(listed, limit as usize, PAGE_BYTES).await?;
                 let after = found.last().map(|last| last.sequence);
                 Ok(EntryPage { entries: found.iter().map(SpoolEntry::from).collect(), after })
@@ -373,7 +373,7 @@ impl SpoolAccess {
             SpoolAccess::Service(client) => client.requeue_dead_letters(&choice).await,
             SpoolAccess::Folder(spool) => {
                 let requeued = spool.requeue(sequences(choice)?).await?;
-                let spool::Requeued { entries, unreadable } = requeued;
+                let spool::RequeueCounts { entries, unreadable } = requeued;
                 Ok(SpoolRequeued { entries, unreadable })
             }
         }
@@ -577,7 +577,7 @@ async fn repair(
 ) -> Result<CommandStatus> {
     let folder = folder_of(global, place)?;
     check_folder(&folder)?;
-    let salvaging = tokio::task::spawn_blocking(move || spool::salvage(&folder)).await;
+    let salvaging = tokio::task::spawn_blocking(move || spool::repair(&folder)).await;
     let salvaged = salvaging
         .map_err(|error| Error::invalid("the repair was aborted").with_source(error))??;
     if output.json() {

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::recorder::{
     Document, ItemVerdict, ResultFormat, SimulationCompleted, SimulationStart, Submission, Verdict,
 };
-use crate::spool::{Delivered, Started};
+use crate::spool::{DeliveryAnswer, StartAnswer};
 use crate::store::SimulationStatus;
 use crate::wire::{
     BatchVerdicts, ConfigurationCreated, DOCUMENT_BYTES, EndSimulationRequest, HEADER_BYTES,
@@ -37,7 +37,7 @@ impl ServiceClient {
         name: &str,
         configuration: &str,
         user_id: Option<&str>,
-    ) -> Result<(String, Delivered<()>)> {
+    ) -> Result<(String, DeliveryAnswer<()>)> {
         // The text itself is sent, so that its id is the same over a service and in the database.
         let config = match serde_json::from_str::<&RawValue>(configuration) {
             Ok(_) if !configuration.trim_start().starts_with('"') => {
@@ -59,13 +59,13 @@ impl ServiceClient {
     ///
     /// # Errors
     /// As [`Recorder::start_simulation`](crate::Recorder::start_simulation).
-    pub async fn start_simulation(&self, mut start: SimulationStart) -> Result<Started> {
+    pub async fn start_simulation(&self, mut start: SimulationStart) -> Result<StartAnswer> {
         // The environment is this machine's, not the service's.
         start.resolve_modal_environment();
         let request = StartSimulationRequest::try_from(start)?;
         let body = written(&request)?;
         let started: StartedBody = self.json(Call::post("v1/simulations", JSON, body)).await?;
-        Ok(Started { simulation: started.started, spooled: started.spooled })
+        Ok(StartAnswer { simulation: started.started, spooled: started.spooled })
     }
 
     /// Records results and returns a verdict for each, in order. A request has as many results as the
@@ -223,13 +223,13 @@ impl ServiceClient {
         &self,
         simulation_id: Uuid,
         suite: Option<&str>,
-    ) -> Result<Delivered<SimulationCompleted>> {
+    ) -> Result<DeliveryAnswer<SimulationCompleted>> {
         let path = format!("v1/simulations/{simulation_id}/complete");
         let body = suite.unwrap_or_default().as_bytes().to_vec();
         let answer = self.bytes(Call::post(path, JSON, body)).await?;
         match serde_json::from_slice(&answer) {
-            Ok(SimulationEnded { spooled: true, .. }) => Ok(Delivered::Spooled),
-            _ => serde_json::from_slice(&answer).map(Delivered::Committed).map_err(|error| {
+            Ok(SimulationEnded { spooled: true, .. }) => Ok(DeliveryAnswer::Spooled),
+            _ => serde_json::from_slice(&answer).map(DeliveryAnswer::Committed).map_err(|error| {
                 Error::configuration("invalid answer of the service").with_source(error)
             }),
         }
@@ -244,7 +244,7 @@ impl ServiceClient {
         simulation_id: Uuid,
         status: SimulationStatus,
         reason: &str,
-    ) -> Result<Delivered<SimulationStatus>> {
+    ) -> Result<DeliveryAnswer<SimulationStatus>> {
         let verb = match status {
             SimulationStatus::Failed => "fail",
             SimulationStatus::Cancelled => "cancel",
@@ -264,8 +264,8 @@ fn failed(outcome_id: Uuid, error: &Error) -> ItemVerdict {
     ItemVerdict { outcome_id, verdict: Verdict::failed(error), warnings: Vec::new() }
 }
 
-fn delivered<T>(spooled: bool, answer: T) -> Delivered<T> {
-    if spooled { Delivered::Spooled } else { Delivered::Committed(answer) }
+fn delivered<T>(spooled: bool, answer: T) -> DeliveryAnswer<T> {
+    if spooled { DeliveryAnswer::Spooled } else { DeliveryAnswer::Committed(answer) }
 }
 
 fn written(value: &impl serde::Serialize) -> Result<Vec<u8>> {

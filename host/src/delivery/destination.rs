@@ -1,10 +1,10 @@
-//! What records in the end.
+//! The destinations of recording calls.
 
 use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{Delivered, Started};
+use super::{DeliveryAnswer, StartAnswer};
 use crate::Recorder;
 use crate::client::ServiceClient;
 use crate::error::{Error, Result};
@@ -13,48 +13,48 @@ use crate::recorder::{
 };
 use crate::store::{DatabaseClock, SimulationStatus};
 
-/// How long a destination that is there may take to say so.
+/// How long an available destination can take to answer a ping.
 const ANSWER_TIME: Duration = Duration::from_secs(3);
 
-/// How long a simulation may be unknown to a database: its start may come from the spool of another
-/// service that the database was unavailable for, too.
+/// How long a simulation can be unknown to a database: its start can be in the spool of another service
+/// for which the database was unavailable, too.
 const UNKNOWN_IN_DATABASE: Duration = Duration::from_secs(5);
 
-/// How long one may be unknown to a service, which may have to wait for the database itself.
+/// How long a simulation can be unknown to a service, which can itself be waiting for its database.
 const UNKNOWN_IN_SERVICE: Duration = Duration::from_secs(600);
 
-/// What a delivery delivers to: a [`Destination`], or in tests one in memory. Cheap to clone.
+/// The destination of a delivery: a [`Destination`], or in tests one in memory. Cheap to clone.
 pub trait Sink: Clone + std::fmt::Debug + Send + Sync + 'static {
-    /// The clock that says when a result was received.
+    /// Returns the clock for the time of receipt.
     fn clock(&self) -> &DatabaseClock;
 
-    /// How long a simulation may be unknown to it until what belongs to it is refused.
+    /// Returns how long a simulation can be unknown before its calls are refused.
     fn unknown_for(&self) -> Duration;
 
-    /// Why it stores nothing just now, although it may answer.
-    fn trouble(&self) -> Option<String>;
+    /// Returns why it stores nothing at the moment, although it possibly answers pings.
+    fn unavailable_reason(&self) -> Option<String>;
 
-    /// Whether it answers at all.
-    fn answers(&self) -> impl Future<Output = Result<()>> + Send;
+    /// Pings the destination.
+    fn ping(&self) -> impl Future<Output = Result<()>> + Send;
 
-    /// Keeps a version of an agent's configuration and returns its id.
+    /// Stores a version of an agent's configuration and returns its id.
     fn create_configuration(
         &self,
         name: &str,
         configuration: &str,
         user_id: Option<&str>,
-    ) -> impl Future<Output = Result<(String, Delivered<()>)>> + Send;
+    ) -> impl Future<Output = Result<(String, DeliveryAnswer<()>)>> + Send;
 
-    /// Checks a start without the destination, as far as that can be done.
+    /// Checks a start without the destination, as far as possible.
     fn check_start(
         &self,
         start: &SimulationStart,
     ) -> impl Future<Output = Result<CheckedStart>> + Send;
 
-    /// Remembers the plan of a start that is kept, for previews.
+    /// Remembers the plan of a spooled start, for previews.
     fn expect_start(&self, checked: CheckedStart);
 
-    /// Puts the time of a start that is by the host's own clock on the database's.
+    /// Converts the time of a start from the host's clock to the database's.
     fn correct_start(&self, start: &mut SimulationStart)
     -> impl Future<Output = Result<()>> + Send;
 
@@ -62,26 +62,27 @@ pub trait Sink: Clone + std::fmt::Debug + Send + Sync + 'static {
     fn start_simulation(
         &self,
         start: SimulationStart,
-    ) -> impl Future<Output = Result<Started>> + Send;
+    ) -> impl Future<Output = Result<StartAnswer>> + Send;
 
-    /// Records results that were received before: a verdict for each, in order.
+    /// Records results that were received before, and returns a verdict for each, in order.
     fn record_received(
         &self,
         simulation_id: Uuid,
         received: Vec<ReceivedResult>,
     ) -> impl Future<Output = Result<Vec<ItemVerdict>>> + Send;
 
-    /// Whether a preview needs no more to know the plan of a simulation.
+    /// Returns whether the plan of a simulation is known for previews.
     fn knows_plan(&self, simulation_id: Uuid) -> bool;
 
-    /// What would become of results, as far as it can be told without the destination.
+    /// Returns the expected verdicts on results, as far as they can be determined without the
+    /// destination.
     fn preview(
         &self,
         simulation_id: Uuid,
         received: Vec<ReceivedResult>,
     ) -> impl Future<Output = Result<Vec<ItemVerdict>>> + Send;
 
-    /// Checks the summary of a suite without the destination, as far as that can be done.
+    /// Checks the summary of a suite without the destination, as far as possible.
     fn check_suite(&self, suite: &str) -> impl Future<Output = Result<()>> + Send;
 
     /// Completes a simulation.
@@ -89,7 +90,7 @@ pub trait Sink: Clone + std::fmt::Debug + Send + Sync + 'static {
         &self,
         simulation_id: Uuid,
         suite: Option<&str>,
-    ) -> impl Future<Output = Result<Delivered<SimulationCompleted>>> + Send;
+    ) -> impl Future<Output = Result<DeliveryAnswer<SimulationCompleted>>> + Send;
 
     /// Ends a simulation as failed or cancelled.
     fn end_simulation(
@@ -97,10 +98,10 @@ pub trait Sink: Clone + std::fmt::Debug + Send + Sync + 'static {
         simulation_id: Uuid,
         status: SimulationStatus,
         reason: &str,
-    ) -> impl Future<Output = Result<Delivered<SimulationStatus>>> + Send;
+    ) -> impl Future<Output = Result<DeliveryAnswer<SimulationStatus>>> + Send;
 }
 
-/// What records in the end. Cheap to clone.
+/// A destination of recording calls. Cheap to clone.
 #[derive(Clone, Debug)]
 pub enum Destination {
     /// A database, through the recorder of this process.
@@ -109,7 +110,7 @@ pub enum Destination {
     Service(ServiceClient),
 }
 
-/// The clock of this host, where a service stamps the time of receipt itself.
+/// The clock of this host, used when a service sets the time of receipt itself.
 static HOST_CLOCK: DatabaseClock = DatabaseClock::new();
 
 impl Sink for Destination {
@@ -123,7 +124,7 @@ impl Sink for Destination {
     async fn correct_start(&self, start: &mut SimulationStart) -> Result<()> {
         match self {
             Destination::Database(recorder) => recorder.correct_start(start).await,
-            // It says itself when a simulation starts.
+            // The service sets the time of a start itself.
             Destination::Service(_) => Ok(()),
         }
     }
@@ -135,14 +136,14 @@ impl Sink for Destination {
         }
     }
 
-    fn trouble(&self) -> Option<String> {
+    fn unavailable_reason(&self) -> Option<String> {
         match self {
             Destination::Database(recorder) => recorder.retry_reason(),
             Destination::Service(_) => None,
         }
     }
 
-    async fn answers(&self) -> Result<()> {
+    async fn ping(&self) -> Result<()> {
         let asked = async {
             match self {
                 Destination::Database(recorder) => recorder.store().answers().await,
@@ -160,11 +161,11 @@ impl Sink for Destination {
         name: &str,
         configuration: &str,
         user_id: Option<&str>,
-    ) -> Result<(String, Delivered<()>)> {
+    ) -> Result<(String, DeliveryAnswer<()>)> {
         match self {
             Destination::Database(recorder) => {
                 let id = recorder.create_configuration(name, configuration, user_id).await?;
-                Ok((id, Delivered::Committed(())))
+                Ok((id, DeliveryAnswer::Committed(())))
             }
             Destination::Service(client) => {
                 client.create_configuration(name, configuration, user_id).await
@@ -172,11 +173,11 @@ impl Sink for Destination {
         }
     }
 
-    async fn start_simulation(&self, start: SimulationStart) -> Result<Started> {
+    async fn start_simulation(&self, start: SimulationStart) -> Result<StartAnswer> {
         match self {
             Destination::Database(recorder) => {
                 let simulation = recorder.start_simulation(start).await?;
-                Ok(Started { simulation, spooled: false })
+                Ok(StartAnswer { simulation, spooled: false })
             }
             Destination::Service(client) => client.start_simulation(start).await,
         }
@@ -185,7 +186,7 @@ impl Sink for Destination {
     async fn check_start(&self, start: &SimulationStart) -> Result<CheckedStart> {
         match self {
             Destination::Database(recorder) => recorder.read_start(start).await,
-            // What is in them only the service says.
+            // Only the service can check the scenarios.
             Destination::Service(_) => {
                 let scenarios: Vec<serde::de::IgnoredAny> = serde_json::from_str(&start.scenarios)
                     .map_err(|error| {
@@ -222,7 +223,7 @@ impl Sink for Destination {
     fn knows_plan(&self, simulation_id: Uuid) -> bool {
         match self {
             Destination::Database(recorder) => recorder.knows_plan(simulation_id),
-            // Results are looked into by the service alone.
+            // Only the service examines results.
             Destination::Service(_) => true,
         }
     }
@@ -249,11 +250,12 @@ impl Sink for Destination {
         &self,
         simulation_id: Uuid,
         suite: Option<&str>,
-    ) -> Result<Delivered<SimulationCompleted>> {
+    ) -> Result<DeliveryAnswer<SimulationCompleted>> {
         match self {
-            Destination::Database(recorder) => {
-                recorder.complete_simulation(simulation_id, suite).await.map(Delivered::Committed)
-            }
+            Destination::Database(recorder) => recorder
+                .complete_simulation(simulation_id, suite)
+                .await
+                .map(DeliveryAnswer::Committed),
             Destination::Service(client) => client.complete_simulation(simulation_id, suite).await,
         }
     }
@@ -270,11 +272,11 @@ impl Sink for Destination {
         simulation_id: Uuid,
         status: SimulationStatus,
         reason: &str,
-    ) -> Result<Delivered<SimulationStatus>> {
+    ) -> Result<DeliveryAnswer<SimulationStatus>> {
         match self {
             Destination::Database(recorder) => {
                 let ended = recorder.end_simulation(simulation_id, status, reason).await?;
-                Ok(Delivered::Committed(ended))
+                Ok(DeliveryAnswer::Committed(ended))
             }
             Destination::Service(client) => {
                 client.end_simulation(simulation_id, status, reason).await

@@ -1,9 +1,8 @@
 //! A file of results as a simulation.
 //!
-//! The file is read twice. The first reading ([`Survey`]) finds which scenarios it holds and
-//! fingerprints its bytes, from which the simulation's id is made; the second records. So the same
-//! file again finds the simulation that it made before, finishes what was broken off, and stores
-//! nothing twice.
+//! The file is read twice. The first reading ([`Survey`]) finds its scenarios and fingerprints its
+//! bytes, from which the simulation's id is derived; the second records. Recording the same file again
+//! therefore finds its simulation, completes an interrupted recording, and stores nothing twice.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +15,7 @@ use uuid::Uuid;
 
 use super::file_summary::FileSummary;
 use super::survey::{PlanReader, Survey, scenario_list};
-use super::{Delivered, Destination, Sink as _};
+use super::{DeliveryAnswer, Destination, Sink as _};
 use crate::documents::DocumentFile;
 use crate::error::{Error, Result};
 use crate::extraction::Extractor;
@@ -25,10 +24,10 @@ use crate::paging::is_full;
 use crate::recorder::{ItemVerdict, ReceivedResult, ResultFormat, Submission, whole_failure};
 use crate::store::{NewSimulation, SimulationStart, SimulationStatus};
 
-/// How many batches are on their way at once: one is stored while the next is extracted.
+/// How many batches are recorded concurrently: one is stored while the next is extracted.
 const BATCHES_UNDER_WAY: usize = 2;
 
-/// What a progress report is about.
+/// The stage of a progress report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// Finding the scenarios; nothing is stored yet.
@@ -37,10 +36,10 @@ pub enum Stage {
     Record,
 }
 
-/// How far a reading of the file has come.
+/// The progress of a reading of the file.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
-    /// Which reading.
+    /// The stage.
     pub stage: Stage,
     /// Bytes read of the file.
     pub read_bytes: u64,
@@ -54,28 +53,28 @@ pub struct FileRecording {
     pub(super) extractor: Extractor,
     destination: Destination,
     pub(super) file: DocumentFile,
-    /// Of the results; nothing for the built-in one.
+    /// The format of the results; `None` for the built-in one.
     pub(super) format: Option<Arc<ResultFormat>>,
-    /// Set from outside to stop after the batches that are under way.
+    /// Set by the caller to stop after the batches in progress.
     stop: Arc<AtomicBool>,
-    /// One for each batch that is in memory, of all files together.
+    /// One permit for each batch in memory, shared by all files.
     shared_batches: Option<Arc<Semaphore>>,
 }
 
 impl FileRecording {
-    /// Prepares to record a file. Setting `stop` ends it after the batches that are under way.
+    /// Prepares to record a file. Setting `stop` ends it after the batches in progress.
     pub fn new(opened: OpenedFile, destination: Destination, stop: Arc<AtomicBool>) -> Self {
         let OpenedFile { file, extractor, format } = opened;
         FileRecording { extractor, destination, file, format, stop, shared_batches: None }
     }
 
-    /// With so many batches in memory as there are permits, with all others that share them.
+    /// Limits the batches in memory to the permits of a semaphore, shared with other recordings.
     #[must_use]
     pub fn sharing(self, shared_batches: Option<Arc<Semaphore>>) -> Self {
         FileRecording { shared_batches, ..self }
     }
 
-    /// The file's name.
+    /// Returns the file's name.
     pub fn file_name(&self) -> &str {
         self.file.name()
     }
@@ -84,20 +83,20 @@ impl FileRecording {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Starts the simulation that the survey describes, or finds it as it was started before: `start`
-    /// has its id, and the file its plan and its metadata. Gives its status, unless the start is in the
-    /// spool of a service whose database is unavailable.
+    /// Starts the simulation that the survey describes, or finds the existing one: `start` has its id,
+    /// and the file its plan and its metadata. Returns its status, unless the start is in the spool of
+    /// a service whose database is unavailable.
     ///
     /// # Errors
-    /// [`Error::Conflict`] where the id is there with another plan; [`Error::Invalid`] where the
-    /// plan is too long to be sent to a service.
+    /// [`Error::Conflict`] if the id exists with another plan; [`Error::Invalid`] if the plan is too
+    /// long for a service.
     pub async fn start(
         &self,
         survey: &Survey,
         mut start: SimulationStart,
-    ) -> Result<Delivered<SimulationStatus>> {
+    ) -> Result<DeliveryAnswer<SimulationStatus>> {
         let plan = PlanReader::open(self, survey).await;
-        // PostgreSQL keeps no NUL in text.
+        // PostgreSQL does not allow NUL in text.
         start.simulation_name = start.simulation_name.map(|name| name.replace('\0', "\u{FFFD}"));
         let mut metadata = serde_json::json!({"recorded_from": self.file_name()});
         if let (Some(format), Some(members)) = (&self.format, metadata.as_object_mut()) {
@@ -110,14 +109,14 @@ impl FileRecording {
                 let scenarios = u32::try_from(survey.scenarios()).unwrap_or(u32::MAX);
                 let new = NewSimulation::new(start, scenarios, survey.plan_sha256());
                 let simulation = recorder.start_planned(&new, plan).await?;
-                Ok(Delivered::Committed(simulation.status))
+                Ok(DeliveryAnswer::Committed(simulation.status))
             }
             Destination::Service(client) => {
                 start.scenarios = scenario_list(plan)?;
                 let started = client.start_simulation(start).await?;
                 Ok(match started.spooled {
-                    true => Delivered::Spooled,
-                    false => Delivered::Committed(started.simulation.status),
+                    true => DeliveryAnswer::Spooled,
+                    false => DeliveryAnswer::Committed(started.simulation.status),
                 })
             }
         }
@@ -126,8 +125,8 @@ impl FileRecording {
     /// Reads the file for the second time and records its results.
     ///
     /// # Errors
-    /// [`Error::Io`], or an error of the database that concerns no single result. What was stored
-    /// before stays stored; the same call again does the rest.
+    /// [`Error::Io`], or an error of the database that concerns no single result. Results stored before
+    /// stay stored; the same call again records the rest.
     pub async fn record(
         &self,
         survey: &Survey,
@@ -163,7 +162,8 @@ impl FileRecording {
                     None => reading_done = true,
                     Some(Err(error)) => { failure.get_or_insert(error); }
                     Some(Ok(batch)) => {
-                        // Received now, so that of two attempts the later in the file is the latest.
+                        // Received now, so that of two attempts the one later in the file is the
+                        // latest.
                         let clock = self.destination.clock();
                         let received =
                             ReceivedResult::accept(simulation_id, batch.submissions, clock);
@@ -177,20 +177,20 @@ impl FileRecording {
                 else => break,
             }
             if hopeless {
-                // The database is in trouble: reading on would only make more failures.
+                // The database has failed: further results would only fail too.
                 batches.close();
             }
         }
         drop(batches);
         let complete = reading.await.map_err(|error| {
-            Error::component("reading the file was broken off").with_source(error)
+            Error::component("reading the file was interrupted").with_source(error)
         })?;
         summary.interrupted = !complete && failure.is_none() && !hopeless;
         failure.map_or(Ok(summary), Err)
     }
 
-    /// Reads batches until the file ends (`true`), or until it is told to stop. What was surveyed
-    /// must be what is recorded: its bytes have made the simulation's id.
+    /// Reads batches until the end of the file (`true`) or until it is stopped. The bytes must be those
+    /// of the survey, because the simulation's id is derived from them.
     fn read_batches(&self, surveyed: &[u8; 32], sender: &mpsc::Sender<Result<Batch>>) -> bool {
         let read = || -> Result<bool> {
             let document_bytes = self.extractor.limits().document_bytes;
@@ -222,14 +222,14 @@ impl FileRecording {
             Ok(sent)
         };
         read().unwrap_or_else(|error| {
-            // Nobody listens any more only where an earlier error is on its way already.
+            // The receiver is closed only if an earlier error is being returned.
             let _ = sender.blocking_send(Err(error));
             false
         })
     }
 
-    /// A batch without results, as soon as there may be another. Whoever has a turn waits for nobody
-    /// else, so that turns always come back.
+    /// Returns an empty batch when a permit is available. The holder of a permit does not wait for
+    /// another one, so permits are always returned.
     fn batch(&self) -> Batch {
         let turn = self.shared_batches.as_ref().and_then(|turns| {
             // The semaphore is never closed.
@@ -238,21 +238,21 @@ impl FileRecording {
         Batch { turn, ..Batch::default() }
     }
 
-    /// What was surveyed is not what is there now.
+    /// The error of a file that has changed since the survey.
     pub(super) fn changed(&self) -> Error {
         Error::invalid(format!("{} has changed while it was read", self.file.name()))
             .with_hint("run again")
     }
 
-    /// Completes the simulation with what the file says of itself around the results. A summary that
-    /// is not valid is left out, and given back as text for a warning.
+    /// Completes the simulation with the file's own summary. A summary that is not valid is left out,
+    /// and returned as a warning text.
     ///
     /// # Errors
     /// As [`Recorder::complete_simulation`](crate::Recorder::complete_simulation).
     pub async fn complete(&self, survey: &Survey, simulation_id: Uuid) -> Result<Option<String>> {
         let complete = |suite| self.destination.complete_simulation(simulation_id, suite);
         match complete(survey.summary.text.as_deref()).await {
-            Ok(Delivered::Committed(_) | Delivered::Spooled) => Ok(None),
+            Ok(DeliveryAnswer::Committed(_) | DeliveryAnswer::Spooled) => Ok(None),
             Err(reason @ Error::Rejected { .. }) => {
                 complete(None).await?;
                 Ok(Some(reason.to_string()))
@@ -267,8 +267,8 @@ impl FileRecording {
 struct Batch {
     submissions: Vec<Submission>,
     bytes: usize,
-    /// Held for as long as it is in memory.
+    /// The permit of a batch in memory.
     turn: Option<OwnedSemaphorePermit>,
-    /// How far the file was read when the batch was full.
+    /// The position in the file when the batch was full.
     read_bytes: u64,
 }

@@ -1,4 +1,4 @@
-//! What became of a file's results.
+//! The summary of recording a file's results.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,16 +9,15 @@ use uuid::Uuid;
 use crate::extraction::Violation;
 use crate::recorder::{FailureKind, ItemVerdict, Verdict};
 
-/// How many rejected results are remembered one by one; all of them are counted, and kept in the
-/// database.
+/// How many rejected results are listed; all of them are counted, and stored in the database.
 pub const REMEMBERED_REJECTED: usize = 1_000;
 
 /// A rejected result of a file.
 #[derive(Clone, Debug, Serialize)]
 pub struct RejectedItem {
-    /// Where it stands in the file, counted from 0.
+    /// Its position in the file, counted from 0.
     pub position: u64,
-    /// The id under which it is kept.
+    /// The id under which it is stored.
     pub outcome_id: Uuid,
     /// The first violation's JSON Pointer.
     pub path: String,
@@ -26,20 +25,20 @@ pub struct RejectedItem {
     pub code: String,
     /// The first violation as a sentence.
     pub message: String,
-    /// All of them.
+    /// All violations.
     pub violations: Vec<Violation>,
 }
 
 /// A result of a file that was not recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileFailure {
-    /// Where it stands in the file, counted from 0.
+    /// Its position in the file, counted from 0.
     pub position: u64,
-    /// Why it was not.
+    /// Why it was not recorded.
     pub message: String,
     /// What the caller can do, if the message does not show it.
     pub hint: Option<String>,
-    /// What is at fault.
+    /// The cause.
     pub kind: FailureKind,
 }
 
@@ -49,14 +48,14 @@ impl fmt::Display for FileFailure {
     }
 }
 
-/// What became of a file's results.
+/// The summary of recording a file's results.
 #[derive(Clone, Debug, Default)]
 pub struct FileSummary {
-    /// Results that were stored now.
+    /// Results that were newly stored.
     pub stored: u64,
-    /// Results that were there before.
+    /// Results that were already stored.
     pub duplicate: u64,
-    /// Results that are kept in a spool until the database is back.
+    /// Results that wait in a spool until the database is available.
     pub spooled: u64,
     /// Results that are not valid.
     pub rejected: u64,
@@ -66,11 +65,11 @@ pub struct FileSummary {
     pub failed: u64,
     /// The first one that was not recorded.
     pub failure: Option<FileFailure>,
-    /// Whether the same call again may record some of those that were not.
+    /// Whether the same call again can record some of the failed results.
     pub retryable: bool,
     /// How many accepted results have each warning.
     pub warnings: BTreeMap<String, u64>,
-    /// Whether it was stopped before the end of the file.
+    /// Whether recording was stopped before the end of the file.
     pub interrupted: bool,
 }
 

@@ -1,4 +1,4 @@
-//! A destination in memory, for tests: it fails when it is told to.
+//! A destination in memory, for tests, with scripted failures.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Delivered, Sink, Started};
+use super::{DeliveryAnswer, Sink, StartAnswer};
 use crate::error::{Error, Result};
 use crate::lock::lock;
 use crate::recorder::{
@@ -22,7 +22,7 @@ use crate::store::{DatabaseClock, SimulationStatus};
 pub(super) enum Failing {
     /// The destination is unavailable, and nothing is committed.
     Unavailable,
-    /// It is committed, and the answer is lost.
+    /// The call is committed, and the answer is lost.
     AnswerLost,
     /// Something is missing in the database until an operator adds it.
     Database,
@@ -42,35 +42,34 @@ struct Shared {
     memory: Mutex<Memory>,
 }
 
-/// What a [`MemorySink`] has, and what it does next.
+/// The contents of a [`MemorySink`], and its next answers.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     /// The simulations that it knows.
     pub(super) simulations: HashSet<Uuid>,
     /// The committed results in the order of their commits, each with its simulation.
     pub(super) committed: Vec<(Uuid, Uuid)>,
-    /// Simulations that were completed or ended, each with how many of its results were committed
-    /// by then.
+    /// Simulations that were completed or ended, each with the number of its results committed by then.
     pub(super) ended: Vec<(Uuid, usize)>,
-    /// Configurations that were kept.
+    /// The stored configurations.
     pub(super) configurations: Vec<String>,
-    /// How the next calls go; calls after these succeed.
+    /// The results of the next calls; calls after these succeed.
     pub(super) script: VecDeque<Option<Failing>>,
     /// The verdicts on certain results, by their ids.
     pub(super) verdicts: HashMap<Uuid, Verdict>,
     /// Whether it does not answer at all.
     pub(super) unavailable: bool,
-    /// The documents of the results that it was given, in order.
+    /// The documents of the received results, in order.
     pub(super) documents: Vec<Document>,
-    /// How many calls record results, which succeeded or not.
+    /// How many calls to record results there were, successful or not.
     pub(super) calls: usize,
-    /// How many questions whether it answers it had.
-    pub(super) questions: usize,
+    /// How many pings there were.
+    pub(super) pings: usize,
 }
 
 impl MemorySink {
-    /// One that knows these simulations.
-    pub(super) fn knowing(simulations: impl IntoIterator<Item = Uuid>) -> Self {
+    /// Creates a sink that knows these simulations.
+    pub(super) fn with_simulations(simulations: impl IntoIterator<Item = Uuid>) -> Self {
         let memory = Memory { simulations: simulations.into_iter().collect(), ..Memory::default() };
         let shared = Shared { clock: DatabaseClock::new(), memory: Mutex::new(memory) };
         MemorySink { shared: Arc::new(shared) }
@@ -80,14 +79,14 @@ impl MemorySink {
         lock(&self.shared.memory)
     }
 
-    /// The ids of the committed results of a simulation, in order.
+    /// Returns the ids of the committed results of a simulation, in order.
     pub(super) fn committed(&self, simulation_id: Uuid) -> Vec<Uuid> {
         let memory = self.memory();
         let own = memory.committed.iter().filter(|(of, _)| *of == simulation_id);
         own.map(|(_, outcome_id)| *outcome_id).collect()
     }
 
-    /// Does a call as the script says.
+    /// Does a call according to the script.
     fn call<T>(&self, work: impl FnOnce(&mut Memory) -> Result<T>) -> Result<T> {
         let mut memory = self.memory();
         memory.calls += 1;
@@ -148,13 +147,13 @@ impl Sink for MemorySink {
         Duration::ZERO
     }
 
-    fn trouble(&self) -> Option<String> {
+    fn unavailable_reason(&self) -> Option<String> {
         None
     }
 
-    async fn answers(&self) -> Result<()> {
+    async fn ping(&self) -> Result<()> {
         let mut memory = self.memory();
-        memory.questions += 1;
+        memory.pings += 1;
         if memory.unavailable { Err(unavailable()) } else { Ok(()) }
     }
 
@@ -163,11 +162,11 @@ impl Sink for MemorySink {
         name: &str,
         configuration: &str,
         user_id: Option<&str>,
-    ) -> Result<(String, Delivered<()>)> {
+    ) -> Result<(String, DeliveryAnswer<()>)> {
         let id = crate::recorder::configuration_id(name, configuration, user_id)?;
         self.call(|memory| {
             memory.configurations.push(id.clone());
-            Ok((id, Delivered::Committed(())))
+            Ok((id, DeliveryAnswer::Committed(())))
         })
     }
 
@@ -181,7 +180,7 @@ impl Sink for MemorySink {
         Ok(())
     }
 
-    async fn start_simulation(&self, start: SimulationStart) -> Result<Started> {
+    async fn start_simulation(&self, start: SimulationStart) -> Result<StartAnswer> {
         let simulation_id = start.simulation_id.unwrap();
         self.call(|memory| {
             memory.simulations.insert(simulation_id);
@@ -192,7 +191,7 @@ impl Sink for MemorySink {
                 created_at: Timestamp::UNIX_EPOCH,
                 configuration_exists: false,
             };
-            Ok(Started { simulation, spooled: false })
+            Ok(StartAnswer { simulation, spooled: false })
         })
     }
 
@@ -228,7 +227,7 @@ impl Sink for MemorySink {
         &self,
         simulation_id: Uuid,
         _: Option<&str>,
-    ) -> Result<Delivered<SimulationCompleted>> {
+    ) -> Result<DeliveryAnswer<SimulationCompleted>> {
         self.call(|memory| {
             memory.end(simulation_id)?;
             let figures = SimulationFigures {
@@ -236,7 +235,7 @@ impl Sink for MemorySink {
                 total_cost_usd: 0.0,
                 execution_time_seconds: 0.0,
             };
-            Ok(Delivered::Committed(SimulationCompleted {
+            Ok(DeliveryAnswer::Committed(SimulationCompleted {
                 simulation_id,
                 status: SimulationStatus::Completed,
                 figures,
@@ -251,36 +250,36 @@ impl Sink for MemorySink {
         simulation_id: Uuid,
         status: SimulationStatus,
         _: &str,
-    ) -> Result<Delivered<SimulationStatus>> {
+    ) -> Result<DeliveryAnswer<SimulationStatus>> {
         self.call(|memory| {
             memory.end(simulation_id)?;
-            Ok(Delivered::Committed(status))
+            Ok(DeliveryAnswer::Committed(status))
         })
     }
 }
 
-/// A simulation's id.
+/// Returns a simulation's id.
 pub(super) fn simulation(number: u128) -> Uuid {
     Uuid::from_u128(number)
 }
 
-/// A result of its own for each number.
+/// Returns a different result for each number.
 pub(super) fn submission(number: usize) -> Submission {
     Submission::new(format!("{{\"number\":{number}}}"))
 }
 
-/// The id of a result.
+/// Returns the id of a result.
 pub(super) fn outcome(simulation_id: Uuid, number: usize) -> Uuid {
     submission(number).outcome_id(simulation_id)
 }
 
-/// A result as the spool keeps it.
+/// Returns a result as an entry of the spool.
 pub(super) fn entry(simulation_id: Uuid, number: usize) -> Entry {
     let result = ReceivedResult::new(simulation_id, Timestamp::now(), submission(number));
     Entry { spooled_at: Timestamp::now(), call: SpooledCall::Result { simulation_id, result } }
 }
 
-/// A spool in a folder.
+/// Opens a spool in a folder.
 pub(super) fn spool(folder: &tempfile::TempDir) -> Spool {
     let folder = folder.path().join("spool");
     Spool::open(&SpoolSettings { folder, limit_bytes: 64 << 20 }).unwrap()

@@ -1,17 +1,17 @@
-//! Where calls that record go: to a destination, or, while that cannot be reached, to a spool from
-//! which they are replayed in order.
+//! Delivery of recording calls to a destination, or, while it is unavailable, to a spool from which
+//! they are replayed in order.
 //!
-//! Without a spool this is the destination and nothing else. With one, a call that the destination
-//! does not take for the moment is kept durably and answered as spooled. What belongs to a
-//! simulation of which something waits goes behind it, so that the order stays; and while the
-//! destination is known to be unavailable nobody waits for it. A result has its id and its time of receipt
-//! before it goes either way, so that going both ways stores it once.
+//! Without a spool, calls go directly to the destination. With one, a call that the destination cannot
+//! take is stored durably and answered as spooled. Further calls for a simulation with waiting entries
+//! are queued behind them, which keeps the order; and while the destination is known to be unavailable,
+//! calls do not wait for it. A result gets its id and its time of receipt before it is delivered on
+//! either path, so a result that takes both is stored once.
 //!
-//! | module | what it is about |
+//! | module | purpose |
 //! |---|---|
-//! | `destination`, `source` | what records, and what answers questions: a database or a service |
-//! | `watch`, `replay`, `holds` | whether the destination is there; from the spool to it; what is passed over |
-//! | `whole_file`, `survey`, `file`, `file_summary` | a file as a simulation: all of it; the first reading; the second; what became of it |
+//! | `destination`, `source` | recording, and answering queries: a database or a service |
+//! | `watch`, `replay`, `holds` | availability of the destination; delivery from the spool; held entries |
+//! | `whole_file`, `survey`, `file`, `file_summary` | a file as a simulation: all; two readings; summary |
 
 mod destination;
 mod file;
@@ -41,11 +41,11 @@ pub use destination::Destination;
 pub(crate) use destination::Sink;
 pub use file::{FileRecording, Progress, Stage};
 pub use file_summary::{FileFailure, FileSummary, REMEMBERED_REJECTED, RejectedItem};
-pub use replay::{Replayed, ReplayedSpool, replay_spool};
+pub use replay::{ReplaySummary, ReplayVerdict, replay_spool};
 pub use source::Source;
 pub use survey::Survey;
 pub use whole_file::{
-    FileIdentity, FileOptions, FileRecorded, FileReport, NO_CONFIGURATION, record_file,
+    FileIdentity, FileOptions, FileReport, NO_CONFIGURATION, RecordedFile, record_file,
 };
 
 use replay::Notices;
@@ -57,20 +57,20 @@ use crate::recorder::{
     FailureKind, ItemVerdict, ReceivedResult, SimulationCompleted, SimulationStart,
     SimulationStarted, Submission, Verdict,
 };
-pub use crate::spool::{Delivered, Started};
-use crate::spool::{Entry, Requeued, Spool, SpoolState, SpooledCall};
+pub use crate::spool::{DeliveryAnswer, StartAnswer};
+use crate::spool::{Entry, RequeueCounts, Spool, SpoolState, SpooledCall};
 use crate::store::SimulationStatus;
 
-/// How long a call waits for an answer before it is asked whether the destination is there at all.
-const DOUBT_AFTER: Duration = Duration::from_secs(1);
+/// How long a call waits for an answer before the destination is pinged.
+const PING_AFTER: Duration = Duration::from_secs(1);
 
-/// How many simulations are remembered whose start is not in the spool.
-const REMEMBERED_WITHOUT_START: usize = 10_000;
+/// How many simulations without a start in the spool are remembered.
+const MAX_WITHOUT_START: usize = 10_000;
 
-/// How often the spool is looked at by whoever waits until it is empty.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// How often [`Delivery::settle`] checks whether the spool is empty.
+const SETTLE_POLL: Duration = Duration::from_millis(50);
 
-/// Where calls that record go. Cheap to clone.
+/// The delivery of recording calls. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Delivery<S: Sink = Destination> {
     shared: Arc<Shared<S>>,
@@ -82,20 +82,20 @@ struct Shared<S> {
     spooling: Option<Spooling>,
 }
 
-/// What there is beside a spool.
+/// The state of a delivery with a spool.
 #[derive(Debug)]
 struct Spooling {
     spool: Spool,
-    /// Why the destination takes nothing just now, for as long as it does not.
+    /// Why the destination is unavailable; `None` while it is available.
     unavailable: channel::Sender<Option<String>>,
-    /// Somebody has waited long for an answer.
-    doubt: Arc<Notify>,
+    /// Notified when a call has waited too long for an answer.
+    slow_call: Arc<Notify>,
     notices: Arc<Notices>,
     /// Simulations whose start is not in the spool.
     without_start: Mutex<HashSet<Uuid>>,
-    /// Held while a start is looked for in the spool and kept there.
+    /// Locked while a start is looked up and stored in the spool.
     starts: tokio::sync::Mutex<()>,
-    /// Ends with the last clone of the delivery.
+    /// Aborted with the last clone of the delivery.
     tasks: [AbortHandle; 2],
 }
 
@@ -112,18 +112,18 @@ impl Drop for Spooling {
 }
 
 impl<S: Sink> Delivery<S> {
-    /// Delivers to the destination alone.
+    /// Creates a delivery without a spool.
     pub fn new(destination: S) -> Self {
         Delivery { shared: Arc::new(Shared { destination, spooling: None }) }
     }
 
-    /// Delivers to the destination, and to the spool while that does not take anything. Begins to
-    /// replay what the spool holds, for as long as the value lives. To be called inside a tokio
-    /// runtime.
+    /// Creates a delivery that uses the spool while the destination is unavailable. Starts to replay
+    /// the spool, for as long as the value lives. Must be called inside a tokio runtime.
     pub fn with_spool(destination: S, spool: Spool) -> Self {
         let (unavailable, _) = channel::channel(None);
-        let doubt = Arc::new(Notify::new());
-        let watching = watch::watch(destination.clone(), unavailable.clone(), Arc::clone(&doubt));
+        let slow_call = Arc::new(Notify::new());
+        let watching =
+            watch::watch(destination.clone(), unavailable.clone(), Arc::clone(&slow_call));
         let notices = Arc::new(Notices::default());
         let replaying = replay::replay(
             destination.clone(),
@@ -135,50 +135,49 @@ impl<S: Sink> Delivery<S> {
         let without_start = Mutex::default();
         let starts = tokio::sync::Mutex::default();
         let spooling =
-            Spooling { spool, unavailable, doubt, notices, without_start, starts, tasks };
+            Spooling { spool, unavailable, slow_call, notices, without_start, starts, tasks };
         Delivery { shared: Arc::new(Shared { destination, spooling: Some(spooling) }) }
     }
 
-    /// Where it delivers to.
+    /// Returns the destination.
     pub fn destination(&self) -> &S {
         &self.shared.destination
     }
 
-    /// The spool, where there is one.
+    /// Returns the spool, if there is one.
     pub fn spool(&self) -> Option<&Spool> {
         Some(&self.shared.spooling.as_ref()?.spool)
     }
 
-    /// The spool's state, where there is one.
+    /// Returns the spool's state, if there is one.
     pub fn spool_state(&self) -> Option<SpoolState> {
         Some(self.shared.spooling.as_ref()?.spool.state())
     }
 
-    /// Why the destination takes nothing just now; nothing while it does, or where there is no
-    /// spool.
+    /// Returns why the destination is unavailable; `None` while it is available, and without a spool.
     pub fn unavailable_reason(&self) -> Option<String> {
         self.shared.spooling.as_ref()?.unavailable.borrow().clone()
     }
 
-    /// How many simulations wait in the spool although the destination takes others.
-    pub fn held(&self) -> usize {
+    /// Returns how many simulations wait in the spool although the destination is available.
+    pub fn held_simulations(&self) -> usize {
         let spooling = self.shared.spooling.as_ref();
         spooling.map_or(0, |spooling| spooling.notices.held.load(Ordering::Relaxed))
     }
 
-    /// Tries these dead letters again, or all of them, behind all that waits, and at once what waits
-    /// although the destination takes others. Nothing where there is no spool.
+    /// Requeues these dead letters, or all of them, at the end of the queue, and retries held
+    /// simulations immediately. Returns `None` without a spool.
     ///
     /// # Errors
     /// As [`Spool::requeue`].
-    pub async fn requeue(&self, sequences: Option<Vec<u64>>) -> Result<Option<Requeued>> {
+    pub async fn requeue(&self, sequences: Option<Vec<u64>>) -> Result<Option<RequeueCounts>> {
         let Some(spooling) = &self.shared.spooling else { return Ok(None) };
         let requeued = spooling.spool.requeue(sequences).await?;
         spooling.notices.again.notify_one();
         Ok(Some(requeued))
     }
 
-    /// Keeps a version of an agent's configuration and gives its id.
+    /// Stores a version of an agent's configuration and returns its id.
     ///
     /// # Errors
     /// As [`Recorder::create_configuration`](crate::Recorder::create_configuration).
@@ -187,19 +186,19 @@ impl<S: Sink> Delivery<S> {
         name: &str,
         configuration: &str,
         user_id: Option<&str>,
-    ) -> Result<(String, Delivered<()>)> {
+    ) -> Result<(String, DeliveryAnswer<()>)> {
         let direct = self.shared.destination.create_configuration(name, configuration, user_id);
         match self.try_direct(None, direct).await? {
-            Delivered::Committed(kept) => Ok(kept),
-            Delivered::Spooled => {
+            DeliveryAnswer::Committed(kept) => Ok(kept),
+            DeliveryAnswer::Spooled => {
                 let id = crate::recorder::configuration_id(name, configuration, user_id)?;
-                self.keep(vec![SpooledCall::Configuration {
+                self.append(vec![SpooledCall::Configuration {
                     name: name.to_owned(),
                     configuration: configuration.to_owned(),
                     user_id: user_id.map(str::to_owned),
                 }])
                 .await?;
-                Ok((id, Delivered::Spooled))
+                Ok((id, DeliveryAnswer::Spooled))
             }
         }
     }
@@ -208,17 +207,17 @@ impl<S: Sink> Delivery<S> {
     ///
     /// # Errors
     /// As [`Recorder::start_simulation`](crate::Recorder::start_simulation).
-    pub async fn start_simulation(&self, mut start: SimulationStart) -> Result<Started> {
+    pub async fn start_simulation(&self, mut start: SimulationStart) -> Result<StartAnswer> {
         let simulation_id = *start.simulation_id.get_or_insert_with(identity::new_id);
         let begun = self.shared.destination.clock().next_receipt();
         let direct = self.shared.destination.start_simulation(start.clone());
         match self.try_direct(Some(simulation_id), direct).await? {
-            Delivered::Committed(started) => Ok(started),
-            Delivered::Spooled => {
-                // Else the time is the destination's to say.
+            DeliveryAnswer::Committed(started) => Ok(started),
+            DeliveryAnswer::Spooled => {
+                // Otherwise the destination sets the time.
                 let host_clock = start.started_at.is_none() && begun.host_clock;
                 let created_at = *start.started_at.get_or_insert(begun.at);
-                let kept = self.keep_start(simulation_id, start, host_clock);
+                let kept = self.spool_start(simulation_id, start, host_clock);
                 let scenario_count = Box::pin(kept).await?;
                 let simulation = SimulationStarted {
                     simulation_id,
@@ -227,12 +226,12 @@ impl<S: Sink> Delivery<S> {
                     created_at,
                     configuration_exists: false,
                 };
-                Ok(Started { simulation, spooled: true })
+                Ok(StartAnswer { simulation, spooled: true })
             }
         }
     }
 
-    /// Records results: a verdict for each, in order. They are received when this is called.
+    /// Records results, received now, and returns a verdict for each, in order.
     ///
     /// # Errors
     /// As [`Recorder::record_batch`](crate::Recorder::record_batch).
@@ -246,12 +245,12 @@ impl<S: Sink> Delivery<S> {
         async move { delivery.record_received(simulation_id, received).await }
     }
 
-    /// Accepts results of one simulation now, in their order, for [`Delivery::record_received`].
+    /// Accepts results of one simulation now, in order, for [`Delivery::record_received`].
     pub fn accept(&self, simulation_id: Uuid, submissions: Vec<Submission>) -> Vec<ReceivedResult> {
         ReceivedResult::accept(simulation_id, submissions, self.shared.destination.clock())
     }
 
-    /// Records results that were received before: they keep their ids and their times. A verdict
+    /// Records results that were received before and keep their ids and times, and returns a verdict
     /// for each, in order.
     ///
     /// # Errors
@@ -267,10 +266,10 @@ impl<S: Sink> Delivery<S> {
         }
         let direct = Box::pin(destination.record_received(simulation_id, received.clone()));
         let mut verdicts = match self.try_direct(Some(simulation_id), direct).await? {
-            Delivered::Committed(verdicts) => verdicts,
-            // Boxed, because it is rare and takes much room.
-            Delivered::Spooled => {
-                return Box::pin(self.keep_results(simulation_id, received)).await;
+            DeliveryAnswer::Committed(verdicts) => verdicts,
+            // Boxed, because this future is rare and large.
+            DeliveryAnswer::Spooled => {
+                return Box::pin(self.spool_results(simulation_id, received)).await;
             }
         };
         let failed = |item: &ItemVerdict| {
@@ -280,7 +279,7 @@ impl<S: Sink> Delivery<S> {
         if !verdicts.iter().any(failed) {
             return Ok(verdicts);
         }
-        // Some of them the destination did not take for the moment.
+        // The destination could not take some of them.
         let unavailable = verdicts.iter().find_map(|item| match &item.verdict {
             Verdict::Failed { kind: FailureKind::Unavailable, message, hint } => {
                 Some((message, hint.as_deref()))
@@ -305,9 +304,9 @@ impl<S: Sink> Delivery<S> {
             .filter(|(place, _)| verdicts.get(*place).is_some_and(failed))
             .unzip();
         let all_failed = rest.len() == verdicts.len();
-        let kept = match Box::pin(self.keep_results(simulation_id, rest)).await {
+        let kept = match Box::pin(self.spool_results(simulation_id, rest)).await {
             Ok(kept) => kept,
-            // What was committed has its verdict, and the others have theirs.
+            // The committed results keep their verdicts, and the others their failures.
             Err(error) if !all_failed => {
                 tracing::warn!(
                     error = error.report(),
@@ -334,9 +333,9 @@ impl<S: Sink> Delivery<S> {
         &self,
         simulation_id: Uuid,
         suite: Option<&str>,
-    ) -> Result<Delivered<SimulationCompleted>> {
+    ) -> Result<DeliveryAnswer<SimulationCompleted>> {
         let direct = self.shared.destination.complete_simulation(simulation_id, suite);
-        if let Delivered::Committed(delivered) =
+        if let DeliveryAnswer::Committed(delivered) =
             self.try_direct(Some(simulation_id), direct).await?
         {
             return Ok(delivered);
@@ -345,11 +344,11 @@ impl<S: Sink> Delivery<S> {
             self.shared.destination.check_suite(suite).await?;
         }
         let suite = suite.map(str::to_owned);
-        self.keep(vec![SpooledCall::Complete { simulation_id, suite }]).await?;
-        Ok(Delivered::Spooled)
+        self.append(vec![SpooledCall::Complete { simulation_id, suite }]).await?;
+        Ok(DeliveryAnswer::Spooled)
     }
 
-    /// Ends a simulation as failed or cancelled, for a reason.
+    /// Ends a simulation as failed or cancelled, with a reason.
     ///
     /// # Errors
     /// As [`Recorder::fail_simulation`](crate::Recorder::fail_simulation).
@@ -358,25 +357,26 @@ impl<S: Sink> Delivery<S> {
         simulation_id: Uuid,
         status: SimulationStatus,
         reason: &str,
-    ) -> Result<Delivered<SimulationStatus>> {
+    ) -> Result<DeliveryAnswer<SimulationStatus>> {
         let direct = self.shared.destination.end_simulation(simulation_id, status, reason);
-        if let Delivered::Committed(delivered) =
+        if let DeliveryAnswer::Committed(delivered) =
             self.try_direct(Some(simulation_id), direct).await?
         {
             return Ok(delivered);
         }
         let reason = reason.to_owned();
-        self.keep(vec![SpooledCall::End { simulation_id, status, reason }]).await?;
-        Ok(Delivered::Spooled)
+        self.append(vec![SpooledCall::End { simulation_id, status, reason }]).await?;
+        Ok(DeliveryAnswer::Spooled)
     }
 
-    /// Waits until the spool is empty: at most so long, and not at all while the destination is unavailable.
+    /// Waits until the spool is empty, at most for `limit`, and returns at once if the destination is
+    /// unavailable.
     pub async fn settle(&self, limit: Duration) {
         let Some(spooling) = &self.shared.spooling else { return };
         let mut unavailable = spooling.unavailable.subscribe();
         let emptied = async {
             while spooling.spool.state().depth > 0 {
-                tokio::time::sleep(LOOK_AGAIN).await;
+                tokio::time::sleep(SETTLE_POLL).await;
             }
         };
         let settled = async {
@@ -388,7 +388,7 @@ impl<S: Sink> Delivery<S> {
         let _ = tokio::time::timeout(limit, settled).await;
     }
 
-    /// Waits for what is under way and closes the spool; the destination stays as it is.
+    /// Completes the work in progress and closes the spool; the destination stays open.
     pub async fn close(&self) {
         if let Some(spooling) = &self.shared.spooling {
             spooling.tasks.iter().for_each(AbortHandle::abort);
@@ -396,47 +396,47 @@ impl<S: Sink> Delivery<S> {
         }
     }
 
-    /// Nobody waits for the destination any more: what is under way goes to the spool.
-    pub fn give_up(&self, reason: &str) {
+    /// Marks the destination as unavailable: calls in progress go to the spool.
+    pub fn mark_unavailable(&self, reason: &str) {
         self.note_unavailable(reason, None);
     }
 
-    /// Asks the destination, unless it is unavailable, or something of the simulation waits already.
+    /// Calls the destination, unless it is unavailable or entries of the simulation are waiting.
     async fn try_direct<T>(
         &self,
         simulation_id: Option<Uuid>,
         direct: impl Future<Output = Result<T>>,
-    ) -> Result<Delivered<T>> {
+    ) -> Result<DeliveryAnswer<T>> {
         let Some(spooling) = &self.shared.spooling else {
-            return direct.await.map(Delivered::Committed);
+            return direct.await.map(DeliveryAnswer::Committed);
         };
         let waits = simulation_id.is_some_and(|id| spooling.spool.holds(id));
         let mut unavailable = spooling.unavailable.subscribe();
         if waits || unavailable.borrow_and_update().is_some() {
-            return Ok(Delivered::Spooled);
+            return Ok(DeliveryAnswer::Spooled);
         }
         let mut direct = std::pin::pin!(direct);
         loop {
             tokio::select! {
                 biased;
                 answer = &mut direct => return match answer {
-                    Ok(answer) => Ok(Delivered::Committed(answer)),
-                    Err(error) if out_of_reach(&error) => {
+                    Ok(answer) => Ok(DeliveryAnswer::Committed(answer)),
+                    Err(error) if should_spool(&error) => {
                         self.note_unavailable(&error.report(), error.hint().as_deref());
-                        Ok(Delivered::Spooled)
+                        Ok(DeliveryAnswer::Spooled)
                     }
-                    // It is kept for a version in which that is mended; other calls may work.
+                    // It is kept for a version without the fault; other calls can succeed.
                     Err(error @ Error::Internal(_)) => {
                         log_fault(&error.report(), error.hint().as_deref());
-                        Ok(Delivered::Spooled)
+                        Ok(DeliveryAnswer::Spooled)
                     }
                     Err(error) => Err(error),
                 },
-                // What the destination has begun may still be done: the ids make it one thing.
+                // The destination possibly still completes the call; the ids prevent duplicates.
                 known = unavailable.wait_for(Option::is_some) => if known.is_ok() {
-                    return Ok(Delivered::Spooled);
+                    return Ok(DeliveryAnswer::Spooled);
                 },
-                () = tokio::time::sleep(DOUBT_AFTER) => spooling.doubt.notify_one(),
+                () = tokio::time::sleep(PING_AFTER) => spooling.slow_call.notify_one(),
             }
         }
     }
@@ -447,9 +447,9 @@ impl<S: Sink> Delivery<S> {
         }
     }
 
-    /// Keeps a start, and gives how many scenarios it plans. The first of an id wins, as in the
-    /// database.
-    async fn keep_start(
+    /// Stores a start in the spool, and returns the number of planned scenarios. The first start of an
+    /// id takes precedence, as in the database.
+    async fn spool_start(
         &self,
         simulation_id: Uuid,
         start: SimulationStart,
@@ -460,7 +460,7 @@ impl<S: Sink> Delivery<S> {
         let scenario_count = checked.scenario_count;
         let call = SpooledCall::Start { start: Box::new(start), host_clock };
         let Some(spooling) = &self.shared.spooling else {
-            self.keep(vec![call]).await?;
+            self.append(vec![call]).await?;
             return Ok(scenario_count);
         };
         let _one_at_a_time = spooling.starts.lock().await;
@@ -469,7 +469,7 @@ impl<S: Sink> Delivery<S> {
             false => None,
         };
         let earlier = match &earlier {
-            // One that is not valid is refused when its turn comes.
+            // An invalid start is refused when it is delivered.
             Some(earlier) => destination.check_start(earlier).await.ok(),
             None => None,
         };
@@ -480,29 +480,30 @@ impl<S: Sink> Delivery<S> {
             ))
             .with_hint("use another id"));
         }
-        self.keep(vec![call]).await?;
+        self.append(vec![call]).await?;
         destination.expect_start(earlier.unwrap_or(checked));
         spooling.without_start().remove(&simulation_id);
         Ok(scenario_count)
     }
 
-    /// Keeps results, and says what will become of them as far as it can be told by now.
-    async fn keep_results(
+    /// Stores results in the spool, and returns their expected verdicts as far as they can be
+    /// determined now.
+    async fn spool_results(
         &self,
         simulation_id: Uuid,
         received: Vec<ReceivedResult>,
     ) -> Result<Vec<ItemVerdict>> {
-        self.learn_spooled_plan(simulation_id).await?;
+        self.load_spooled_plan(simulation_id).await?;
         let verdicts = self.shared.destination.preview(simulation_id, received.clone()).await?;
         let calls =
             received.into_iter().map(|result| SpooledCall::Result { simulation_id, result });
-        self.keep(calls.collect()).await?;
+        self.append(calls.collect()).await?;
         Ok(verdicts)
     }
 
-    /// Reads a simulation's plan from the spool, where its start is there and nobody knows it any
-    /// more: the process was started since.
-    async fn learn_spooled_plan(&self, simulation_id: Uuid) -> Result<()> {
+    /// Reads a simulation's plan from the spool if it has the start and the plan is not in memory,
+    /// after a restart of the process.
+    async fn load_spooled_plan(&self, simulation_id: Uuid) -> Result<()> {
         let destination = &self.shared.destination;
         let Some(spooling) = &self.shared.spooling else { return Ok(()) };
         if destination.knows_plan(simulation_id)
@@ -517,19 +518,19 @@ impl<S: Sink> Delivery<S> {
                     return Ok(());
                 }
                 Err(error) if error.retryable() => return Err(error),
-                // It is refused when its turn comes, and says nothing of a plan.
+                // The start is refused when it is delivered, and has no plan.
                 Err(_) => {}
             }
         }
         let mut without = spooling.without_start();
-        if without.len() >= REMEMBERED_WITHOUT_START {
+        if without.len() >= MAX_WITHOUT_START {
             without.clear();
         }
         without.insert(simulation_id);
         Ok(())
     }
 
-    async fn keep(&self, calls: Vec<SpooledCall>) -> Result<()> {
+    async fn append(&self, calls: Vec<SpooledCall>) -> Result<()> {
         let Some(spooling) = &self.shared.spooling else {
             return Err(Error::unavailable("the database is unavailable").with_hint("try again"));
         };
@@ -539,14 +540,14 @@ impl<S: Sink> Delivery<S> {
     }
 }
 
-/// Logs a fault of the program, whose call is kept in the spool.
+/// Logs a fault of the program whose call is stored in the spool.
 fn log_fault(error: &str, hint: Option<&str>) {
     tracing::error!(target: "arc_host::delivery", error, hint, "a call failed for a fault of this program or of the database, and is kept in the spool");
 }
 
-/// Whether an error says that the destination cannot be reached, or cannot be used by anybody, so
-/// that what was to be recorded is better kept.
-fn out_of_reach(error: &Error) -> bool {
+/// Returns whether an error means that the destination cannot be reached or cannot be used by any
+/// client, so that the call should be spooled.
+fn should_spool(error: &Error) -> bool {
     error.retryable()
         || matches!(
             error,

@@ -1,16 +1,16 @@
-//! From the spool to the destination, in order, exactly once.
+//! Replay from the spool to the destination, in order, exactly once.
 //!
-//! An entry is removed after the destination has committed it. Whoever is killed in between sends
-//! it again, and the destination finds a duplicate. What the destination refuses for good is dead-lettered
-//! with the reason, so that it neither blocks the others nor gets lost. What fails although the
-//! destination is there is held with all that belongs to it, and tried again later.
+//! An entry is removed after the destination has committed it. A process killed in between sends it
+//! again, and the destination finds a duplicate. Entries that the destination permanently refuses are
+//! dead-lettered with the reason, so that they neither block the others nor get lost. If an entry fails
+//! although the destination is available, all entries of its simulation are held, and retried later.
 //!
-//! A refusal may end by itself: the simulation becomes known when its start comes from the spool of
-//! another service, the extraction ran out of time, or the server has failed at a statement that it
-//! takes a moment later. Such dead letters are tried again for a day.
+//! Some refusals can end without an operator: the simulation becomes known when another service's spool
+//! delivers its start, the extraction ran out of time, or the server failed at a statement that it
+//! accepts a moment later. Such dead letters are retried for a day.
 //!
-//! An error of the spool says nothing of the destination: results of simulations of which nothing is
-//! in the spool go straight there.
+//! An error of the spool does not mean that the destination is unavailable: results of simulations
+//! without entries in the spool go directly to it.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::AddAssign;
@@ -32,71 +32,71 @@ use crate::backoff::{Backoff, RetryPolicy};
 use crate::error::{Error, Result};
 use crate::paging::BATCH_ROWS;
 use crate::recorder::{FailureKind, ReceivedResult, Verdict};
-use crate::spool::{Refusal, Spool, SpooledCall, Waiting};
+use crate::spool::{Refusal, Spool, SpooledCall, WaitingEntry};
 
-/// How many bytes of entries are replayed at once.
+/// The most bytes of entries that are replayed in a part.
 const MOST_BYTES: usize = 8 << 20;
 
-/// With how many a destination that was unavailable is tried.
+/// The size of the first part after the destination was unavailable.
 const FIRST_ENTRIES: usize = 16;
 
-/// How often a destination that is unavailable is asked whether it is back, where nothing waits for it.
+/// How often an unavailable destination is pinged while the spool is empty.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 
-/// How long dead letters are tried again by themselves whose refusal may end by itself.
+/// How long dead letters are retried automatically if their refusal is possibly temporary.
 const RETRY_REFUSED_FOR: SignedDuration = SignedDuration::from_hours(24);
 
-/// How often it is looked whether any of them is due.
+/// How often due dead letters are looked for.
 const RETRY_REFUSED_EVERY: Duration = Duration::from_secs(1);
 
-/// The pauses between two tries of those of one simulation.
+/// The pauses between two attempts for one simulation.
 const RETRY_REFUSED: RetryPolicy =
     RetryPolicy::exact(Duration::from_secs(2), Duration::from_secs(60));
 
-/// How many simulations a line of the log names.
+/// How many simulations a log message lists.
 const SHOWN_SIMULATIONS: usize = 8;
 
-/// What became of entries of a spool.
+/// The counts of a replay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct ReplayedSpool {
+pub struct ReplaySummary {
     /// Recorded now.
     pub recorded: u64,
     /// Recorded before.
     pub duplicate: u64,
     /// Results that are not valid, and are kept as rejected.
     pub rejected: u64,
-    /// Refused by the destination for good, and dead-lettered.
+    /// Permanently refused by the destination, and dead-lettered.
     pub dead_letters: u64,
 }
 
-/// What became of one entry.
+/// The verdict on one entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Replayed {
+pub enum ReplayVerdict {
     /// It is committed.
     Recorded,
     /// It was committed before.
     Duplicate,
     /// The result is not valid.
     Rejected,
-    /// The destination refuses it for good, for this reason.
+    /// The destination permanently refuses it, for this reason.
     Refused(String),
 }
 
-impl AddAssign<&Replayed> for ReplayedSpool {
-    fn add_assign(&mut self, replayed: &Replayed) {
-        *match replayed {
-            Replayed::Recorded => &mut self.recorded,
-            Replayed::Duplicate => &mut self.duplicate,
-            Replayed::Rejected => &mut self.rejected,
-            Replayed::Refused(_) => &mut self.dead_letters,
+impl AddAssign<&ReplayVerdict> for ReplaySummary {
+    fn add_assign(&mut self, verdict: &ReplayVerdict) {
+        *match verdict {
+            ReplayVerdict::Recorded => &mut self.recorded,
+            ReplayVerdict::Duplicate => &mut self.duplicate,
+            ReplayVerdict::Rejected => &mut self.rejected,
+            ReplayVerdict::Refused(_) => &mut self.dead_letters,
         } += 1;
     }
 }
 
-/// What the replay and the rest of a delivery tell each other.
+/// The state shared by the replay and the rest of a delivery.
 #[derive(Debug, Default)]
 pub(super) struct Notices {
-    /// What is held is to be tried again at once.
+    /// Notified to retry held simulations immediately.
     pub(super) again: Notify,
     /// How many simulations are held.
     pub(super) held: AtomicUsize,
@@ -104,24 +104,24 @@ pub(super) struct Notices {
 
 /// Why a part was not delivered.
 #[derive(Debug)]
-struct Trouble {
-    /// What was to be delivered; nothing where the spool itself is in trouble.
+struct PartFailure {
+    /// The entries that failed; `None` if the spool itself failed.
     culprit: Option<Culprit>,
     error: Error,
 }
 
-/// What came of replaying a part.
+/// The result of replaying a part.
 #[derive(Debug, Default)]
 struct Part {
-    /// What became of the entries that are done.
-    done: Vec<Replayed>,
-    /// What they belong to.
+    /// The verdicts on the delivered entries.
+    done: Vec<ReplayVerdict>,
+    /// The simulations and entries that were delivered.
     taken: HashSet<Culprit>,
-    /// Why it ended before its end.
-    trouble: Option<Trouble>,
+    /// The failure that ended the part early.
+    failure: Option<PartFailure>,
 }
 
-/// What the destination has answered, and the spool has not noted yet.
+/// The destination's answers that are not yet written to the spool.
 #[derive(Debug, Default)]
 struct Settlement {
     removed: Vec<u64>,
@@ -131,9 +131,9 @@ struct Settlement {
 impl Settlement {
     fn add(&mut self, done: &[DeliveredEntry]) {
         let now = Timestamp::now();
-        for DeliveredEntry { sequence, replayed, retry, .. } in done {
-            match replayed {
-                Replayed::Refused(reason) => self.refused.push(Refusal {
+        for DeliveredEntry { sequence, verdict, retry, .. } in done {
+            match verdict {
+                ReplayVerdict::Refused(reason) => self.refused.push(Refusal {
                     sequence: *sequence,
                     reason: reason.clone(),
                     retry_until: retry
@@ -144,8 +144,8 @@ impl Settlement {
         }
     }
 
-    /// Notes it in the spool. What could not be noted is kept for the next time: the destination is
-    /// not asked again for what it has taken.
+    /// Writes the answers to the spool. After a failure they are kept for the next attempt, so that the
+    /// entries are not delivered again.
     async fn settle(&mut self, spool: &Spool) -> Result<()> {
         spool.remove(self.removed.clone()).await?;
         self.removed.clear();
@@ -155,7 +155,7 @@ impl Settlement {
     }
 }
 
-/// Replays for as long as it is polled: what waits, and what comes.
+/// Replays waiting and future entries for as long as it is polled.
 pub(super) async fn replay(
     destination: impl Sink,
     spool: Spool,
@@ -168,7 +168,7 @@ pub(super) async fn replay(
     let mut settlement = Settlement::default();
     let mut backoff = Backoff::new(RetryPolicy::SERVER);
     loop {
-        held.forget_gone(&spool);
+        held.remove_finished(&spool);
         if notices.again.notified().now_or_never().is_some() {
             held.release();
             refused.release();
@@ -177,9 +177,9 @@ pub(super) async fn replay(
         notices.held.store(held.len(), Ordering::Relaxed);
         let known_unavailable = unavailable.borrow().is_some();
         if let Err(error) = settlement.settle(&spool).await {
-            // What it has taken would be sent once more. What is new goes to it directly.
-            tracing::warn!(target: "arc_host::delivery", error = error.report(), hint = error.hint().as_deref(), "what was delivered cannot be removed from the spool");
-            if known_unavailable && destination.answers().await.is_ok() {
+            // Further replay would deliver them again. New calls go directly to the destination.
+            tracing::warn!(target: "arc_host::delivery", error = error.report(), hint = error.hint().as_deref(), "delivered entries cannot be removed from the spool");
+            if known_unavailable && destination.ping().await.is_ok() {
                 note_back(&unavailable);
             }
             tokio::time::sleep(backoff.next_pause()).await;
@@ -194,43 +194,43 @@ pub(super) async fn replay(
         }
         if state.depth == 0 {
             if !known_unavailable {
-                let mut trouble = unavailable.subscribe();
+                let mut outage = unavailable.subscribe();
                 tokio::select! {
                     () = spool.changed() => {}
-                    _ = trouble.wait_for(Option::is_some) => {}
+                    _ = outage.wait_for(Option::is_some) => {}
                     () = notices.again.notified() => refused.release(),
                     () = tokio::time::sleep_until(retry_at), if state.dead_letters > 0 => {}
                 }
                 continue;
             }
             tokio::time::sleep(ASK_EVERY).await;
-            match destination.answers().await {
+            match destination.ping().await {
                 Ok(()) => note_back(&unavailable),
                 Err(error) => note_unavailable_for(&unavailable, &error),
             }
             continue;
         }
         let most = if known_unavailable { FIRST_ENTRIES } else { BATCH_ROWS };
-        if known_unavailable && let Err(error) = destination.answers().await {
+        if known_unavailable && let Err(error) = destination.ping().await {
             note_unavailable_for(&unavailable, &error);
             tokio::time::sleep(backoff.next_pause()).await;
             continue;
         }
-        let Part { done, taken, trouble } =
+        let Part { done, taken, failure } =
             replay_next(&destination, &spool, most, &held, true, &mut settlement).await;
         if !done.is_empty() {
             backoff.reset();
-            held.taken(&taken);
+            held.delivered(&taken);
             note_back(&unavailable);
         }
-        let Some(Trouble { culprit, error }) = trouble else {
+        let Some(PartFailure { culprit, error }) = failure else {
             if done.is_empty() {
-                // All that waits is held. Without room for more nobody can show that the
-                // destination takes other things: they are let through to it.
-                if !state.takes_entries() {
+                // All waiting entries are held. If the spool is full, no further entry could show that
+                // the destination is available: new calls are sent to it directly.
+                if !state.accepts_entries() {
                     note_back(&unavailable);
                 }
-                let until = held.again_at().unwrap_or_else(|| Instant::now() + ASK_EVERY);
+                let until = held.next_retry_at().unwrap_or_else(|| Instant::now() + ASK_EVERY);
                 tokio::select! {
                     () = tokio::time::sleep_until(until.min(Instant::now() + ASK_EVERY)) => {}
                     () = notices.again.notified() => {
@@ -242,8 +242,8 @@ pub(super) async fn replay(
             continue;
         };
         let Some(culprit) = culprit else {
-            // The spool itself: of the destination that says nothing, and it has just answered
-            // where it was unavailable.
+            // A failure of the spool itself does not affect the destination, which has just answered if
+            // it was unavailable.
             tracing::warn!(target: "arc_host::delivery", error = error.report(), hint = error.hint().as_deref(), "the spool cannot be read or written");
             if known_unavailable {
                 note_back(&unavailable);
@@ -252,23 +252,23 @@ pub(super) async fn replay(
             continue;
         };
         if matches!(error, Error::NotFound(_)) {
-            if !held.knows(culprit) {
-                tracing::info!(target: "arc_host::delivery", ?culprit, error = error.report(), hint = error.hint().as_deref(), "what the spool has of a simulation waits until the simulation is known");
+            if !held.is_held(culprit) {
+                tracing::info!(target: "arc_host::delivery", ?culprit, error = error.report(), hint = error.hint().as_deref(), "the spool's entries of an unknown simulation wait until it is known");
             }
             held.hold(culprit);
-            // It has answered.
+            // The destination has answered.
             note_back(&unavailable);
             continue;
         }
-        match destination.answers().await {
-            // It was held, and others were delivered meanwhile, or may be.
-            Ok(()) if held.knows(culprit) => {
+        match destination.ping().await {
+            // It was held before; other entries were delivered meanwhile, or can be.
+            Ok(()) if held.is_held(culprit) => {
                 held.failed(culprit);
                 continue;
             }
             Ok(()) => {
                 if held.failed(culprit) {
-                    tracing::warn!(target: "arc_host::delivery", ?culprit, error = error.report(), hint = error.hint().as_deref(), "the oldest entry of the spool cannot be delivered although the database is there; it and what belongs to it wait, and the others go on");
+                    tracing::warn!(target: "arc_host::delivery", ?culprit, error = error.report(), hint = error.hint().as_deref(), "the oldest entry of the spool cannot be delivered although the database is available; the entries of its simulation wait, and the others are delivered");
                     continue;
                 }
                 if done.is_empty() {
@@ -281,12 +281,10 @@ pub(super) async fn replay(
     }
 }
 
-/// Tries dead letters again that are due. Those that are taken leave the spool; the others stay where
-/// they are.
+/// Retries due dead letters. Those that are delivered leave the spool; the others stay dead letters.
 async fn retry_refused(destination: &impl Sink, spool: &Spool, refused: &mut Holds) {
     loop {
-        let letters = match spool.next_retried(refused.passed_over(), BATCH_ROWS, MOST_BYTES).await
-        {
+        let letters = match spool.next_retried(refused.skipped(), BATCH_ROWS, MOST_BYTES).await {
             Ok(letters) if letters.is_empty() => return,
             Ok(letters) => letters,
             Err(error) => {
@@ -296,71 +294,72 @@ async fn retry_refused(destination: &impl Sink, spool: &Spool, refused: &mut Hol
         };
         let mut delivering =
             EntryDelivery { destination, held: refused, unknown_may_wait: true, done: Vec::new() };
-        let trouble = delivering.deliver(letters).await.err();
+        let failure = delivering.deliver(letters).await.err();
         let done = delivering.done;
         let mut settlement = Settlement::default();
         settlement.add(&done);
         if let Err(error) = settlement.settle(spool).await {
-            // They are tried again, and found to be duplicates.
+            // They are delivered again, and found to be duplicates.
             tracing::warn!(target: "arc_host::delivery", error = error.report(), hint = error.hint().as_deref(), "dead letters that were delivered cannot be removed");
             return;
         }
-        let taken = done.iter().filter(|done| !matches!(done.replayed, Replayed::Refused(_)));
+        let taken = done.iter().filter(|done| !matches!(done.verdict, ReplayVerdict::Refused(_)));
         let entries = taken.clone().count();
         if entries > 0 {
             tracing::info!(target: "arc_host::delivery", entries, "dead letters were delivered");
         }
-        refused.taken(&taken.map(|done| culprit(done.sequence, done.simulation_id)).collect());
-        // What is refused again has its pause, too: else it would be the next one at once, and nothing
-        // else would be delivered. Each once, for each time lengthens the pause.
+        refused.delivered(&taken.map(|done| culprit(done.sequence, done.simulation_id)).collect());
+        // Entries refused again are paused too: otherwise they would be selected again immediately, and
+        // no others would be delivered. Each simulation is held once, because each hold lengthens the
+        // pause.
         let again: HashSet<Culprit> = done
             .iter()
-            .filter(|done| matches!(done.replayed, Replayed::Refused(_)))
+            .filter(|done| matches!(done.verdict, ReplayVerdict::Refused(_)))
             .map(|done| culprit(done.sequence, done.simulation_id))
             .collect();
         again.into_iter().for_each(|culprit| refused.hold(culprit));
-        let Some(Trouble { culprit, error }) = trouble else { continue };
-        // Only the delivery itself fails here, of which each part has a culprit.
+        let Some(PartFailure { culprit, error }) = failure else { continue };
+        // Only delivery fails here, and each of its failures has a culprit.
         let Some(culprit) = culprit else { return };
         refused.hold(culprit);
-        if !matches!(error, Error::NotFound(_)) && destination.answers().await.is_err() {
-            // What is new finds out by itself.
+        if !matches!(error, Error::NotFound(_)) && destination.ping().await.is_err() {
+            // The next call will detect that the destination is unavailable.
             return;
         }
     }
 }
 
-/// Replays everything that waits until `stop` is set, and tells `progress` after each part; for a
-/// spool that no service has open. What the destination does not take for the moment is passed over
-/// with all that belongs to it, and stays.
+/// Replays all waiting entries until `stop` is set, and calls `progress` after each part; for a spool
+/// that no service uses. Entries that the destination cannot take now are skipped with all entries of
+/// their simulation, and stay in the spool.
 ///
 /// # Errors
-/// The first reason why something was passed over; an error of the spool; where the destination is
-/// not there, and what is left stays in the spool.
+/// The first reason why entries were skipped; an error of the spool; an error if the destination is
+/// unavailable, in which case the remaining entries stay in the spool.
 pub async fn replay_spool(
     destination: &impl Sink,
     spool: &Spool,
     stop: &AtomicBool,
-    mut progress: impl FnMut(&ReplayedSpool),
-) -> Result<ReplayedSpool> {
-    let mut total = ReplayedSpool::default();
+    mut progress: impl FnMut(&ReplaySummary),
+) -> Result<ReplaySummary> {
+    let mut total = ReplaySummary::default();
     let mut held = Holds::new(Duration::ZERO);
     let mut first_reason = None;
     let mut settlement = Settlement::default();
     while spool.state().depth > 0 && !stop.load(Ordering::Relaxed) {
-        let Part { done, trouble, .. } =
+        let Part { done, failure, .. } =
             replay_next(destination, spool, BATCH_ROWS, &held, false, &mut settlement).await;
-        for replayed in &done {
-            total += replayed;
+        for verdict in &done {
+            total += verdict;
         }
         progress(&total);
-        match trouble {
-            Some(Trouble { culprit: Some(culprit), error }) => {
-                destination.answers().await?;
-                held.hold_for_good(culprit);
+        match failure {
+            Some(PartFailure { culprit: Some(culprit), error }) => {
+                destination.ping().await?;
+                held.hold_permanently(culprit);
                 first_reason.get_or_insert(error);
             }
-            Some(Trouble { culprit: None, error }) => return Err(error),
+            Some(PartFailure { culprit: None, error }) => return Err(error),
             None if done.is_empty() => break,
             None => {}
         }
@@ -378,24 +377,24 @@ async fn replay_next(
     settlement: &mut Settlement,
 ) -> Part {
     let mut part = Part::default();
-    let waiting = match spool.next_but(held.passed_over(), most_entries, MOST_BYTES).await {
+    let waiting = match spool.next_except(held.skipped(), most_entries, MOST_BYTES).await {
         Ok(waiting) => waiting,
         Err(error) => {
-            part.trouble = Some(Trouble { culprit: None, error });
+            part.failure = Some(PartFailure { culprit: None, error });
             return part;
         }
     };
     let mut delivering = EntryDelivery { destination, held, unknown_may_wait, done: Vec::new() };
-    part.trouble = delivering.deliver(waiting).await.err();
+    part.failure = delivering.deliver(waiting).await.err();
     let done = delivering.done;
-    tell_of_refused(&done);
+    log_refused(&done);
     settlement.add(&done);
     if let Err(error) = settlement.settle(spool).await {
-        part.trouble = Some(Trouble { culprit: None, error });
+        part.failure = Some(PartFailure { culprit: None, error });
     }
-    for DeliveredEntry { sequence, replayed, simulation_id, .. } in done {
+    for DeliveredEntry { sequence, verdict, simulation_id, .. } in done {
         part.taken.insert(culprit(sequence, simulation_id));
-        part.done.push(replayed);
+        part.done.push(verdict);
     }
     part
 }
@@ -404,11 +403,11 @@ fn culprit(sequence: u64, simulation_id: Option<Uuid>) -> Culprit {
     simulation_id.map_or(Culprit::Entry(sequence), Culprit::Simulation)
 }
 
-/// Says what is dead-lettered, for somebody must see to it.
-fn tell_of_refused(done: &[DeliveredEntry]) {
+/// Logs the dead-lettered entries, which need an operator.
+fn log_refused(done: &[DeliveredEntry]) {
     let refused = || {
-        done.iter().filter_map(|done| match &done.replayed {
-            Replayed::Refused(reason) => Some((done.simulation_id, reason)),
+        done.iter().filter_map(|done| match &done.verdict {
+            ReplayVerdict::Refused(reason) => Some((done.simulation_id, reason)),
             _ => None,
         })
     };
@@ -422,16 +421,16 @@ fn tell_of_refused(done: &[DeliveredEntry]) {
         simulations = simulations.len(),
         shown = shown.join(" "),
         reason = reason.as_str(),
-        "entries of the spool are refused for good, and dead-lettered; `arc-host spool list` shows them, `arc-host spool requeue` tries them again"
+        "entries of the spool are permanently refused, and dead-lettered; `arc-host spool list` shows them, `arc-host spool requeue` retries them"
     );
 }
 
-/// An entry that needs to be delivered no more.
+/// An entry whose delivery is complete.
 struct DeliveredEntry {
     sequence: u64,
     simulation_id: Option<Uuid>,
-    replayed: Replayed,
-    /// Whether a refusal may end by itself.
+    verdict: ReplayVerdict,
+    /// Whether a refusal is possibly temporary.
     retry: bool,
 }
 
@@ -443,14 +442,17 @@ struct EntryDelivery<'d, S> {
     done: Vec<DeliveredEntry>,
 }
 
-/// Results that follow one another, of one simulation, and their numbers.
+/// Consecutive results of one simulation, with their sequence numbers.
 type Results = (Vec<u64>, Vec<ReceivedResult>);
 
 impl<S: Sink> EntryDelivery<'_, S> {
-    /// Delivers entries in order; results that follow one another share a call for each simulation.
-    async fn deliver(&mut self, waiting: Vec<Waiting>) -> std::result::Result<(), Trouble> {
+    /// Delivers entries in order; consecutive results share a call for each simulation.
+    async fn deliver(
+        &mut self,
+        waiting: Vec<WaitingEntry>,
+    ) -> std::result::Result<(), PartFailure> {
         let mut results: BTreeMap<Uuid, Results> = BTreeMap::new();
-        for Waiting { sequence, entry } in waiting {
+        for WaitingEntry { sequence, entry } in waiting {
             match entry.call {
                 SpooledCall::Result { simulation_id, result } => {
                     let (sequences, received) = results.entry(simulation_id).or_default();
@@ -461,10 +463,13 @@ impl<S: Sink> EntryDelivery<'_, S> {
                     self.deliver_results(std::mem::take(&mut results)).await?;
                     let simulation_id = other.simulation_id();
                     let answer = deliver_call(self.destination, other).await;
-                    let trouble =
-                        |error| Trouble { culprit: Some(culprit(sequence, simulation_id)), error };
-                    let (replayed, retry) = self.settled(answer, simulation_id).map_err(trouble)?;
-                    self.done.push(DeliveredEntry { sequence, simulation_id, replayed, retry });
+                    let failure = |error| PartFailure {
+                        culprit: Some(culprit(sequence, simulation_id)),
+                        error,
+                    };
+                    let (verdict, retry) =
+                        self.verdict_on(answer, simulation_id).map_err(failure)?;
+                    self.done.push(DeliveredEntry { sequence, simulation_id, verdict, retry });
                 }
             }
         }
@@ -474,18 +479,18 @@ impl<S: Sink> EntryDelivery<'_, S> {
     async fn deliver_results(
         &mut self,
         results: BTreeMap<Uuid, Results>,
-    ) -> std::result::Result<(), Trouble> {
+    ) -> std::result::Result<(), PartFailure> {
         for (id, (sequences, received)) in results {
             let simulation_id = Some(id);
-            let trouble = |error| Trouble { culprit: Some(Culprit::Simulation(id)), error };
+            let failure = |error| PartFailure { culprit: Some(Culprit::Simulation(id)), error };
             let verdicts = match self.destination.record_received(id, received).await {
                 Ok(verdicts) => verdicts,
                 Err(error) => {
-                    let (replayed, retry) =
-                        self.settled(Err(error), simulation_id).map_err(trouble)?;
+                    let (verdict, retry) =
+                        self.verdict_on(Err(error), simulation_id).map_err(failure)?;
                     let done = |sequence| {
-                        let replayed = replayed.clone();
-                        DeliveredEntry { sequence, simulation_id, replayed, retry }
+                        let verdict = verdict.clone();
+                        DeliveredEntry { sequence, simulation_id, verdict, retry }
                     };
                     self.done.extend(sequences.into_iter().map(done));
                     continue;
@@ -494,35 +499,39 @@ impl<S: Sink> EntryDelivery<'_, S> {
             let mut left = None;
             for (sequence, item) in sequences.into_iter().zip(verdicts) {
                 let mut retry = false;
-                let replayed = match item.verdict {
-                    // A service that keeps it in its own spool has taken it, too.
-                    Verdict::Stored | Verdict::Spooled => Replayed::Recorded,
-                    Verdict::Duplicate => Replayed::Duplicate,
-                    Verdict::Rejected(_) => Replayed::Rejected,
+                let verdict = match item.verdict {
+                    // A result in the service's own spool counts as recorded.
+                    Verdict::Stored | Verdict::Spooled => ReplayVerdict::Recorded,
+                    Verdict::Duplicate => ReplayVerdict::Duplicate,
+                    Verdict::Rejected(_) => ReplayVerdict::Rejected,
                     Verdict::Failed { kind: FailureKind::Unavailable, message, .. } => {
                         left = Some(Error::unavailable(message));
                         continue;
                     }
-                    // Also what ran out of time: it must not keep all that comes after it waiting.
+                    // Also results that ran out of time, which must not block the entries after them.
                     Verdict::Failed { kind, message, .. } => {
                         retry = kind != FailureKind::Refused;
-                        Replayed::Refused(message)
+                        ReplayVerdict::Refused(message)
                     }
                 };
-                self.done.push(DeliveredEntry { sequence, simulation_id, replayed, retry });
+                self.done.push(DeliveredEntry { sequence, simulation_id, verdict, retry });
             }
             if let Some(error) = left {
-                return Err(trouble(error));
+                return Err(failure(error));
             }
         }
         Ok(())
     }
 
-    /// What became of an entry whose call has this answer, and whether a refusal may end by itself;
-    /// an error where it is to be tried again.
-    fn settled(&self, answer: Result<()>, simulation_id: Option<Uuid>) -> Result<(Replayed, bool)> {
+    /// Returns the verdict on an entry whose call has this answer, and whether a refusal is possibly
+    /// temporary; an error if it is to be retried.
+    fn verdict_on(
+        &self,
+        answer: Result<()>,
+        simulation_id: Option<Uuid>,
+    ) -> Result<(ReplayVerdict, bool)> {
         match answer {
-            Ok(()) => Ok((Replayed::Recorded, false)),
+            Ok(()) => Ok((ReplayVerdict::Recorded, false)),
             Err(error @ Error::NotFound(_))
                 if self.unknown_may_wait
                     && simulation_id.is_some_and(|id| self.held.may_become_known(id)) =>
@@ -533,9 +542,10 @@ impl<S: Sink> EntryDelivery<'_, S> {
             // that another one's change of the schema has made wrong.
             Err(error) if error.is_request_error() || matches!(error, Error::Internal(_)) => {
                 let retry = matches!(error, Error::NotFound(_) | Error::Internal(_));
-                Ok((Replayed::Refused(error.report()), retry))
+                Ok((ReplayVerdict::Refused(error.report()), retry))
             }
-            // The same may work when the database was mended, and nothing may be lost until then.
+            // The call can succeed after the database is repaired, and the entry must be kept until
+            // then.
             Err(error) => Err(error),
         }
     }
@@ -559,7 +569,7 @@ async fn deliver_call(destination: &impl Sink, call: SpooledCall) -> Result<()> 
         SpooledCall::End { simulation_id, status, reason } => {
             destination.end_simulation(simulation_id, status, &reason).await.map(|_| ())
         }
-        // Results go together.
+        // Results are delivered in batches.
         SpooledCall::Result { .. } => Ok(()),
     }
 }
@@ -576,10 +586,10 @@ mod tests {
     use super::*;
     use crate::client::{ClientSettings, ServiceClient};
     use crate::recorder::{ItemVerdict, Submission};
-    use crate::spool::{Entry, Listed, SpoolSettings};
+    use crate::spool::{Entry, EntryFilter, SpoolSettings};
     use crate::wire::BatchVerdicts;
 
-    /// A service that gives this answer to every request.
+    /// A service with this answer to every request.
     fn service(body: Vec<u8>) -> Destination {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -613,7 +623,7 @@ mod tests {
         Destination::Service(ServiceClient::new(&settings).unwrap())
     }
 
-    /// An entry as a dead letter that is tried again by itself for an hour.
+    /// Stores an entry as a dead letter that is retried automatically for an hour.
     async fn dead_letter_entries(spool: &Spool, simulation_id: Uuid, number: usize) -> Timestamp {
         let sequences = spool.append(vec![entry(simulation_id, number)]).await.unwrap();
         let until = Timestamp::now() + SignedDuration::from_hours(1);
@@ -628,7 +638,7 @@ mod tests {
         let folder = tempfile::TempDir::new().unwrap();
         let spool = spool(&folder);
         let (unknown, known) = (simulation(1), simulation(2));
-        let sink = MemorySink::knowing([known]);
+        let sink = MemorySink::with_simulations([known]);
         let until = dead_letter_entries(&spool, unknown, 0).await;
         dead_letter_entries(&spool, known, 1).await;
         let mut refused = Holds::with_policy(RetryPolicy::exact(
@@ -637,11 +647,11 @@ mod tests {
         ));
         retry_refused(&sink, &spool, &mut refused).await;
         assert_eq!(sink.committed(known), [outcome(known, 1)]);
-        assert!(refused.knows(Culprit::Simulation(unknown)));
-        assert!(!refused.knows(Culprit::Simulation(known)));
-        // That the simulation is unknown does not make anybody ask whether the destination is there.
-        assert_eq!(sink.memory().questions, 0);
-        let listed = Listed { after: 0, dead_letters: true };
+        assert!(refused.is_held(Culprit::Simulation(unknown)));
+        assert!(!refused.is_held(Culprit::Simulation(known)));
+        // An unknown simulation does not cause a ping of the destination.
+        assert_eq!(sink.memory().pings, 0);
+        let listed = EntryFilter { after: 0, dead_letters: true };
         let letters = spool.list(listed, 9, u64::MAX).await.unwrap();
         assert_eq!(letters.len(), 1);
         assert_eq!(letters[0].retry_until, Some(until), "the day does not begin anew");
@@ -652,7 +662,7 @@ mod tests {
         dead_letter_entries(&spool, known, 2).await;
         retry_refused(&sink, &spool, &mut refused).await;
         assert_eq!(sink.memory().calls, calls + 1);
-        // Its start has come.
+        // Its start has been delivered.
         sink.memory().simulations.insert(unknown);
         refused.release();
         retry_refused(&sink, &spool, &mut refused).await;
@@ -662,11 +672,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn by_hand_what_fails_is_passed_over_with_all_that_belongs_to_it() {
+    async fn a_manual_replay_skips_all_entries_of_a_failing_simulation() {
         let folder = tempfile::TempDir::new().unwrap();
         let spool = spool(&folder);
         let (first, second) = (simulation(1), simulation(2));
-        let sink = MemorySink::knowing([first, second]);
+        let sink = MemorySink::with_simulations([first, second]);
         for number in 0..4 {
             let id = if number % 2 == 0 { first } else { second };
             spool.append(vec![entry(id, number)]).await.unwrap();
@@ -678,7 +688,7 @@ mod tests {
         assert!(sink.committed(first).is_empty());
         assert_eq!(sink.committed(second), [1, 3].map(|number| outcome(second, number)));
         assert_eq!((spool.state().depth, spool.state().dead_letters), (2, 0));
-        // Of one that does not answer nothing is tried.
+        // An unavailable destination gets no entries.
         sink.memory().unavailable = true;
         let replayed = replay_spool(&sink, &spool, &stop, |_| {}).await;
         assert!(matches!(replayed, Err(Error::Unavailable(_))), "{replayed:?}");
@@ -689,7 +699,7 @@ mod tests {
         spool.close().await;
     }
 
-    /// What becomes of a result by itself.
+    /// The fate of a single result.
     #[derive(Clone, Copy, Debug, PartialEq)]
     enum Fate {
         Accepted,
@@ -732,8 +742,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
-        /// Whatever fails, and in parts of any length: each result is committed once and in order, or
-        /// is a dead letter with its reason.
+        /// With any failures, and in parts of any length: each result is committed once and in order,
+        /// or is a dead letter with its reason.
         #[test]
         fn each_result_is_committed_once_or_is_a_dead_letter(
             results in prop::collection::vec((1_u128..4, fate()), 1..24),
@@ -745,7 +755,7 @@ mod tests {
             runtime.block_on(async {
                 let folder = tempfile::TempDir::new().unwrap();
                 let spool = spool(&folder);
-                let sink = MemorySink::knowing((1..4).map(simulation));
+                let sink = MemorySink::with_simulations((1..4).map(simulation));
                 let mut entries = Vec::new();
                 for (number, (of, fate)) in results.iter().enumerate() {
                     let id = simulation(*of);
@@ -762,12 +772,12 @@ mod tests {
                 while spool.state().depth > 0 {
                     let part =
                         replay_next(&sink, &spool, most_entries, &held, true, &mut settlement);
-                    let Part { done, trouble, .. } = part.await;
-                    assert!(!done.is_empty() || trouble.is_some());
+                    let Part { done, failure, .. } = part.await;
+                    assert!(!done.is_empty() || failure.is_some());
                     turns += 1;
                     assert!(turns <= results.len() + script.len(), "it does not come to an end");
                 }
-                let listed = Listed { after: 0, dead_letters: true };
+                let listed = EntryFilter { after: 0, dead_letters: true };
                 let letters = spool.list(listed, 99, u64::MAX).await.unwrap();
                 let letter = |sequence| letters.iter().find(|letter| letter.sequence == sequence);
                 for (number, ((of, fate), sequence)) in results.iter().zip(sequences).enumerate() {
@@ -781,8 +791,8 @@ mod tests {
                         assert_eq!(committed, usize::from(*fate == Fate::Accepted));
                         continue;
                     };
-                    // A call that failed for a fault of the program is tried again, and so is what ran
-                    // out of time; what is refused for good is not.
+                    // A call that failed because of a fault of the program is retried, and so is one
+                    // that ran out of time; a permanent refusal is not.
                     let reason = letter.dead_letter.clone().unwrap();
                     if reason == "a fault of the program" {
                         assert!(script.contains(&Some(Failing::Internal)));
@@ -792,7 +802,7 @@ mod tests {
                         assert_eq!(letter.retry_until.is_some(), *fate == Fate::TimedOut);
                     }
                 }
-                // In order, but for dead letters.
+                // In order, except for dead letters.
                 for of in 1..4 {
                     let id = simulation(of);
                     let order: Vec<usize> = sink
@@ -810,7 +820,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn dead_letters_that_are_refused_again_have_a_pause_and_stop_nothing() {
+    async fn dead_letters_refused_again_are_paused_and_block_nothing() {
         let folder = tempfile::TempDir::new().unwrap();
         let settings = SpoolSettings { folder: folder.path().join("spool"), limit_bytes: 64 << 20 };
         let spool = Spool::open(&settings).unwrap();
@@ -842,10 +852,10 @@ mod tests {
         let retried = retry_refused(&destination, &spool, &mut refused);
         tokio::time::timeout(Duration::from_secs(30), retried).await.expect("it never ends");
 
-        assert!(refused.knows(Culprit::Simulation(simulation_id)));
-        // One pause for all of them, and the first one.
-        assert!(refused.again_at().unwrap() <= Instant::now() + RETRY_REFUSED.first);
-        let listed = Listed { after: 0, dead_letters: true };
+        assert!(refused.is_held(Culprit::Simulation(simulation_id)));
+        // One pause for all of them, the first.
+        assert!(refused.next_retry_at().unwrap() <= Instant::now() + RETRY_REFUSED.first);
+        let listed = EntryFilter { after: 0, dead_letters: true };
         let kept = spool.list(listed, 9, u64::MAX).await.unwrap();
         assert_eq!(kept.len(), 5);
         for kept in kept {

@@ -1,4 +1,4 @@
-//! Where questions are answered: by a database, or by a service.
+//! The source of answers to queries: a database or a service.
 
 use uuid::Uuid;
 
@@ -36,17 +36,17 @@ impl Page for SimulationList {
     }
 }
 
-/// Where questions are answered. Cheap to clone.
+/// The source of answers to queries. Cheap to clone.
 #[derive(Clone, Debug)]
 pub enum Source {
-    /// By a database.
+    /// A database.
     Database(Store),
-    /// By a service, over HTTP.
+    /// A service, over HTTP.
     Service(ServiceClient),
 }
 
 impl Source {
-    /// A page of the simulations, newest first: at most `limit` of them, from 1 to 10,000.
+    /// Returns a page of the simulations, newest first: at most `limit` of them, from 1 to 10,000.
     ///
     /// # Errors
     /// As [`Store::simulations_page`].
@@ -66,7 +66,7 @@ impl Source {
         }
     }
 
-    /// Where a simulation stands.
+    /// Returns the progress of a simulation.
     ///
     /// # Errors
     /// As [`Store::simulation_with_figures`].
@@ -77,7 +77,7 @@ impl Source {
         }
     }
 
-    /// A page of a simulation's outcomes: at most `limit` of them, from 1 to 1,000.
+    /// Returns a page of a simulation's outcomes: at most `limit` of them, from 1 to 1,000.
     ///
     /// # Errors
     /// As [`Recorder::outcomes`](crate::Recorder::outcomes).
@@ -99,8 +99,8 @@ impl Source {
         }
     }
 
-    /// A page of what was rejected in a simulation, in order of receipt and without the documents: at
-    /// most `limit` of them, from 1 to 1,000.
+    /// Returns a page of a simulation's rejected results, in order of receipt and without the
+    /// documents: at most `limit` of them, from 1 to 1,000.
     ///
     /// # Errors
     /// As [`Recorder::rejected`](crate::Recorder::rejected).
@@ -116,7 +116,7 @@ impl Source {
         }
     }
 
-    /// Everything that was rejected in a simulation, page after page.
+    /// Returns all rejected results of a simulation, page by page.
     ///
     /// # Errors
     /// As [`Source::rejected`].
@@ -131,10 +131,10 @@ impl Source {
         Ok(all)
     }
 
-    /// A simulation by the hour, for the last so many hours.
+    /// Returns a simulation's performance by the hour, for the last `hours` hours.
     ///
     /// # Errors
-    /// [`Error::NotFound`](crate::Error::NotFound) where there is no such simulation.
+    /// [`Error::NotFound`](crate::Error::NotFound) if the simulation does not exist.
     pub async fn performance(&self, simulation_id: Uuid, hours: f64) -> Result<Performance> {
         match self {
             Source::Database(store) => store.performance(simulation_id, hours).await,
@@ -142,7 +142,7 @@ impl Source {
         }
     }
 
-    /// The latest failures of all simulations, newest first.
+    /// Returns the latest failures of all simulations, newest first.
     ///
     /// # Errors
     /// An error of the database or the service.

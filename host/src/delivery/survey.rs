@@ -1,4 +1,4 @@
-//! The first reading of a file: which scenarios it holds, and the fingerprint of its bytes.
+//! The first reading of a file: finds its scenarios and fingerprints its bytes.
 
 use std::collections::HashSet;
 
@@ -16,12 +16,12 @@ use crate::recorder::{PlanDigest, planned_row};
 use crate::store::{PlannedRow, scenario_key};
 use crate::wire::NotFiniteBody;
 
-/// What a file holds.
+/// The result of the first reading of a file.
 #[derive(Debug)]
 pub struct Survey {
     file: DocumentFile,
     pub(super) sha256: [u8; 32],
-    /// What the file says of the whole suite.
+    /// The file's own summary of the whole suite.
     pub(super) summary: Summary,
     plan: SurveyedPlan,
     plan_sha256: [u8; 32],
@@ -30,27 +30,27 @@ pub struct Survey {
 }
 
 impl Survey {
-    /// How many results the file holds, good or bad.
+    /// Returns how many results the file holds, valid or not.
     pub fn results(&self) -> u64 {
         self.results
     }
 
-    /// The SHA-256 of the plan that the file's scenarios make.
+    /// Returns the SHA-256 of the plan of the file's scenarios.
     pub fn plan_sha256(&self) -> [u8; 32] {
         self.plan_sha256
     }
 
-    /// How many different scenarios they belong to.
+    /// Returns how many different scenarios the results belong to.
     pub fn scenarios(&self) -> usize {
         self.plan.len()
     }
 
-    /// The most trials of a scenario that a result names.
+    /// Returns the greatest trial number of a result.
     pub fn trials(&self) -> u32 {
         self.trials
     }
 
-    /// The id that the file's bytes, a name and a configuration make.
+    /// Returns the id that is derived from the file's bytes, a name and a configuration.
     pub fn simulation_id(&self, name: &str, config_version_id: &str) -> Uuid {
         let mut fingerprint = Fingerprint::new("simulation-of-file");
         fingerprint.part(&self.sha256);
@@ -60,17 +60,17 @@ impl Survey {
     }
 }
 
-/// How many bytes of a plan are kept in memory from the survey to the start.
+/// The most bytes of a plan that are kept in memory from the survey to the start.
 const PLAN_BYTES: usize = 4 << 20;
 
-/// The scenarios that the survey found, in order. The results that define them are read and extracted
-/// once; only what does not fit into memory is read again when the simulation starts.
+/// The scenarios of the survey, in order. The results that define them are read and extracted once;
+/// only those that do not fit into memory are read again when the simulation starts.
 #[derive(Debug)]
 struct SurveyedPlan {
     rows: Vec<PlannedRow>,
     /// How many more bytes the rows can have.
     left_bytes: usize,
-    /// Where the results are that define the scenarios after the rows.
+    /// The places of the results that define the scenarios after the rows.
     places: Vec<DocumentPlace>,
 }
 
@@ -84,7 +84,7 @@ impl SurveyedPlan {
         self.rows.len() + self.places.len()
     }
 
-    /// Adds the next scenario, which the result at this place defines.
+    /// Adds the next scenario, which is defined by the result at this place.
     fn add(&mut self, row: PlannedRow, place: DocumentPlace) {
         let PlannedRow { scenario_version_id: _, scenario_id, name, task_prompt, definition } =
             &row;
@@ -104,7 +104,7 @@ impl FileRecording {
     /// Reads the file for the first time. Nothing is stored.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Invalid`] where the file is not JSON text, or holds no result.
+    /// [`Error::Io`]; [`Error::Invalid`] if the file is not JSON text or holds no result.
     pub async fn survey(&self, report: impl FnMut(Progress) + Send + 'static) -> Result<Survey> {
         let this = self.clone();
         let survey = move |session: &mut Session| this.survey_now(session, PLAN_BYTES, report);
@@ -131,7 +131,7 @@ impl FileRecording {
                 return Err(self.stopped_at_the_start());
             }
             let (None, Content::Text(text)) = (frame.problem, frame.content) else { continue };
-            // What is wrong with a result is said when it is recorded.
+            // Violations are reported when the result is recorded.
             let Ok(Ok(planned)) = session.extract_scenario(header, &text) else { continue };
             trials = trials.max(planned.trial.unwrap_or(1));
             if seen.insert(scenario_key(&planned.scenario.id)) {
@@ -150,7 +150,7 @@ impl FileRecording {
         }
         let mut summary = Summary::default();
         match (header, envelope) {
-            // A header says the same of all results as the members around them do.
+            // A header has the same information about all results as the members around them.
             (Some(header), _) => summary.read_header(session, header),
             (None, Some(envelope)) => {
                 let (name, results) = (self.file.name(), usize::try_from(results));
@@ -174,9 +174,9 @@ impl FileRecording {
         Error::invalid(format!("stopped before anything of {} was recorded", self.file.name()))
     }
 
-    /// A scenario as a row of the plan. One that no scenario object of the guide's format defines gets
-    /// a definition here, so that it is the same row whether the plan goes to a database or, as a list
-    /// of scenarios, to a service.
+    /// Returns a scenario as a row of the plan. A scenario without a scenario object in the guide's
+    /// format gets a definition here, so that its row is the same whether the plan is sent to a
+    /// database or, as a list of scenarios, to a service.
     fn planned_row(&self, scenario: Scenario, document: &str) -> PlannedRow {
         if self.format.is_none() && scenario.definition.is_some() {
             return planned_row(scenario, document);
@@ -193,18 +193,18 @@ impl FileRecording {
     }
 }
 
-/// What a file says of all its results.
+/// A file's information about all its results.
 #[derive(Debug, Default)]
 pub(super) struct Summary {
-    /// A suite's own summary; nothing where there is none that can be used.
+    /// The suite's own summary; `None` if it is missing or not valid.
     pub(super) text: Option<String>,
-    /// What people should know of it.
+    /// Notes for the user.
     pub(super) notes: Vec<String>,
-    /// Whether something of it could not be read, and is left out.
+    /// Whether a part could not be read, and is left out.
     pub(super) incomplete: bool,
 }
 
-/// The members that belong to a request of the service, and each of which is for one result.
+/// The members of a service request, each of which is for one result.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct RequestMembers<'e> {
@@ -219,7 +219,7 @@ struct RequestMembers<'e> {
 }
 
 impl RequestMembers<'_> {
-    /// The first member that says something of each result, as a request does.
+    /// Returns the first member that is a list for the results, as in a request.
     fn first(&self, results: usize) -> Option<&'static str> {
         fn each<T: serde::de::DeserializeOwned>(raw: Option<&RawValue>, results: usize) -> bool {
             let values: Option<Vec<Option<T>>> =
@@ -239,11 +239,11 @@ impl RequestMembers<'_> {
 }
 
 impl Summary {
-    /// Reads what stands around the results of a file. What is not whole is not used at all: a figure
-    /// that is missing would be taken for one that the suite does not give.
+    /// Reads the members around the results of a file. An invalid summary is not used at all: a missing
+    /// figure could be mistaken for one that the suite does not have.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where it says of each result what only a request can say of it.
+    /// [`Error::Invalid`] if it has members for single results that only a request can have.
     fn read_envelope(&mut self, file: &str, envelope: &Envelope, results: usize) -> Result<()> {
         let members: RequestMembers = serde_json::from_str(envelope.text()).unwrap_or_default();
         if let Some(name) = members.first(results) {
@@ -251,7 +251,7 @@ impl Summary {
                 "{file} has `{name}` beside its results, as the body of a request has"
             ))
             .with_hint(
-                "in a file each result says it itself, as \"recording\": {\"trial\": 1, \
+                "in a file this belongs to each result, as \"recording\": {\"trial\": 1, \
                  \"modal_call_id\": \"…\", \"sandbox_id\": \"…\"}, or send the file as a request \
                  (POST /v1/simulations/ID/outcomes)",
             ));
@@ -261,7 +261,7 @@ impl Summary {
             Some(problem) => {
                 self.incomplete = true;
                 self.notes.push(format!(
-                    "{file}: {problem}; nothing of what stands beside the results is used, and the \
+                    "{file}: {problem}; the members beside the results are not used, and the \
                      computed figures count"
                 ));
             }
@@ -269,7 +269,7 @@ impl Summary {
         Ok(())
     }
 
-    /// Reads what a header says of all results, in the words of a suite's own summary.
+    /// Reads a header's information about all results, as the suite's own summary.
     fn read_header(&mut self, session: &mut Session, header: &str) {
         let summary = match session.extract_suite(header) {
             Ok(Ok(summary)) => summary,
@@ -310,7 +310,7 @@ impl Summary {
         }));
         let seconds =
             |milliseconds: Option<f64>| milliseconds.map(|milliseconds| milliseconds / 1e3);
-        let words = SuiteWords {
+        let words = SuiteText {
             average_reliability_score,
             total_cost_usd,
             parallel_execution_time: seconds(execution_time_ms),
@@ -333,9 +333,9 @@ impl Summary {
     }
 }
 
-/// A suite's summary in its own words, which is written as text from the start.
+/// A suite's summary in its own format, written as text from the start.
 #[derive(Serialize)]
-struct SuiteWords {
+struct SuiteText {
     average_reliability_score: Option<f64>,
     total_cost_usd: Option<f64>,
     parallel_execution_time: Option<f64>,
@@ -355,21 +355,21 @@ impl Serialize for Dimensions {
     }
 }
 
-/// A plan as the list that a service takes.
+/// Returns a plan as the list of a service request.
 pub(super) fn scenario_list(plan: impl Iterator<Item = Result<PlannedRow>>) -> Result<String> {
     let mut definitions = Vec::new();
     for planned in plan {
-        // Each has one, see `planned_row`.
+        // Each row has one, see `planned_row`.
         definitions.extend(planned?.definition);
     }
     Ok(format!("[{}]", definitions.join(",")))
 }
 
-/// Reads the scenarios of a plan: those that the survey has kept, then the others from the file.
+/// Reads the scenarios of a plan: those in memory, then the others from the file.
 pub(super) struct PlanReader<'s> {
     recording: &'s FileRecording,
     survey: &'s Survey,
-    /// For those that are read from the file.
+    /// For the scenarios that are read from the file.
     session: Option<Session>,
     next: usize,
 }
@@ -435,7 +435,7 @@ mod tests {
         file.rewind().unwrap();
         let document_file =
             DocumentFile::opened(file.try_clone().unwrap(), "results.jsonl".to_owned()).unwrap();
-        // Nothing is sent to it.
+        // Nothing is sent to this address.
         let url = "http://127.0.0.1:9".to_owned();
         let client = ServiceClient::new(&ClientSettings { url, token: None, compress: None });
         let opened = OpenedFile { file: document_file, extractor, format: None };
@@ -445,7 +445,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_plan_is_the_same_however_much_of_it_is_read_again() {
+    async fn a_plan_does_not_depend_on_how_much_of_it_is_read_again() {
         let extractor = Extractor::built_in(&ExtractionSettings::default()).unwrap();
         let result = |number: usize| {
             let prompt = "Describe it. ".repeat(number);
@@ -453,7 +453,7 @@ mod tests {
                 r#"{{"scenario":{{"id":"s{number}","task_prompt":"{prompt}"}},"trajectory":{{"status":"success"}}}}"#
             )
         };
-        // Each of the scenarios has a second result, which defines nothing.
+        // Each scenario has a second result, which defines nothing.
         let results: Vec<String> = (0..20).chain(0..20).map(result).collect();
         let (recording, file) = recording(extractor.clone(), &results.join("\n"));
         let mut session = extractor.session().await;
@@ -475,7 +475,7 @@ mod tests {
         plans.iter().flatten().take(20).for_each(|row| digest.add(row));
         assert_eq!(digest.finish(), in_memory.plan_sha256());
         assert!(plans.iter().all(|plan| *plan == plans[0]), "{plans:?}");
-        // What is in memory is not read again.
+        // The rows in memory are not read again.
         file.set_len(0).unwrap();
         let plan = PlanReader::open(&recording, in_memory).await;
         assert_eq!(plan.map(Result::unwrap).collect::<Vec<_>>(), plans[0]);

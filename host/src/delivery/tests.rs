@@ -1,4 +1,4 @@
-//! Deliveries to a destination in memory that fails when it is told to.
+//! Deliveries to a destination in memory with scripted failures.
 
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -6,9 +6,9 @@ use tempfile::TempDir;
 use super::memory_sink::{Failing, MemorySink, outcome, simulation, spool, submission};
 use super::*;
 use crate::recorder::Document;
-use crate::spool::{Listed, SpoolSettings};
+use crate::spool::{EntryFilter, SpoolSettings};
 
-/// How long anything may take before a test gives up.
+/// How long a step can take before a test fails.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 async fn wait_until(what: &str, mut reached: impl FnMut() -> bool) {
@@ -53,7 +53,7 @@ fn failed(internal: bool) -> Verdict {
 
 #[tokio::test]
 async fn without_a_spool_the_caller_gets_the_error() {
-    let sink = MemorySink::knowing([simulation(1)]);
+    let sink = MemorySink::with_simulations([simulation(1)]);
     let delivery = Delivery::new(sink.clone());
     sink.memory().script.extend([Some(Failing::Unavailable), Some(Failing::Internal)]);
     let first = delivery.record_batch(simulation(1), vec![submission(0)]).await;
@@ -61,14 +61,14 @@ async fn without_a_spool_the_caller_gets_the_error() {
     let second = delivery.record_batch(simulation(1), vec![submission(0)]).await;
     assert!(matches!(second, Err(Error::Internal(_))), "{second:?}");
     assert_eq!(record(&delivery, simulation(1), 0..1).await, [Verdict::Stored]);
-    assert_eq!((delivery.unavailable_reason(), delivery.held()), (None, 0));
+    assert_eq!((delivery.unavailable_reason(), delivery.held_simulations()), (None, 0));
     assert_eq!(sink.committed(simulation(1)), outcomes(simulation(1), 0..1));
 }
 
 #[tokio::test]
 async fn with_a_spool_the_destination_gets_the_bytes_of_the_caller() {
     let folder = TempDir::new().unwrap();
-    let sink = MemorySink::knowing([simulation(1)]);
+    let sink = MemorySink::with_simulations([simulation(1)]);
     let delivery = Delivery::with_spool(sink.clone(), spool(&folder));
     let submission = submission(0);
     let own = submission.document.clone();
@@ -86,12 +86,12 @@ async fn with_a_spool_the_destination_gets_the_bytes_of_the_caller() {
 async fn calls_wait_in_the_spool_in_order_while_the_destination_is_unavailable() {
     let folder = TempDir::new().unwrap();
     let (one, other) = (simulation(1), simulation(2));
-    let sink = MemorySink::knowing([one]);
+    let sink = MemorySink::with_simulations([one]);
     let delivery = Delivery::with_spool(sink.clone(), spool(&folder));
     sink.memory().unavailable = true;
     assert_eq!(record(&delivery, one, 0..2).await, [Verdict::Spooled, Verdict::Spooled]);
     assert!(delivery.unavailable_reason().is_some_and(|reason| reason.contains("unavailable")));
-    // Nobody asks it again for each call.
+    // Not every call asks it again.
     let calls = sink.memory().calls;
     let start = SimulationStart {
         simulation_id: Some(other),
@@ -101,11 +101,11 @@ async fn calls_wait_in_the_spool_in_order_while_the_destination_is_unavailable()
     assert!(delivery.start_simulation(start).await.unwrap().spooled);
     assert_eq!(record(&delivery, one, 2..4).await, [Verdict::Spooled, Verdict::Spooled]);
     assert_eq!(record(&delivery, other, 0..1).await, [Verdict::Spooled]);
-    assert_eq!(delivery.complete_simulation(one, None).await.unwrap(), Delivered::Spooled);
+    assert_eq!(delivery.complete_simulation(one, None).await.unwrap(), DeliveryAnswer::Spooled);
     let ended = delivery.end_simulation(other, SimulationStatus::Failed, "out of memory").await;
-    assert_eq!(ended.unwrap(), Delivered::Spooled);
+    assert_eq!(ended.unwrap(), DeliveryAnswer::Spooled);
     let (id, kept) = delivery.create_configuration("agent", "a: 1", None).await.unwrap();
-    assert_eq!(kept, Delivered::Spooled);
+    assert_eq!(kept, DeliveryAnswer::Spooled);
     assert_eq!(sink.memory().calls, calls);
     assert_eq!(delivery.spool_state().unwrap().depth, 9);
 
@@ -125,7 +125,7 @@ async fn calls_wait_in_the_spool_in_order_while_the_destination_is_unavailable()
 async fn a_result_whose_answer_was_lost_is_stored_once() {
     let folder = TempDir::new().unwrap();
     let id = simulation(1);
-    let sink = MemorySink::knowing([id]);
+    let sink = MemorySink::with_simulations([id]);
     let delivery = Delivery::with_spool(sink.clone(), spool(&folder));
     sink.memory().script.push_back(Some(Failing::AnswerLost));
     assert_eq!(record(&delivery, id, 0..3).await, vec![Verdict::Spooled; 3]);
@@ -136,14 +136,14 @@ async fn a_result_whose_answer_was_lost_is_stored_once() {
 }
 
 #[tokio::test]
-async fn a_fault_of_the_program_keeps_its_own_call_alone() {
+async fn a_fault_of_the_program_spools_only_its_own_call() {
     let folder = TempDir::new().unwrap();
     let (one, other) = (simulation(1), simulation(2));
-    let sink = MemorySink::knowing([one, other]);
+    let sink = MemorySink::with_simulations([one, other]);
     let delivery = Delivery::with_spool(sink.clone(), spool(&folder));
     sink.memory().script.push_back(Some(Failing::Internal));
     assert_eq!(record(&delivery, one, 0..2).await, vec![Verdict::Spooled; 2]);
-    // The destination is not said to be unavailable for it.
+    // The destination does not count as unavailable because of this.
     assert_eq!(record(&delivery, other, 0..1).await, [Verdict::Stored]);
     delivered(&delivery).await;
     assert_eq!(sink.committed(one), outcomes(one, 0..2));
@@ -154,21 +154,21 @@ async fn a_fault_of_the_program_keeps_its_own_call_alone() {
 async fn a_result_that_fails_has_its_own_verdict() {
     let folder = TempDir::new().unwrap();
     let id = simulation(1);
-    let sink = MemorySink::knowing([id]);
+    let sink = MemorySink::with_simulations([id]);
     let delivery = Delivery::with_spool(sink.clone(), spool(&folder));
-    // The first is refused for good, the second meets a fault of the program.
+    // The first is permanently refused, the second meets a fault of the program.
     let verdicts = [(outcome(id, 0), failed(false)), (outcome(id, 1), failed(true))];
     sink.memory().verdicts.extend(verdicts);
     let found = record(&delivery, id, 0..3).await;
     assert_eq!(found, [failed(false), Verdict::Spooled, Verdict::Stored]);
-    // In the spool it becomes a dead letter, for it fails again, and keeps nobody waiting.
+    // In the spool it becomes a dead letter, because it fails again, and does not block others.
     wait_until("a dead letter", || delivery.spool_state().unwrap().dead_letters == 1).await;
-    let listed = Listed { after: 0, dead_letters: true };
+    let listed = EntryFilter { after: 0, dead_letters: true };
     let letters = delivery.spool().unwrap().list(listed, 9, u64::MAX).await.unwrap();
     assert_eq!(letters[0].dead_letter.as_deref(), Some("a fault"));
     assert!(letters[0].retry_until.is_some());
     assert_eq!(record(&delivery, id, 3..4).await, [Verdict::Stored]);
-    // The fault is mended, and nobody requeues it.
+    // The fault is fixed, and no requeue is needed.
     sink.memory().verdicts.clear();
     delivered(&delivery).await;
     let wanted = [2, 3, 1].map(|number| outcome(id, number));
@@ -180,7 +180,7 @@ async fn a_result_that_fails_has_its_own_verdict() {
 async fn a_dead_letter_is_delivered_when_it_is_requeued() {
     let folder = TempDir::new().unwrap();
     let id = simulation(1);
-    let sink = MemorySink::knowing([id]);
+    let sink = MemorySink::with_simulations([id]);
     let delivery = Delivery::with_spool(sink.clone(), spool(&folder));
     sink.memory().unavailable = true;
     sink.memory().verdicts.insert(outcome(id, 1), failed(false));
@@ -200,9 +200,9 @@ async fn a_dead_letter_is_delivered_when_it_is_requeued() {
 }
 
 #[tokio::test]
-async fn a_full_spool_refuses_and_says_so() {
+async fn a_full_spool_refuses_calls_with_an_error() {
     let folder = TempDir::new().unwrap();
-    let sink = MemorySink::knowing([simulation(1)]);
+    let sink = MemorySink::with_simulations([simulation(1)]);
     let settings = SpoolSettings { folder: folder.path().join("spool"), limit_bytes: 1 };
     let delivery = Delivery::with_spool(sink.clone(), Spool::open(&settings).unwrap());
     sink.memory().unavailable = true;
@@ -213,16 +213,16 @@ async fn a_full_spool_refuses_and_says_so() {
 }
 
 #[tokio::test]
-async fn after_giving_up_nobody_waits_for_the_destination() {
+async fn marked_unavailable_no_call_waits_for_the_destination() {
     let folder = TempDir::new().unwrap();
-    let sink = MemorySink::knowing([simulation(1)]);
+    let sink = MemorySink::with_simulations([simulation(1)]);
     let delivery = Delivery::with_spool(sink.clone(), spool(&folder));
     sink.memory().unavailable = true;
-    delivery.give_up("the service is stopping");
+    delivery.mark_unavailable("the service is stopping");
     assert_eq!(record(&delivery, simulation(1), 0..1).await, [Verdict::Spooled]);
     assert_eq!(sink.memory().calls, 0);
     delivery.close().await;
-    // It is still there for the next process.
+    // It is still stored for the next process.
     let spool = spool(&folder);
     assert_eq!(spool.state().depth, 1);
     spool.close().await;
@@ -240,7 +240,7 @@ fn failing() -> impl Strategy<Value = Option<Failing>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
 
-    /// Whatever fails, each result is committed once, and those of a simulation in their order.
+    /// With any failures, each result is committed once, and those of a simulation in their order.
     #[test]
     fn any_failures_change_neither_what_is_committed_nor_its_order(
         script in prop::collection::vec(failing(), 0..6),
@@ -250,7 +250,7 @@ proptest! {
             tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let folder = TempDir::new().unwrap();
-            let sink = MemorySink::knowing((1..4).map(simulation));
+            let sink = MemorySink::with_simulations((1..4).map(simulation));
             let delivery = Delivery::with_spool(sink.clone(), spool(&folder));
             sink.memory().script.extend(script);
             let mut sent = [0_usize; 4];

@@ -1,4 +1,4 @@
-//! Whether the destination is there.
+//! Checks whether the destination is available.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,23 +8,23 @@ use tokio::sync::{Notify, watch};
 use super::destination::Sink;
 use crate::error::Error;
 
-/// How soon after a question the next one may be asked.
+/// The least time between two pings.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Asks the destination whether it is there, and stores what it is sent, when somebody has waited
+/// Pings the destination, and checks whether it stores results, when a call has waited too
 /// long for an answer.
 pub(super) async fn watch(
     destination: impl Sink,
     unavailable: watch::Sender<Option<String>>,
-    doubt: Arc<Notify>,
+    slow_call: Arc<Notify>,
 ) {
     loop {
-        doubt.notified().await;
+        slow_call.notified().await;
         if unavailable.borrow().is_none() {
-            match destination.trouble() {
+            match destination.unavailable_reason() {
                 Some(reason) => note_unavailable(&unavailable, &reason, None),
                 None => {
-                    if let Err(error) = destination.answers().await {
+                    if let Err(error) = destination.ping().await {
                         note_unavailable_for(&unavailable, &error);
                     }
                 }
@@ -34,12 +34,12 @@ pub(super) async fn watch(
     }
 }
 
-/// Lets everybody know that the destination takes nothing, because of an error.
+/// Marks the destination as unavailable because of an error.
 pub(super) fn note_unavailable_for(unavailable: &watch::Sender<Option<String>>, error: &Error) {
     note_unavailable(unavailable, &error.report(), error.hint().as_deref());
 }
 
-/// Lets everybody know that the destination takes nothing, and what to do about it.
+/// Marks the destination as unavailable, with a hint.
 pub(super) fn note_unavailable(
     unavailable: &watch::Sender<Option<String>>,
     reason: &str,
@@ -47,13 +47,13 @@ pub(super) fn note_unavailable(
 ) {
     unavailable.send_if_modified(|known| {
         if known.is_none() {
-            tracing::warn!(target: "arc_host::delivery", reason, hint, "the database takes nothing; results go to the spool");
+            tracing::warn!(target: "arc_host::delivery", reason, hint, "the database is unavailable; results go to the spool");
         }
         known.replace(reason.to_owned()).is_none()
     });
 }
 
-/// Lets everybody know that the destination takes calls again.
+/// Marks the destination as available again.
 pub(super) fn note_back(unavailable: &watch::Sender<Option<String>>) {
     unavailable.send_if_modified(|known| {
         let was_away = known.take().is_some();

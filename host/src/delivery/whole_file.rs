@@ -1,5 +1,5 @@
-//! A file from its first byte to a simulation that is completed: what the command line, the service
-//! and Python do with a file.
+//! Recording a file from its first byte to a completed simulation, for the command line, the service
+//! and Python.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::{
-    Delivered, Destination, FileRecording, FileSummary, Progress, RejectedItem, Source, Survey,
+    DeliveryAnswer, Destination, FileRecording, FileSummary, Progress, RejectedItem, Source, Survey,
 };
 use crate::error::{Error, Result};
 use crate::extraction::OutcomeStatus;
@@ -20,28 +20,28 @@ use crate::recorder::{SimulationProgress, new_simulation_id};
 pub use crate::store::NO_CONFIGURATION;
 use crate::store::{SimulationStart, SimulationStatus};
 
-/// Which simulation a file becomes.
+/// The simulation that a file is recorded in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FileIdentity {
-    /// The one that its bytes, its name and the configuration make: the same file again finds it.
+    /// The one derived from its bytes, its name and the configuration: the same file again finds it.
     #[default]
     OfContent,
     /// A new one.
     New,
-    /// This one; where it exists it takes the results, and its plan stays as it is.
+    /// This one; if it exists, the results are added to it and its plan does not change.
     Named(Uuid),
 }
 
 /// How a file is recorded.
 #[derive(Clone, Debug)]
 pub struct FileOptions {
-    /// What the simulation is started with. Its plan and its metadata are those of the file, and its
-    /// id is that of `identity`. Default of its name: the file's.
+    /// The parameters of the simulation's start. Its plan and its metadata are those of the file, and
+    /// its id is that of `identity`. The name defaults to the file's.
     pub start: SimulationStart,
-    /// Which simulation it becomes.
+    /// The simulation.
     pub identity: FileIdentity,
-    /// One for each batch that is in memory, of all files together: those that are recorded at once
-    /// share it. None where nobody shares it.
+    /// One permit for each batch in memory, shared by concurrent recordings. `None` without such a
+    /// limit.
     pub batches: Option<Arc<Semaphore>>,
 }
 
@@ -57,33 +57,33 @@ impl Default for FileOptions {
     }
 }
 
-/// What became of a file.
+/// The result of recording a file.
 #[derive(Debug)]
-pub struct FileRecorded {
+pub struct RecordedFile {
     /// The file's name.
     pub file_name: String,
-    /// The format of its results; nothing for the built-in one.
+    /// The format of its results; `None` for the built-in one.
     pub format: Option<String>,
     /// The simulation's name.
     pub name: String,
     /// The simulation.
     pub simulation_id: Uuid,
-    /// What became of the results.
+    /// The summary of its results.
     pub summary: FileSummary,
-    /// Where the simulation stands, where that could be asked; nothing where some of it is in a spool.
+    /// The progress of the simulation, if it could be read; `None` if some of it is in a spool.
     pub progress: Option<SimulationProgress>,
-    /// What people should know.
+    /// Notes for the user.
     pub notes: Vec<String>,
-    /// Whether something that the file says of all its results could not be read, and is left out;
-    /// `notes` say what.
+    /// Whether a part of the file's information about all its results could not be read, and is left
+    /// out; `notes` have the details.
     pub incomplete: bool,
-    /// Why the simulation could not be completed, or asked about.
-    pub trouble: Option<Error>,
-    /// How long all of it took, in seconds.
+    /// Why the simulation could not be completed or read.
+    pub completion_error: Option<Error>,
+    /// The total duration, in seconds.
     pub elapsed_seconds: f64,
 }
 
-/// The same as programs read it.
+/// The result of recording a file, for programs.
 #[derive(Clone, Debug, Serialize)]
 pub struct FileReport {
     /// The file's name.
@@ -94,23 +94,23 @@ pub struct FileReport {
     pub simulation_id: Uuid,
     /// Its name.
     pub simulation_name: String,
-    /// Its status; `null` where it could not be asked.
+    /// Its status; `null` if it could not be read.
     pub status: Option<SimulationStatus>,
-    /// Results that were stored now.
+    /// Results that were newly stored.
     pub stored: u64,
-    /// Results that were there before.
+    /// Results that were already stored.
     pub duplicate: u64,
-    /// Results that a service keeps until its database is back.
+    /// Results that wait in a service's spool until its database is available.
     pub spooled: u64,
     /// Results that are not valid.
     pub rejected: u64,
     /// Results that were not recorded.
     pub failed: u64,
-    /// Why the first of these was not.
+    /// Why the first of these was not recorded.
     pub failure: Option<String>,
     /// What to do about that, if `failure` does not show it.
     pub failure_hint: Option<String>,
-    /// Whether it was stopped before the end of the file.
+    /// Whether recording was stopped before the end of the file.
     pub interrupted: bool,
     /// How many outcomes have each status, all results of the simulation together.
     pub by_status: Option<BTreeMap<OutcomeStatus, i64>>,
@@ -124,22 +124,22 @@ pub struct FileReport {
     pub total_cost_usd: Option<f64>,
     /// Planned scenarios times trials, and unplanned ones.
     pub total_scenarios: Option<i64>,
-    /// Those that have an outcome.
+    /// Those with an outcome.
     pub completed_scenarios: Option<i64>,
     /// How many accepted results have each warning.
     pub warnings: BTreeMap<String, u64>,
     /// The first results that are not valid.
     pub rejected_results: Vec<RejectedItem>,
-    /// What else of the file is not recorded as it stands there, or worth knowing.
+    /// What else of the file is not recorded as it is in the file, and other notes.
     pub notes: Vec<String>,
     /// How long it took, in seconds.
     pub elapsed_seconds: f64,
 }
 
-impl FileRecorded {
-    /// As programs read it.
+impl RecordedFile {
+    /// Returns the report for programs.
     pub fn report(&self) -> FileReport {
-        let FileRecorded { file_name, format, name, simulation_id, summary, .. } = self;
+        let RecordedFile { file_name, format, name, simulation_id, summary, .. } = self;
         let progress = self.progress.as_ref();
         let named = progress.and_then(|known| known.simulation_name.as_deref());
         FileReport {
@@ -171,20 +171,19 @@ impl FileRecorded {
     }
 }
 
-/// Records a file as a simulation and completes it, where it can be. Setting `stop` ends it after the
-/// batches that are under way; `report` hears how far it has come.
+/// Records a file as a simulation and completes it, if possible. Setting `stop` ends it after the
+/// batches in progress; `report` is called with the progress.
 ///
 /// # Errors
-/// [`Error::Io`]; [`Error::Invalid`] where the file is not text of its format, or holds no result; an
-/// error of the destination. What was stored before stays stored, and the same call again does the
-/// rest.
+/// [`Error::Io`]; [`Error::Invalid`] if the file is not text of its format or holds no result; an error
+/// of the destination. Results stored before stay stored, and the same call again records the rest.
 pub async fn record_file(
     opened: OpenedFile,
     destination: &Destination,
     options: &FileOptions,
     stop: Arc<AtomicBool>,
     report: impl FnMut(Progress) + Clone + Send + 'static,
-) -> Result<FileRecorded> {
+) -> Result<RecordedFile> {
     let begun = Instant::now();
     let file_name = opened.file.name().to_owned();
     let mut start = options.start.clone();
@@ -204,7 +203,7 @@ pub async fn record_file(
     let mut notes = survey.summary.notes.clone();
     let started = match recording.start(&survey, start).await {
         Ok(started) => Some(started),
-        // It exists with a plan of its own, and takes the results.
+        // The simulation exists with a plan of its own, and gets the results.
         Err(Error::Conflict(_)) => {
             if !matches!(options.identity, FileIdentity::Named(_)) {
                 notes.push(format!(
@@ -218,16 +217,17 @@ pub async fn record_file(
     };
     let summary = recording.record(&survey, simulation_id, report).await?;
     let mut ending = Ending { recording: &recording, survey: &survey, simulation_id, notes };
-    // What can never be recorded does not keep the simulation open.
+    // Results that can never be recorded do not keep the simulation open.
     let whole = !summary.retryable && !summary.interrupted;
-    let (progress, trouble) = if started == Some(Delivered::Spooled) || summary.spooled > 0 {
-        (None, ending.through_the_spool(started.filter(|_| whole), options.identity).await)
-    } else {
-        ending.directly(&source, whole && started.is_some(), options.identity).await
-    };
+    let (progress, completion_error) =
+        if started == Some(DeliveryAnswer::Spooled) || summary.spooled > 0 {
+            (None, ending.through_the_spool(started.filter(|_| whole), options.identity).await)
+        } else {
+            ending.directly(&source, whole && started.is_some(), options.identity).await
+        };
     let notes = ending.notes;
     let elapsed_seconds = begun.elapsed().as_secs_f64();
-    Ok(FileRecorded {
+    Ok(RecordedFile {
         file_name,
         format,
         name,
@@ -236,58 +236,59 @@ pub async fn record_file(
         progress,
         notes,
         incomplete: survey.summary.incomplete,
-        trouble,
+        completion_error,
         elapsed_seconds,
     })
 }
 
-/// The end of a recording: the simulation is completed, where it can be.
+/// The end of a recording: completes the simulation, if possible.
 struct Ending<'r> {
     recording: &'r FileRecording,
     survey: &'r Survey,
     simulation_id: Uuid,
-    /// What people should know.
+    /// Notes for the user.
     notes: Vec<String>,
 }
 
 impl Ending<'_> {
-    /// Where the simulation stands at the end, and why it could not be completed or asked about.
+    /// Returns the progress of the simulation at the end, and why it could not be completed or read.
     async fn directly(
         &mut self,
         source: &Source,
         may_complete: bool,
         identity: FileIdentity,
     ) -> (Option<SimulationProgress>, Option<Error>) {
-        let mut trouble = None;
+        let mut completion_error = None;
         let mut progress = source.simulation_status(self.simulation_id).await;
         if let Ok(known) = &progress
             && may_complete
-            && completes(known, identity, &mut self.notes)
+            && should_complete(known, identity, &mut self.notes)
         {
-            trouble = self.complete().await;
+            completion_error = self.complete().await;
             progress = source.simulation_status(self.simulation_id).await;
         }
-        (progress.map_err(|error| trouble.get_or_insert(error)).ok(), trouble)
+        (progress.map_err(|error| completion_error.get_or_insert(error)).ok(), completion_error)
     }
 
-    /// The database of the service is unavailable, so nobody can be asked: what ends the simulation waits in
-    /// the spool, behind what was recorded. `started` is how it was started, where it may end.
+    /// Ends the simulation through the spool while the service's database is unavailable: the call
+    /// waits behind the recorded results. `started` is the answer to the start, if the simulation can
+    /// be ended.
     async fn through_the_spool(
         &mut self,
-        started: Option<Delivered<SimulationStatus>>,
+        started: Option<DeliveryAnswer<SimulationStatus>>,
         identity: FileIdentity,
     ) -> Option<Error> {
         self.notes.push(
-            "the service's database is unavailable: what is spooled is recorded when it is back"
+            "the service's database is unavailable: spooled results are recorded when it is available again"
                 .to_owned(),
         );
         let ended = |status: &SimulationStatus| {
             matches!(status, SimulationStatus::Failed | SimulationStatus::Cancelled)
         };
         match started {
-            // Somebody else's simulation, or one that was ended on purpose, stays as it is.
+            // A simulation of another owner, or one that was ended on purpose, is not changed.
             _ if matches!(identity, FileIdentity::Named(_)) => None,
-            Some(Delivered::Committed(status)) if ended(&status) => None,
+            Some(DeliveryAnswer::Committed(status)) if ended(&status) => None,
             Some(_) => self.complete().await,
             None => None,
         }
@@ -305,9 +306,9 @@ impl Ending<'_> {
     }
 }
 
-/// Whether a simulation of this plan is to be completed. One that was named may be somebody else's:
-/// it is completed when nothing is missing.
-fn completes(
+/// Returns whether a simulation with this plan is to be completed. A named simulation can belong to
+/// another owner: it is completed when nothing is missing.
+fn should_complete(
     progress: &SimulationProgress,
     identity: FileIdentity,
     notes: &mut Vec<String>,
@@ -325,7 +326,7 @@ fn completes(
 }
 
 impl Destination {
-    /// Where questions about what it has recorded are answered.
+    /// Returns the source of answers about the recorded results.
     pub fn source(&self) -> Source {
         match self {
             Destination::Database(recorder) => Source::Database(recorder.store().clone()),

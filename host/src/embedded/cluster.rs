@@ -64,13 +64,13 @@ pub(super) fn pid_file(cluster: &Path) -> PathBuf {
 /// Returns whether the server with this process id has written that it accepts connections.
 pub(super) fn ready(cluster: &Path, server: u32) -> bool {
     fs::read_to_string(pid_file(cluster))
-        .is_ok_and(|text| process_id(&text) == Some(server) && says_ready(&text))
+        .is_ok_and(|text| process_id(&text) == Some(server) && is_marked_ready(&text))
 }
 
 /// Returns whether a connection can succeed. A server that is starting or stopping would only log refusals.
 pub(super) fn may_be_ready(cluster: &Path) -> bool {
     match fs::read_to_string(pid_file(cluster)) {
-        Ok(text) => says_ready(&text),
+        Ok(text) => is_marked_ready(&text),
         Err(error) => error.kind() != io::ErrorKind::NotFound,
     }
 }
@@ -136,7 +136,7 @@ fn process_id(pid_file: &str) -> Option<u32> {
 }
 
 /// Returns whether the server's state, the eighth line, is ready.
-fn says_ready(pid_file: &str) -> bool {
+fn is_marked_ready(pid_file: &str) -> bool {
     pid_file.lines().nth(7).is_some_and(|line| line.starts_with("ready"))
 }
 
@@ -161,10 +161,10 @@ mod tests {
     fn a_server_is_ready_when_it_says_so_itself() {
         let text = "4711\n/data/postgres\n1700000000\n5432\n/data/run\n\n  1234  5\nready   \n";
         assert_eq!(process_id(text), Some(4711));
-        assert!(says_ready(text));
-        assert!(!says_ready(&text.replace("ready   ", "starting")));
+        assert!(is_marked_ready(text));
+        assert!(!is_marked_ready(&text.replace("ready   ", "starting")));
         for incomplete in ["4711\n/data/postgres\n", ""] {
-            assert!(!says_ready(incomplete));
+            assert!(!is_marked_ready(incomplete));
         }
     }
 
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn half_made_clusters_go_and_other_files_stay() {
+    fn incomplete_clusters_are_removed_and_other_files_are_kept() {
         let root = tempfile::tempdir().unwrap();
         let folder = DataFolder::open(Some(root.path())).unwrap();
         fs::create_dir_all(root.path().join("postgres-new-abc/base")).unwrap();

@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_url_says_the_same_as_the_configuration() {
+    fn the_url_matches_the_configuration() {
         let socket_dir = Path::new("/home/zoë/my data: \"all\" of it/50%/run");
         let url = url(socket_dir);
         assert!(url.is_ascii() && !url.contains(' '), "{url}");

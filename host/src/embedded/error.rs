@@ -179,7 +179,7 @@ pub enum EmbeddedError {
         logs: PathBuf,
     },
     /// Waiting for another process took too long.
-    #[error("gave up waiting for {what} after {seconds} s")]
+    #[error("timed out after {seconds} s while waiting for {what}")]
     TooLong {
         /// The awaited event.
         what: &'static str,
@@ -226,7 +226,7 @@ impl EmbeddedError {
             Self::NoPrograms { .. } => CURES.into(),
             Self::NotAProgramFolder { .. } => "name the folder that holds both".into(),
             Self::BrokenProgram { .. } => {
-                format!("mend that installation of PostgreSQL, {OR_A_URL}").into()
+                format!("repair that installation of PostgreSQL, {OR_A_URL}").into()
             }
             Self::TooOld { .. } => format!("install a newer one, {OR_A_URL}").into(),
             Self::MajorGone { major, .. } => format!(
@@ -240,8 +240,10 @@ impl EmbeddedError {
             Self::NotFetched { lacking, .. } => return lacking.hint(),
             Self::NoDataFolder { .. } => "name a data folder".into(),
             Self::NotUtf8 { .. } => "name another folder".into(),
-            Self::File { .. } => format!("mend that, or {ANOTHER_FOLDER}").into(),
-            Self::NotACluster { .. } => format!("move it away, or {ANOTHER_FOLDER}").into(),
+            Self::File { .. } => format!("correct that, or {ANOTHER_FOLDER}").into(),
+            Self::NotACluster { .. } => {
+                format!("move it to another place, or {ANOTHER_FOLDER}").into()
+            }
             Self::NotTraversable { .. } => {
                 format!("allow it (chmod o+x), or {ANOTHER_FOLDER}").into()
             }
@@ -252,16 +254,16 @@ impl EmbeddedError {
                 "remove it, or name a data folder with a shorter path".into()
             }
             Self::NoSocketFolder => "name a data folder with a shorter path".into(),
-            Self::Initdb { .. } => "mend that and try again".into(),
+            Self::Initdb { .. } => "correct that and try again".into(),
             Self::NoSupervisor { .. } => {
-                "if the program was replaced while it ran, start it anew".into()
+                "if the program was replaced while it ran, start it again".into()
             }
             Self::NotStarted { logs, .. } => {
-                format!("once that is mended, try again; the logs are in {}", logs.display()).into()
+                format!("correct that and try again; the logs are in {}", logs.display()).into()
             }
             Self::TooLong { log, .. } => format!("see {}, and try again", log.display()).into(),
             Self::Refused { log, .. } => format!("see {}", log.display()).into(),
-            Self::Moved { .. } => "acquire it anew".into(),
+            Self::Moved { .. } => "acquire it again".into(),
             Self::Arguments { .. } => "the program itself starts it, not a person".into(),
             Self::Process { .. } => "close other programs, and try again".into(),
         })

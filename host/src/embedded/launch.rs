@@ -41,11 +41,11 @@ impl Supervisor {
         let mut child =
             started.map_err(|source| EmbeddedError::NoSupervisor { program, source })?;
 
-        let (tell, ended) = mpsc::channel();
+        let (sender, ended) = mpsc::channel();
         // It is still this process's child, and would remain a zombie if it were not waited for.
         let waiting =
             thread::Builder::new().name("database-supervisor".to_owned()).spawn(move || {
-                let _ = tell.send(child.wait().ok());
+                let _ = sender.send(child.wait().ok());
             });
         waiting.map_err(|source| EmbeddedError::Process { action: "start a thread", source })?;
         Ok(Self { log, logs: folder.path().to_owned(), ended })

@@ -426,7 +426,7 @@ mod tests {
         {
             let (root, installed) = install(postgres, sum).await;
             let reason = installed.unwrap_err();
-            assert!(reason.contains(word), "{word} is not in {reason}");
+            assert!(reason.contains(word), "{word} is missing in {reason}");
             let left: Vec<_> = fs::read_dir(root.path().join("programs")).unwrap().collect();
             assert!(left.is_empty(), "{left:?}");
         }

@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_server_left_is_waited_for_within_reason() {
+    fn leftovers_of_a_killed_server_are_waited_for_with_a_limit() {
         let mut restarts = RestartPolicy::new();
         let now = Instant::now();
         assert!(matches!(

@@ -161,8 +161,8 @@ fn arguments(cluster: &Path, socket_dir: &Path, settings: &[(String, String)]) -
         ("unix_socket_directories", socket_dir.as_str()),
         ("unix_socket_permissions", "0700"),
     ];
-    let given = settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let all = taste.into_iter().chain(given).chain(fixed);
+    let custom = settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let all = taste.into_iter().chain(custom).chain(fixed);
     let folder = ["-D".into(), cluster.as_os_str().to_owned()];
     folder
         .into_iter()

@@ -1,7 +1,7 @@
-//! What a connection with HTTP/2 does, so that one on which nothing happens is ended.
+//! The activity of an HTTP/2 connection, which is closed if it is idle.
 //!
-//! HTTP/1.1 has limits of its own for this in hyper; with HTTP/2 a client could keep a connection
-//! open for ever by answering pings, or an answer waiting by never taking it.
+//! For HTTP/1.1, hyper has its own limits; with HTTP/2 a client could keep a connection open without
+//! limit by answering pings, or block an answer by never reading it.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -16,18 +16,18 @@ use tokio::time::Instant;
 
 use crate::lock::lock;
 
-/// What the connection does now.
+/// The state of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// Requests are in progress, or were a moment ago, or the protocol has its own limits.
+    /// Requests are in progress, or were recently, or the protocol has its own limits.
     Busy,
     /// No request has been in progress for too long.
     Idle,
-    /// A client has taken nothing of an answer for too long.
+    /// A client has not read an answer for too long.
     Stalled,
 }
 
-/// What a connection does.
+/// The activity of a connection.
 #[derive(Debug)]
 pub(super) struct Activity {
     state: Mutex<Requests>,
@@ -37,7 +37,7 @@ pub(super) struct Activity {
 struct Requests {
     is_http1: bool,
     next: u64,
-    /// For each request in progress: since when the client has not taken the answer.
+    /// For each request in progress: since when the client has not read the answer.
     under_way: HashMap<u64, Option<Instant>>,
     /// When the last one ended, or the connection began.
     idle_since: Instant,
@@ -58,7 +58,7 @@ impl Activity {
         lock(&self.state)
     }
 
-    /// The connection speaks HTTP/1.1.
+    /// Records that the connection uses HTTP/1.1.
     pub(super) fn is_http1(&self) {
         self.requests().is_http1 = true;
     }
@@ -73,7 +73,7 @@ impl Activity {
         ActiveRequest { activity: Arc::clone(self), number }
     }
 
-    /// Returns what the connection does if it can be idle, and an answer can wait, for this long.
+    /// Returns the state of the connection with these limits for idle connections and unread answers.
     pub(super) fn state(&self, idle: Duration, stalled: Duration) -> State {
         let requests = self.requests();
         if requests.is_http1 {
@@ -99,9 +99,9 @@ pub(super) struct ActiveRequest {
 }
 
 impl ActiveRequest {
-    /// The body of the answer, with which the request ends.
+    /// The body of the answer; the request ends with it.
     pub(super) fn answered(self, body: Body) -> Body {
-        // A client whose window is closed from the start keeps the first part from being asked for.
+        // If a client's window is closed from the start, the first part is never polled.
         self.waits_for_client(Some(Instant::now()));
         Body::new(AnswerBody { body, request: self })
     }
@@ -135,7 +135,7 @@ impl HttpBody for AnswerBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(context);
-        // The next part is asked for when the client has taken some of this one.
+        // The next part is polled when the client has read some of this one.
         let since = frame.is_ready().then(Instant::now);
         self.request.waits_for_client(since);
         frame
@@ -174,7 +174,7 @@ mod tests {
             assert_eq!(activity.state(Duration::ZERO, LONG), State::Busy);
             assert_eq!(activity.state(Duration::ZERO, Duration::ZERO), State::Stalled);
         }
-        // An answer that is not there yet is not the client's fault.
+        // An answer that is not ready is not the client's fault.
         let more = futures_util::FutureExt::now_or_never(body.frame());
         assert!(more.is_none());
         assert_eq!(activity.state(Duration::ZERO, Duration::ZERO), State::Busy);

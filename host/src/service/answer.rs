@@ -1,4 +1,4 @@
-//! Answers: JSON, and problems.
+//! JSON answers and problems.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ use crate::wire::{Problem, ProblemCode};
 /// The result of a handler.
 pub(super) type Answer = Result<Response<Body>, Failure>;
 
-/// An error on its way to a client: the part for the client, and the part for the log alone.
+/// An error on its way to a client: the part for the client, and the part for the log only.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) problem: Box<Problem>,
@@ -22,20 +22,20 @@ pub(super) struct Failure {
     pub(super) cause: Option<Cause>,
 }
 
-/// An answer with an error that a retry can change.
+/// Marks an answer with an error that a retry can change.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ResultFailures;
 
-/// An answer that must not wait in a compressor, because the client might wait for it.
+/// Marks an answer that must not be delayed in a compressor, because the client might wait for it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CompressionOptOut;
 
-/// What the log records about an answer beside its status.
+/// The data of an answer for the log, besides its status.
 #[derive(Clone, Debug)]
 pub(super) struct Cause {
     /// Why it failed.
     pub(super) reason: String,
-    /// What to do about it.
+    /// The hint.
     pub(super) hint: Option<String>,
 }
 
@@ -50,7 +50,7 @@ impl Failure {
         Problem::new(code, detail).into()
     }
 
-    /// The same with what to do about it.
+    /// Returns an error with a hint.
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.problem.hint = Some(hint.into());
         self
@@ -77,7 +77,7 @@ impl From<Error> for Failure {
 }
 
 impl IntoResponse for Failure {
-    /// An answer without a body: [`super::observe`] writes the problem, with the request's id in it.
+    /// Returns an answer without a body: [`super::observe`] adds the problem, with the request's id.
     fn into_response(self) -> Response<Body> {
         let Failure { problem, cause } = self;
         let mut response = Response::new(Body::empty());
@@ -102,17 +102,17 @@ fn status(code: u16) -> StatusCode {
     StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// A JSON answer.
+/// Returns a JSON answer.
 pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
     let (status, text) = match serde_json::to_vec(value) {
         Ok(text) => (status, text),
-        // Nothing that is answered has keys other than text.
+        // All answers have text keys, so serializing cannot fail.
         Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, b"{}".to_vec()),
     };
     json_text(status, text)
 }
 
-/// A JSON answer that has been written.
+/// Returns an answer with serialized JSON.
 pub(super) fn json_text(status: StatusCode, text: impl Into<Body>) -> Response<Body> {
     let mut response = Response::new(text.into());
     *response.status_mut() = status;

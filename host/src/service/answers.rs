@@ -13,21 +13,21 @@ use super::long_answer::{PART_BYTES, with_room};
 use super::memory_budget::MemoryBudget;
 use crate::wire::{Problem, ProblemCode};
 
-/// How many pages are read from the database and written as JSON at once: each takes a few
-/// mebibytes meanwhile.
+/// How many pages are read from the database and serialized concurrently: each uses a few mebibytes
+/// meanwhile.
 const PAGES_AT_ONCE: usize = 4;
 
-/// How long an answer that is written waits for room.
+/// How long a serialized answer waits for memory.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The memory for answers, from the question to the last byte that the client takes.
+/// The memory for answers, from the query to the last byte that the client reads.
 #[derive(Debug)]
 pub(super) struct Answers {
     turns: Arc<Semaphore>,
     room: MemoryBudget,
 }
 
-/// The turn of one question. It ends when its answer is written and has room.
+/// The turn of one query. It ends when its answer is serialized and has memory.
 #[derive(Debug)]
 pub(super) struct Turn<'a> {
     room: &'a MemoryBudget,
@@ -53,7 +53,7 @@ impl Turn<'_> {
     /// # Errors
     /// If unread answers of other clients use all of the memory.
     pub(super) async fn keep(self, mut text: Vec<u8>) -> Result<Bytes, Failure> {
-        // What goes out in one part is hyper's at once.
+        // An answer that is sent in one part is buffered by hyper.
         if text.len() <= PART_BYTES {
             return Ok(text.into());
         }
@@ -70,14 +70,14 @@ impl Turn<'_> {
         }
     }
 
-    /// The same for a JSON answer.
+    /// Serializes a JSON answer and reserves its memory.
     ///
     /// # Errors
     /// As [`Turn::keep`].
     pub(super) async fn json(self, value: &impl Serialize) -> Answer {
         match serde_json::to_vec(value) {
             Ok(text) => Ok(json_text(StatusCode::OK, self.keep(text).await?)),
-            // Nothing that is answered has keys other than text.
+            // All answers have text keys, so serializing cannot fail.
             Err(_) => Ok(json_text(StatusCode::INTERNAL_SERVER_ERROR, "{}")),
         }
     }

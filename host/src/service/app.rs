@@ -1,4 +1,4 @@
-//! What all handlers share.
+//! The state that all handlers share.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,40 +23,41 @@ use crate::delivery::Delivery;
 use crate::error::Error;
 use crate::store::Health;
 
-/// What all handlers share.
+/// The state that all handlers share.
 #[derive(Debug)]
 pub(super) struct App {
     pub(super) settings: ServiceSettings,
-    /// For questions.
+    /// For queries.
     pub(super) recorder: Recorder,
-    /// For everything that records.
+    /// For all recording requests.
     pub(super) delivery: Delivery,
-    /// None if no token is required.
+    /// `None` if no token is required.
     pub(super) tokens: Option<TokenRegistry>,
     pub(super) metrics: ServiceMetrics,
     pub(super) watchers: Watchers,
     pub(super) keys: Keys,
     pub(super) limits: ConcurrencyLimits,
-    /// The hosts and origins that are answered; none if a token is required.
+    /// The hosts and origins that are accepted; `None` if a token is required.
     pub(super) origins: Option<OriginPolicy>,
     /// For the files of `/v1/files`.
     pub(super) file_disk: Arc<FileDisk>,
-    /// One for each batch of theirs that is in memory.
+    /// One permit for each of their batches in memory.
     pub(super) file_batches: Arc<Semaphore>,
-    /// The health of the database, which many requests can ask for at once.
+    /// The health of the database, shared by concurrent requests.
     pub(super) health: SharedCheck<Health>,
     pub(super) readiness: SharedCheck<bool>,
     /// For whole bodies.
     pub(super) room: MemoryBudget,
-    /// For what streams have sent that is not recorded yet: one that is slow keeps no body out.
+    /// For results of streams that are not recorded yet: separate, so that slow streams do not block
+    /// whole bodies.
     pub(super) stream_room: MemoryBudget,
     /// For answers.
     pub(super) answers: Answers,
-    /// For long answers that go out compressed: each takes some mebibytes.
+    /// For long compressed answers: each uses some mebibytes.
     pub(super) compressors: Arc<Semaphore>,
     /// Only one long configuration, start or suite is parsed at a time.
     pub(super) long_bodies: Semaphore,
-    /// Set when the service stops.
+    /// Set when the service is stopping.
     pub(super) stopping: watch::Sender<bool>,
 }
 
@@ -67,7 +68,7 @@ impl App {
         self.settings.max_body_mib << 20
     }
 
-    /// How many bytes of an answer to many results are violations and warnings.
+    /// Returns how many bytes of the answer to many results can be violations and warnings.
     pub(super) fn most_reasons_bytes(&self) -> usize {
         usize::try_from(self.settings.max_violations_kib << 10).unwrap_or(usize::MAX)
     }
@@ -120,7 +121,7 @@ impl App {
 
     /// Waits until the service stops.
     pub(super) async fn stopped(&self) {
-        // The sender lives as long as this value.
+        // `self` owns the sender, so the channel is not closed.
         let _ = self.stopping.subscribe().wait_for(|stopping| *stopping).await;
     }
 }

@@ -1,4 +1,4 @@
-//! Bodies of requests: read with a limit, and no longer than they make progress.
+//! Request bodies: read with a size limit, and a time limit without progress.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use super::memory_budget::MemoryPermit;
 use crate::reason::innermost;
 use crate::wire::{Problem, ProblemCode};
 
-/// The number of bytes after which other tasks run: a compressed body is always ready to be read.
+/// After this many bytes other tasks run: a compressed body is always ready to be read.
 pub(super) const TURN_BYTES: usize = 64 << 10;
 
-/// The parts of a body as they come.
+/// The parts of a body as they arrive.
 #[derive(Debug)]
 pub(super) struct Chunks {
     body: Body,
@@ -30,7 +30,7 @@ impl Chunks {
         Chunks { body, stall, since_pause_bytes: 0 }
     }
 
-    /// Lets other tasks run, once enough bytes have been read.
+    /// Lets other tasks run after enough bytes were read.
     pub(super) async fn pause(&mut self) {
         if self.since_pause_bytes >= TURN_BYTES {
             self.since_pause_bytes = 0;
@@ -60,7 +60,7 @@ impl Chunks {
                 Ok(Some(Err(error))) => return Err(unreadable(error)),
                 Ok(Some(Ok(frame))) => frame,
             };
-            // Trailers have no meaning here.
+            // Trailers are ignored.
             if let Ok(bytes) = frame.into_data() {
                 self.since_pause_bytes += bytes.len();
                 return Ok(Some(bytes));
@@ -76,7 +76,7 @@ fn unreadable(error: axum::Error) -> Failure {
             Ok(refused) => return refused.0,
             Err(error) => error,
         };
-        // A body within another has wrapped the refusal.
+        // An outer body has wrapped the refusal.
         error = match error.downcast::<axum::Error>() {
             Ok(inner) => inner.into_inner(),
             Err(error) => {
@@ -89,7 +89,7 @@ fn unreadable(error: axum::Error) -> Failure {
     }
 }
 
-/// A whole body, with the memory that is reserved for it.
+/// Returns a whole body, with the memory that is reserved for it.
 ///
 /// # Errors
 /// If it is longer than `limit` bytes, or there is no memory for it, or as for [`Chunks::next`].
@@ -101,7 +101,7 @@ pub(super) async fn whole(
     collected(Chunks::new(body, app.body_stall()), app.room.empty_permit(), limit).await
 }
 
-/// All parts of a body in one.
+/// Returns all parts of a body as one.
 ///
 /// # Errors
 /// As [`whole`].
@@ -117,7 +117,7 @@ pub(super) async fn collected(
             return Err(too_large(limit).into());
         }
         if length > bytes.capacity() {
-            // Doubling keeps copying linear, and the limit keeps memory within it.
+            // Doubling keeps the copying linear, and the limit bounds the memory.
             let most = usize::try_from(limit).unwrap_or(usize::MAX);
             let wanted = length.max((bytes.capacity() * 2).min(most));
             room.grow(wanted)?;
@@ -141,7 +141,7 @@ mod tests {
 
     use super::*;
 
-    /// All of it is ready at once, as in a body that is decompressed.
+    /// A body that is always ready, like a decompressed one.
     fn of_parts(count: usize) -> Chunks {
         let parts = (0..count).map(|_| Ok::<_, std::convert::Infallible>(vec![b' '; 16 << 10]));
         let body = Body::from_stream(futures_util::stream::iter(parts));

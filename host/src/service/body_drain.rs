@@ -1,7 +1,8 @@
-//! Bodies that are not read to their end, because the request was refused.
+//! Draining request bodies that were not read to their end, because the request was refused.
 //!
-//! A client that is still sending when its connection is closed sees that, and not the answer: many
-//! read only after they have sent everything. So the rest is read for a moment and discarded.
+//! If the connection is closed while a client is still sending, many clients report that instead of the
+//! answer: they read only after they have sent everything. The rest is therefore read for a moment and
+//! discarded.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -19,16 +20,16 @@ use super::app::SharedApp;
 /// How long the rest of a body is read.
 const REST: Duration = Duration::from_secs(10);
 
-/// How much of it: more than most bodies that are a little too long.
+/// How many bytes of it are read: more than most bodies exceed the limit by.
 const REST_BYTES: usize = 256 << 20;
 
-/// Reads the rest of the body if the request's handler does not.
+/// Adds reading of the rest of the body, in case the handler does not.
 pub(super) fn drain_rest(app: &SharedApp, request: Request) -> Request {
-    // HTTP/2 ends a stream without the connection, and signals that.
+    // HTTP/2 ends a stream without the connection, and reports that.
     if request.version() > Version::HTTP_11 || request.body().is_end_stream() {
         return request;
     }
-    // Who waits for leave to send it sends nothing after a refusal.
+    // A client that waits for `100 Continue` sends nothing after a refusal.
     let asks = request.headers().contains_key(header::EXPECT);
     let app = SharedApp::clone(app);
     request.map(|body| Body::new(DrainedBody { body: Some(body), app, leave: !asks }))
@@ -38,7 +39,7 @@ pub(super) fn drain_rest(app: &SharedApp, request: Request) -> Request {
 struct DrainedBody {
     body: Option<Body>,
     app: SharedApp,
-    /// Whether the client sends it without being asked for it, or has been.
+    /// Whether the client sends the body without waiting, or was asked to send it.
     leave: bool,
 }
 
@@ -69,7 +70,7 @@ impl HttpBody for DrainedBody {
 impl Drop for DrainedBody {
     fn drop(&mut self) {
         let rest = self.body.take().filter(|body| self.leave && !body.is_end_stream());
-        // There is no runtime any more if the process ends.
+        // While the process ends there is no runtime.
         if let (Some(rest), Ok(runtime)) = (rest, tokio::runtime::Handle::try_current()) {
             let app = SharedApp::clone(&self.app);
             runtime.spawn(async move {

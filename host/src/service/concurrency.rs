@@ -11,8 +11,8 @@ use super::settings::ServiceSettings;
 use crate::lock::lock;
 use crate::wire::{Problem, ProblemCode};
 
-/// The limits of all kinds of requests. Each kind has its own, so that readers keep no runner from
-/// recording, and slow uploads keep nothing else out.
+/// The limits of all kinds of requests. Each kind has its own, so that readers do not block recording,
+/// and slow uploads do not block other requests.
 #[derive(Debug)]
 pub(super) struct ConcurrencyLimits {
     pub(super) record: Arc<ConcurrencyLimit>,
@@ -59,7 +59,7 @@ impl ConcurrencyLimits {
 /// The number of concurrent requests of one kind.
 #[derive(Debug)]
 pub(super) struct ConcurrencyLimit {
-    /// The requests, for an error.
+    /// The name of the requests, for an error.
     what: &'static str,
     /// The setting with the limit.
     setting: &'static str,
@@ -70,7 +70,7 @@ pub(super) struct ConcurrencyLimit {
     by_token: Mutex<HashMap<String, usize>>,
 }
 
-/// The permission for one request, until it is dropped.
+/// The permit for one request, until it is dropped.
 #[derive(Debug)]
 pub(super) struct ConcurrencyPermit {
     limit: Arc<ConcurrencyLimit>,

@@ -8,14 +8,14 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-/// What a connection that speaks HTTP/2 begins with (RFC 9113, section 3.4).
+/// The preface of an HTTP/2 connection (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A stream that is closed if its protocol is unknown for too long. From then on the protocol's own
 /// limits apply.
 pub(super) struct PrefaceTimeout<S> {
     stream: S,
-    /// How much of the preface has come, and when the rest must have.
+    /// How much of the preface has arrived, and the deadline for the rest.
     undecided: Option<(usize, Pin<Box<Sleep>>)>,
 }
 
@@ -78,7 +78,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for PrefaceTimeout<S> {
     }
 }
 
-/// A stream that is closed if the peer takes nothing for too long.
+/// A stream that is closed if the peer reads nothing for too long.
 pub(super) struct WriteTimeout<S> {
     stream: S,
     limit: Duration,
@@ -90,7 +90,7 @@ impl<S> WriteTimeout<S> {
         WriteTimeout { stream, limit, waiting: None }
     }
 
-    /// The same answer, unless the other side has been waited for too long.
+    /// Returns the result, or an error if the peer has not read for too long.
     fn judge<T>(&mut self, context: &mut Context<'_>, answer: Poll<Result<T>>) -> Poll<Result<T>> {
         if answer.is_ready() {
             self.waiting = None;

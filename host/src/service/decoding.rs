@@ -1,4 +1,4 @@
-//! Bodies that come compressed: with gzip, or with zstd and a window that has a limit.
+//! Decompression of request bodies: gzip, or zstd with a limited window.
 
 use std::io::Write as _;
 use std::pin::Pin;
@@ -20,7 +20,7 @@ use crate::wire::ProblemCode;
 /// The largest window of zstd, as a power of two: the 8 MiB that every decoder must accept (RFC 9659).
 const WINDOW_LOG: u32 = 23;
 
-/// How much comes out of a decoder at once.
+/// The size of a part of decompressed output.
 const PART_BYTES: usize = 32 << 10;
 
 /// Decompresses a request's body as it is read; the decoder's own memory is reserved in `room`.
@@ -50,7 +50,7 @@ pub(super) fn decode(room: &MemoryBudget, mut request: Request) -> Result<Reques
     }))
 }
 
-/// A refusal that is no fault of the body.
+/// A refusal that the body did not cause.
 #[derive(Debug)]
 pub(super) struct BodyRefusal(pub(super) Failure);
 
@@ -62,7 +62,7 @@ impl std::fmt::Display for BodyRefusal {
 
 impl std::error::Error for BodyRefusal {}
 
-/// A body that is decompressed one part at a time, at the pace of its reader.
+/// A body that is decompressed part by part, as it is read.
 struct DecodedBody {
     body: Body,
     /// Received bytes that are not decompressed yet.
@@ -88,7 +88,7 @@ impl HttpBody for DecodedBody {
 }
 
 impl DecodedBody {
-    /// The next part that is not empty; nothing at the end.
+    /// Returns the next part that is not empty; `None` at the end.
     fn poll_part(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>, BoxError>> {
         if self.ended {
             return Poll::Ready(Ok(None));
@@ -109,7 +109,7 @@ impl DecodedBody {
                 }
             }
             match ready!(Pin::new(&mut self.body).poll_frame(context)) {
-                // Trailers have no meaning here.
+                // Trailers are ignored.
                 Some(frame) => self.input = frame?.into_data().unwrap_or_default(),
                 None => {
                     let rest = match &mut self.decoder {
@@ -145,7 +145,7 @@ fn end_of_gzip(gzip: &mut MultiGzDecoder<Vec<u8>>) -> std::io::Result<Vec<u8>> {
     Ok(std::mem::take(gzip.get_mut()))
 }
 
-/// A decoder of zstd, with the room that its window takes.
+/// A zstd decoder, with the memory for its window.
 struct Zstd {
     context: DCtx<'static>,
     room: MemoryPermit,
@@ -168,12 +168,12 @@ impl Zstd {
     fn decode(&mut self, input: &mut Bytes) -> Result<Vec<u8>, BoxError> {
         let mut part = Vec::with_capacity(PART_BYTES);
         let mut taken = InBuffer::around(input);
-        let mut given = OutBuffer::around(&mut part);
-        let left = self.context.decompress_stream(&mut given, &mut taken).map_err(reason)?;
+        let mut output = OutBuffer::around(&mut part);
+        let left = self.context.decompress_stream(&mut output, &mut taken).map_err(reason)?;
         self.open = left > 0;
         let taken = taken.pos();
         input.advance(taken);
-        // The frame defines the size of the window, so it is known only after the frame has begun.
+        // The frame defines the window size, which is known only after the frame has begun.
         self.room.grow(self.context.sizeof()).map_err(BodyRefusal)?;
         Ok(part)
     }

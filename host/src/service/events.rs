@@ -1,8 +1,8 @@
-//! Progress as it happens: server-sent events.
+//! Progress of simulations as server-sent events.
 //!
-//! One question a simulation serves all who watch it, however many they are, and finds what other
-//! hosts have committed, too. NOTIFY would make commits wait for one another, so the database is
-//! asked: at most twice a second, and a tenth of the time that the answers take.
+//! One query serves all watchers of a simulation, and also finds what other hosts have committed.
+//! NOTIFY would make commits wait for one another, so the database is polled: at most twice a second,
+//! and for at most a tenth of the time.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -27,16 +27,16 @@ use crate::recorder::SimulationProgress;
 use crate::store::SimulationStatus;
 use crate::wire::Problem;
 
-/// The shortest time between two questions.
+/// The shortest time between two queries.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// A slow database is used for one part of the time in this many.
+/// The queries of a slow database use at most one part of the time in this many.
 const SHARE: u32 = 10;
 
-/// How often a client receives a sign that the connection works.
+/// How often a client receives a keep-alive comment.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// The last known status of a simulation, shared by all who watch it.
+/// The last known status of a simulation, shared by all watchers.
 type Changes = watch::Receiver<Arc<SimulationProgress>>;
 
 /// The simulations that are watched.
@@ -101,7 +101,7 @@ pub(super) async fn simulation_events(
     let events = Events {
         changes,
         stopping: app.stopping.subscribe(),
-        standing: StreamAuthorization::of(&app, caller.as_deref()),
+        authorization: StreamAuthorization::of(&app, caller.as_deref()),
         number: 0,
         ended: false,
         _place: place,
@@ -118,7 +118,7 @@ pub(super) async fn simulation_events(
     Ok(response)
 }
 
-/// Asks about a simulation for as long as anybody watches it and it runs.
+/// Polls a simulation as long as it has watchers and is running.
 async fn ask(app: SharedApp, simulation_id: Uuid, sender: watch::Sender<Arc<SimulationProgress>>) {
     let mut took = Duration::ZERO;
     loop {
@@ -135,11 +135,11 @@ async fn ask(app: SharedApp, simulation_id: Uuid, sender: watch::Sender<Arc<Simu
             }
             // The simulation was removed; a client that reconnects gets `not_found`.
             Err(Error::NotFound(_)) => gone = true,
-            // A database that is unavailable is asked again.
+            // An unavailable database is polled again.
             Err(_) => {}
         }
         took = asked_at.elapsed();
-        // No subscriber can join under this lock, so none is left without an answer.
+        // No subscriber can join under this lock, so each gets the last status.
         let mut watched = app.watchers.watched();
         let ended = sender.borrow().status != SimulationStatus::Running;
         if ended || gone || sender.receiver_count() == 0 {
@@ -149,7 +149,7 @@ async fn ask(app: SharedApp, simulation_id: Uuid, sender: watch::Sender<Arc<Simu
     }
 }
 
-/// Whether anything but the passing of time has changed.
+/// Returns whether anything except the elapsed time has changed.
 fn differs(one: &SimulationProgress, other: &SimulationProgress) -> bool {
     let still = |progress: &SimulationProgress| SimulationProgress {
         execution_time_ms: 0.0,
@@ -158,11 +158,11 @@ fn differs(one: &SimulationProgress, other: &SimulationProgress) -> bool {
     still(one) != still(other)
 }
 
-/// The events for one client.
+/// Returns the events of one client.
 struct Events {
     changes: Changes,
     stopping: watch::Receiver<bool>,
-    standing: StreamAuthorization,
+    authorization: StreamAuthorization,
     number: u64,
     ended: bool,
     _place: ConcurrencyPermit,
@@ -175,7 +175,7 @@ impl Events {
         }
         let progress = tokio::select! {
             biased;
-            failure = self.standing.ended() => {
+            failure = self.authorization.ended() => {
                 self.ended = true;
                 let problem = serde_json::to_string(&failure.problem).unwrap_or_default();
                 return Some(format!("event: problem\ndata: {problem}\n\n").into());
@@ -217,13 +217,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_changed_before_somebody_joined_is_the_first_change() {
+    async fn a_change_before_a_watcher_joined_is_its_first_change() {
         let watchers = Watchers::default();
         let (mut first, asking) = watchers.join(Uuid::nil(), with_outcomes(1));
         first.changed().await.unwrap();
         assert_eq!(first.borrow_and_update().recorded_outcomes, 1);
         let asking = asking.unwrap();
-        // This client has asked for the status before the change, and joins after it.
+        // This client has read the status before the change, and joins after it.
         let asked_before = with_outcomes(1);
         asking.send_replace(with_outcomes(2));
         let (mut second, nobody) = watchers.join(Uuid::nil(), asked_before);
@@ -232,7 +232,7 @@ mod tests {
             changes.changed().await.unwrap();
             assert_eq!(changes.borrow_and_update().recorded_outcomes, 2);
         }
-        // Also if the simulation has ended since, and no client asks any more.
+        // Also if the simulation has ended since, and there are no further queries.
         let (mut third, _) = watchers.join(Uuid::nil(), with_outcomes(2));
         watchers.watched().clear();
         drop(asking);

@@ -14,13 +14,13 @@ use crate::wire::{Problem, ProblemCode};
 /// The name of the folder beside the spool.
 const FOLDER: &str = "files";
 
-/// What the names of files begin with, for as long as they have one.
+/// The prefix of the files' names, for as long as they have one.
 const PREFIX: &str = "arc-receiving-";
 
-/// When to try again while the disk is full: others have to be recorded first.
+/// When a client should retry while the disk is full: other files must be recorded first.
 const DISK_FULL_SECONDS: u32 = 15;
 
-/// The disk for files that are received, which all requests share.
+/// The disk space for received files, shared by all requests.
 #[derive(Debug)]
 pub(super) struct FileDisk {
     folder: PathBuf,
@@ -28,7 +28,7 @@ pub(super) struct FileDisk {
     used_bytes: AtomicU64,
 }
 
-/// The part of the disk that one file takes, until this is dropped.
+/// The disk space of one file, reserved until this is dropped.
 #[derive(Debug)]
 pub(super) struct DiskShare {
     disk: Arc<FileDisk>,
@@ -36,11 +36,11 @@ pub(super) struct DiskShare {
 }
 
 impl FileDisk {
-    /// The disk in a folder, without what a process that was killed has left there. The folder is
-    /// `named`, else beside the spool, else the system's for temporary files.
+    /// Opens the disk in a folder, and removes files that a killed process has left there. The folder
+    /// is `named`, else beside the spool, else the system's for temporary files.
     ///
     /// # Errors
-    /// [`Error::Io`] if the folder cannot be made.
+    /// [`Error::Io`] if the folder cannot be created.
     pub(super) fn open(
         named: Option<&PathBuf>,
         spool: Option<&PathBuf>,
@@ -69,7 +69,7 @@ impl FileDisk {
         Ok(FileDisk { folder, limit_bytes, used_bytes: AtomicU64::new(0) })
     }
 
-    /// A file without a name, which is gone with its last user.
+    /// Returns a file without a name, which is deleted with its last user.
     ///
     /// # Errors
     /// An error of the disk.
@@ -86,7 +86,7 @@ impl FileDisk {
         made.map(tempfile::NamedTempFile::into_file)
     }
 
-    /// A share of the disk that has nothing yet.
+    /// Returns an empty share of the disk.
     pub(super) fn share(self: &Arc<Self>) -> DiskShare {
         DiskShare { disk: Arc::clone(self), bytes: 0 }
     }
@@ -126,12 +126,12 @@ impl Drop for DiskShare {
     }
 }
 
-/// Makes a folder that only this user can look into.
+/// Creates a folder that is accessible only to this user.
 fn make_folder(folder: &Path) -> std::io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
-/// Converts an error of the disk while a file is received. A full disk can have space later.
+/// Converts an error of the disk while a file is received. A full disk is reported as temporary.
 pub(super) fn unwritable(error: std::io::Error) -> Failure {
     let full = matches!(
         error.kind(),
@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_files_share_the_disk_and_give_back_what_they_took() {
+    fn all_files_share_the_disk_and_release_their_space() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().to_owned();
         std::fs::write(path.join("arc-receiving-left"), "by a process that was killed").unwrap();
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_told_from_a_broken_one() {
+    fn a_full_disk_is_distinguished_from_a_broken_one() {
         for (errno, retryable) in [(28, true), (122, true), (27, true), (5, false), (13, false)] {
             let failure = unwritable(std::io::Error::from_raw_os_error(errno));
             assert_eq!(failure.problem.retryable, retryable, "{errno}");

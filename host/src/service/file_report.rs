@@ -1,4 +1,4 @@
-//! How the OpenAPI document describes what became of a file.
+//! The OpenAPI schema of the report on a file.
 
 use std::collections::BTreeMap;
 

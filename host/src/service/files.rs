@@ -21,17 +21,17 @@ use super::parameters::Parameters;
 use super::record::{self, problem};
 use crate::blocking::blocking;
 use crate::delivery::{
-    Destination, FileIdentity, FileOptions, FileRecorded, FileReport, NO_CONFIGURATION, record_file,
+    Destination, FileIdentity, FileOptions, FileReport, NO_CONFIGURATION, RecordedFile, record_file,
 };
 use crate::documents::{DocumentFile, FileLimits};
 use crate::error::Error;
 use crate::store::SimulationStart;
 use crate::wire::{Problem, ProblemCode};
 
-/// The name of a file that has none.
+/// The default name of a file.
 const NO_NAME: &str = "a file";
 
-/// The number of batches of all files in memory at once: each has up to 20 MiB, twice that while it is
+/// The number of batches of all files in memory: each has up to 20 MiB, twice that while it is
 /// recorded, and a single file reads one batch while it records another.
 pub(super) const BATCHES: usize = 3;
 
@@ -41,7 +41,8 @@ const MOST_ITEMS: usize = 1_000_000;
 /// The longest directory of a zip archive: that of some eighty thousand entries.
 const DIRECTORY_BYTES: u64 = 8 << 20;
 
-/// The delay after which a file can be sent again that the service could not record because it stopped.
+/// The delay after which a client should send a file again that was not recorded because the service
+/// stopped.
 const STOPPING_SECONDS: u32 = 2;
 
 /// The parameters of a file.
@@ -93,7 +94,7 @@ pub(super) async fn record_file_sent(
         biased;
         recorded = &mut recording => recorded,
         () = app.stopped() => {
-            // Requests in progress are recorded, and nothing after them.
+            // Batches in progress are recorded, and no further ones.
             stop.now();
             recording.await
         }
@@ -104,15 +105,14 @@ pub(super) async fn record_file_sent(
         _ => return Err(stopped()),
     };
     app.metrics.count_file(&recorded.summary);
-    let report = told(&recorded, request_id.as_deref());
-    if let Some(error) = recorded.trouble {
+    let report = report_of(&recorded, request_id.as_deref());
+    if let Some(error) = recorded.completion_error {
         return Err(error.into());
     }
     Ok(answer::json(StatusCode::OK, &report))
 }
 
-/// Ends a recording when no request waits for it any more, for example because the client has
-/// disconnected.
+/// Ends a recording when its request is dropped, for example because the client has disconnected.
 struct StopOnDrop(Arc<AtomicBool>);
 
 impl StopOnDrop {
@@ -135,8 +135,8 @@ fn stopped() -> Failure {
         .into()
 }
 
-/// The report about a file for its client; the log has the causes of failed results.
-fn told(recorded: &FileRecorded, request_id: Option<&RequestId>) -> FileReport {
+/// Returns the report about a file for its client; the log has the causes of failed results.
+fn report_of(recorded: &RecordedFile, request_id: Option<&RequestId>) -> FileReport {
     let mut report = recorded.report();
     if let Some(first) = &recorded.summary.failure {
         let (failed, cause) = (report.failed, first.message.as_str());
@@ -153,7 +153,7 @@ async fn record_sent(
     query: FileQuery,
     body: Body,
     stop: &StopOnDrop,
-) -> Result<FileRecorded, Failure> {
+) -> Result<RecordedFile, Failure> {
     let name = query.file_name.as_deref().map_or(NO_NAME.to_owned(), base_name);
     let (file, _share) = tokio::select! {
         received = receive(app, body) => received?,
@@ -201,13 +201,14 @@ async fn record_sent(
     Ok(recorded)
 }
 
-/// A name without the folders before it.
+/// Returns a name without the folders before it.
 fn base_name(name: &str) -> String {
     let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
     if name.is_empty() { NO_NAME.to_owned() } else { name.replace('\0', "\u{FFFD}") }
 }
 
-/// The body as a file without a name, which is gone with its last user, and its share of the disk.
+/// Returns the body as a file without a name, which is deleted with its last user, and its share of the
+/// disk.
 async fn receive(app: &App, body: Body) -> Result<(std::fs::File, DiskShare), Failure> {
     let limit = app.settings.max_file_mib << 20;
     let mut chunks = Chunks::new(body, app.body_stall());
@@ -234,8 +235,8 @@ async fn receive(app: &App, body: Body) -> Result<(std::fs::File, DiskShare), Fa
 /// # Errors
 /// If the type is not allowed.
 fn check_type(headers: &HeaderMap) -> Result<(), Failure> {
-    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let essence = given.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
+    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = media_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
     match essence.to_ascii_lowercase().as_str() {
         "" | "text/plain" | "multipart/form-data" | "application/x-www-form-urlencoded" => {
             Err(Failure::new(

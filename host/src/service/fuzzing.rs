@@ -36,10 +36,10 @@ use super::submitted_results::{self, BodyLimits};
 use crate::recorder::{Document, SimulationStart, Submission, duration_hours};
 use crate::wire;
 
-/// How long a body can make no progress. All of it is ready.
+/// How long a body can make no progress. All parts are ready.
 const STALL: Duration = Duration::from_secs(60);
 
-/// The room of the service, in MiB.
+/// The memory budget of the service, in MiB.
 const ROOM_MIB: u64 = 16;
 
 /// The most bytes of a body.
@@ -48,7 +48,7 @@ const BODY_LIMIT_BYTES: u64 = 256 << 10;
 /// The most results of a body.
 const MOST_RESULTS: u64 = 20;
 
-/// Runs what waits for nothing but its turn.
+/// Runs a future that only waits for its turn.
 fn wait<T>(future: impl Future<Output = T>) -> T {
     thread_local! {
         static RUNTIME: tokio::runtime::Runtime =
@@ -57,32 +57,32 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
     RUNTIME.with(|runtime| runtime.block_on(future))
 }
 
-/// Something of the input by which it is cut into parts.
+/// Derives the sizes of the parts from the input.
 fn mix(input: &[u8]) -> usize {
     input.iter().fold(7, |mix: usize, byte| mix.wrapping_mul(31) ^ usize::from(*byte))
 }
 
-/// A body that comes in parts of this many bytes.
+/// Returns a body in parts of this many bytes.
 fn in_parts(input: &[u8], part_bytes: usize) -> Body {
     let parts: Vec<_> =
         input.chunks(part_bytes.max(1)).map(|part| Ok::<_, Infallible>(part.to_vec())).collect();
     Body::from_stream(futures_util::stream::iter(parts))
 }
 
-/// All of the room is free again.
+/// Checks that the whole budget is available again.
 fn all_is_given_back(room: &MemoryBudget) {
     let all = usize::try_from(ROOM_MIB << 20).unwrap();
     assert!(room.empty_permit().grow(all).is_ok(), "room is lost");
 }
 
-/// A refusal has a status that assigns the fault, and a sentence.
+/// Checks that a refusal has a status that assigns the fault, and a message.
 fn is_the_callers_fault(failure: &Failure) {
     let problem = &failure.problem;
     assert!((400..500).contains(&problem.status), "{problem:?}");
     assert!(!problem.detail.is_empty(), "{problem:?}");
 }
 
-/// The input is a JSON body, of requests as the service reads them and of answers as the client does.
+/// The input is a JSON body: of requests as the service reads them, and of answers as the client does.
 pub(crate) fn bodies(input: &[u8]) {
     same_again::<wire::ConfigurationRequest>(input);
     same_again::<wire::EndSimulationRequest>(input);
@@ -100,7 +100,7 @@ pub(crate) fn bodies(input: &[u8]) {
     }
 }
 
-/// A value that is read and written is read as the same value.
+/// Checks that a value is the same after writing and reading.
 fn same_again<T: DeserializeOwned + Serialize>(input: &[u8]) -> Option<T> {
     let value: T = match parse(input) {
         Ok(value) => value,
@@ -115,7 +115,7 @@ fn same_again<T: DeserializeOwned + Serialize>(input: &[u8]) -> Option<T> {
     Some(value)
 }
 
-/// The input is the JSON body of a request that records.
+/// The input is the JSON body of a recording request.
 pub(crate) fn record(input: &[u8]) {
     let limits = Limits { max_document_bytes: 1 << 10, ..Limits::default() };
     let room = MemoryBudget::new(ROOM_MIB);
@@ -144,7 +144,7 @@ pub(crate) fn record(input: &[u8]) {
     }
 }
 
-/// The input is a stream of lines, which comes in parts.
+/// The input is a stream of lines, received in parts.
 pub(crate) fn lines(input: &[u8]) {
     let limits = Limits { max_document_bytes: 1 << 10, ..Limits::default() };
     let room = MemoryBudget::new(ROOM_MIB);
@@ -178,7 +178,7 @@ fn frames(input: &[u8], container: Container, limits: Limits) -> Vec<Frame> {
     std::iter::from_fn(|| framer.next_frame()).collect()
 }
 
-/// The submissions are the frames, in order, each as it came.
+/// Checks that the submissions are the frames, in order and unchanged.
 fn are_these(submissions: &[Submission], frames: &[Frame]) {
     assert_eq!(submissions.len(), frames.len());
     for (position, (submission, frame)) in submissions.iter().zip(frames).enumerate() {
@@ -213,8 +213,8 @@ pub(crate) fn zstd(input: &[u8]) {
     comes_back("zstd", input, &zstd::stream::encode_all(input, 1).unwrap());
 }
 
-/// Decompressed bytes are within the limit, and the same however the body is cut, and the same as from
-/// the library when it has the whole body.
+/// Checks that decompressed bytes are within the limit, the same for all sizes of parts, and the same
+/// as those of the library for the whole body.
 fn compressed(
     encoding: &'static str,
     input: &[u8],
@@ -226,7 +226,7 @@ fn compressed(
         (Ok(bytes), Ok(cut)) => {
             assert!(bytes.len() as u64 <= BODY_LIMIT_BYTES, "{} bytes", bytes.len());
             assert!(bytes == cut, "the way it was cut matters");
-            // No body at all is an empty one, and no broken frame.
+            // An empty body is valid; it is not a broken frame.
             if !input.is_empty() {
                 let expected = library(input).expect("an accepted body is complete");
                 assert!(bytes == expected, "the library returns something else");
@@ -296,7 +296,7 @@ pub(crate) fn queries(input: &[u8]) {
     }
 }
 
-/// A query as a handler gets it.
+/// Parses a query as a handler does.
 fn query<T: DeserializeOwned + Send>(text: &str) -> Option<T> {
     let request = Request::builder().uri(format!("/v1/x?{text}")).body(()).ok()?;
     let (mut parts, ()) = request.into_parts();

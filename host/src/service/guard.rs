@@ -1,4 +1,4 @@
-//! Who gets in, and how many at once.
+//! Authentication and limits of requests.
 
 use axum::body::{Body, HttpBody as _};
 use axum::extract::{Request, State};
@@ -15,7 +15,7 @@ use super::{decoding, long_answer};
 use crate::access::{AccessError, Bearer, Scope, TokenRegistry, TokenWatch};
 use crate::wire::{Problem, ProblemCode};
 
-/// The token with which a request came.
+/// The token of a request.
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
     /// For the log.
@@ -25,7 +25,7 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    /// The part of the token that is no secret.
+    /// The non-secret part of the token.
     pub(super) fn token_id(&self) -> &str {
         &self.token_id
     }
@@ -36,35 +36,35 @@ impl Caller {
     }
 }
 
-/// The limit that a request counts towards, each of which is apart from the others.
+/// The limit that a request counts toward. Each kind has a separate limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RequestKind {
-    /// It records; a stream of results counts as one instead, which its handler sees to.
+    /// Records; a stream of results is counted as a stream instead, by its handler.
     Record,
-    /// It records, and never is a stream.
+    /// Records, and is never a stream.
     RecordWhole,
-    /// It reads.
+    /// Reads.
     Read,
-    /// It sends a file.
+    /// Sends a file.
     File,
-    /// It is always answered, such as health and metrics, or counts as a stream.
+    /// Always answered, such as health and metrics, or counted as a stream.
     Unlimited,
 }
 
-/// What a path asks of a request before its handler sees it. One layer asks all of it: every layer
-/// of a router is cloned, boxed and polled with each request.
+/// The requirements of a path, checked before its handler. One layer checks all of them: every layer of
+/// a router is cloned, boxed and polled for each request.
 #[derive(Clone, Debug)]
 pub(super) struct Gate {
     pub(super) app: SharedApp,
-    /// The scope that its token must have; none if every known token is accepted.
+    /// The scope that the token must have; `None` if every known token is accepted.
     pub(super) scope: Option<Scope>,
-    /// Whether its answer must begin in time.
+    /// Whether the answer must begin in time.
     pub(super) timed: bool,
-    /// Which limit it counts towards.
+    /// The limit that it counts toward.
     pub(super) kind: RequestKind,
 }
 
-/// Lets a request pass if there is a permit for it, its token is accepted and its body can be read; and
+/// Passes a request on if there is a permit for it, its token is accepted and its body can be read, and
 /// starts its time limit.
 pub(super) async fn admit(
     State(gate): State<Gate>,
@@ -89,7 +89,7 @@ async fn pass(gate: &Gate, mut request: Request, next: Next) -> Answer {
     };
     let place = limit.map(|limit| limit.acquire(caller.as_ref())).transpose()?;
     let (rate, setting) = least_rate(&app.settings, gate.kind);
-    // A stream brings its results as they come to be, however seldom that is.
+    // A stream sends its results as they are produced, even if rarely.
     if !is_stream && rate > 0 && !request.body().is_end_stream() {
         let grace = app.body_stall();
         request = request.map(|body| Body::new(MinRateBody::new(body, rate, grace, setting)));
@@ -122,7 +122,7 @@ fn least_rate(settings: &ServiceSettings, kind: RequestKind) -> (u64, &'static s
     }
 }
 
-/// Whether the token of a stream works still.
+/// The authorization of a stream, which ends if its token is revoked.
 pub(super) struct StreamAuthorization {
     token: Option<TokenWatch>,
 }
@@ -135,16 +135,16 @@ impl StreamAuthorization {
         StreamAuthorization { token: app.tokens.as_ref().zip(caller).map(follow) }
     }
 
-    /// Checks that it works now.
+    /// Checks that the token is still valid.
     ///
     /// # Errors
-    /// If it does not.
+    /// If it is not.
     pub(super) fn check(&self) -> Result<(), Failure> {
         let checked = self.token.as_ref().map_or(Ok(()), TokenWatch::check);
         checked.map_err(refusal)
     }
 
-    /// Why it does not work any more, as soon as that is so.
+    /// Completes with the error when the token is no longer valid.
     pub(super) async fn ended(&mut self) -> Failure {
         match &mut self.token {
             Some(token) => refusal(token.ended().await),
@@ -153,7 +153,8 @@ impl StreamAuthorization {
     }
 }
 
-/// A request has its time until its answer begins; a stream continues after that.
+/// Returns the error of a request whose answer has not begun in time; a stream that has begun can
+/// continue.
 fn too_late(limit_seconds: u64) -> Failure {
     Problem::new(
         ProblemCode::Timeout,

@@ -1,9 +1,9 @@
-//! The header `Idempotency-Key`: a request that is sent again with its key gets the first answer.
+//! The header `Idempotency-Key`: a request that is repeated with its key gets the first answer.
 //!
-//! Retries are safe without it, because ids are made from content; with it, the answer to a retry
-//! is the same to the letter (`stored`, and not `duplicate`). Keys are kept in memory, the latest
-//! [`KEPT`] of them with answers of at most [`LONGEST`] bytes, and of [`KEPT_BYTES`] in all. So a
-//! service that was started again, or has answered longer, answers anew, as safely.
+//! Retries are safe without it, because ids are derived from content; with it, the answer to a retry is
+//! identical (`stored`, not `duplicate`). Keys are stored in memory: the latest [`KEPT`] with answers
+//! of at most [`LONGEST`] bytes, and [`KEPT_BYTES`] in total. After a restart, or for an older or
+//! longer answer, the request is processed again, which is safe too.
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
@@ -18,13 +18,13 @@ use super::answer::{Answer, Failure, ResultFailures};
 use crate::lock::lock;
 use crate::wire::{Problem, ProblemCode};
 
-/// How many answers are kept.
+/// The most stored answers.
 const KEPT: usize = 4_096;
 
-/// The longest answer that is kept, in bytes.
+/// The longest stored answer, in bytes.
 const LONGEST: usize = 64 << 10;
 
-/// How many bytes the answers that are kept have in all: most are small.
+/// The most bytes of all stored answers: most are small.
 const KEPT_BYTES: usize = 16 << 20;
 
 /// The longest key in bytes.
@@ -43,7 +43,7 @@ struct ResponseCache {
     bytes: usize,
 }
 
-/// A request that asks for its first answer, as far as its body has been read.
+/// A request with a key, as far as its body has been read.
 #[derive(Debug)]
 pub(super) struct IdempotentRequest(Option<(String, Sha256)>);
 
@@ -59,11 +59,11 @@ impl IdempotentRequest {
 #[derive(Debug)]
 struct CachedResponse {
     request: [u8; 32],
-    /// None while the request is in progress.
+    /// `None` while the request is in progress.
     answer: Option<(StatusCode, HeaderValue, Bytes)>,
 }
 
-/// Forgets a key whose request has ended without an answer worth keeping.
+/// Removes the key of a request that ended without an answer to store.
 struct PendingResponse<'k> {
     keys: &'k Keys,
     key: Option<String>,
@@ -82,7 +82,7 @@ impl Keys {
         lock(&self.kept)
     }
 
-    /// Begins a request of this path, whose body is read from now on.
+    /// Begins a request of this path, whose body is read next.
     ///
     /// # Errors
     /// If its key is not valid.
@@ -95,7 +95,7 @@ impl Keys {
                 format!("an Idempotency-Key is 1 to {LONGEST_KEY} bytes of visible ASCII"),
             ));
         };
-        // Another client's key is another key.
+        // The same key of another client is a different key.
         let holder = headers.get(header::AUTHORIZATION).map_or(&b""[..], HeaderValue::as_bytes);
         let mut digest = Sha256::new();
         for part in [holder, path.as_bytes()] {
@@ -127,7 +127,7 @@ impl Keys {
         let Some(kind) = kind.filter(|_| worth) else { return Ok(response) };
         let (parts, body) = response.into_parts();
         let bytes = match axum::body::to_bytes(body, usize::MAX).await {
-            // A copy, for the answer's own bytes hold its room.
+            // A copy, because the answer's own bytes reserve memory of the budget.
             Ok(bytes) => Bytes::copy_from_slice(&bytes),
             Err(_) => Bytes::new(),
         };
@@ -136,7 +136,7 @@ impl Keys {
         Ok(Response::from_parts(parts, Body::from(bytes)))
     }
 
-    /// The first answer to the same request; nothing if this is the first.
+    /// Returns the first answer to the same request; `None` if this is the first.
     fn known(&self, key: &str, request: [u8; 32]) -> Result<Option<Response<Body>>, Failure> {
         let mut kept = self.kept();
         match kept.known.get(key) {
@@ -189,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_kept_is_bounded_in_number_and_in_bytes() {
+    fn stored_answers_are_bounded_in_number_and_in_bytes() {
         let keys = Keys::default();
         let keep = |number: usize, length: usize| {
             let key = number.to_string();

@@ -28,7 +28,7 @@ use crate::wire::{Problem, ProblemCode};
 /// How long a TLS handshake can take, unless the time for headers is shorter.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// After how long a silent HTTP/2 connection is asked whether it is still there.
+/// After how long a silent HTTP/2 connection is pinged.
 const PING_AFTER: Duration = Duration::from_secs(20);
 
 /// The most concurrent requests of one HTTP/2 connection.
@@ -38,10 +38,10 @@ const STREAMS: u32 = 256;
 /// accounting.
 const STREAM_WINDOW_BYTES: u32 = 256 << 10;
 
-/// How much of an answer hyper holds for each request over HTTP/2.
+/// The most bytes of an answer that hyper buffers for each request over HTTP/2.
 const SEND_BYTES: usize = 64 << 10;
 
-/// How long accepting rests when the system has no file left for another connection.
+/// How long accepting pauses when the system has no file descriptor for another connection.
 const BREATH: Duration = Duration::from_millis(50);
 
 /// How much longer than the time for headers a connection with HTTP/2 can be idle: HTTP/1.1 has its own
@@ -56,7 +56,7 @@ pub(super) struct Acceptor {
     limit: usize,
     places: Arc<Semaphore>,
     refusals: Arc<Semaphore>,
-    /// Held by every connection, and by nothing else once accepting has ended.
+    /// Owned by every connection, and by nothing else once accepting has ended.
     open: mpsc::Sender<Infallible>,
     closed: mpsc::Receiver<Infallible>,
 }
@@ -70,7 +70,7 @@ impl Acceptor {
         Acceptor { app, router, tls, limit, places, refusals, open, closed }
     }
 
-    /// Accepts from all of these until the service stops.
+    /// Accepts connections from all of these listeners until the service stops.
     pub(super) async fn accept(&self, listeners: Vec<TcpListener>) {
         let accepting = listeners.iter().map(|listener| self.accept_from(listener));
         tokio::select! {
@@ -84,7 +84,7 @@ impl Acceptor {
     pub(super) async fn finish(self) {
         let Acceptor { open, mut closed, .. } = self;
         drop(open);
-        // Nothing is ever sent: it ends with the last that could.
+        // Nothing is ever sent: the channel closes with the last sender.
         let _ = closed.recv().await;
     }
 
@@ -101,9 +101,9 @@ impl Acceptor {
         }
     }
 
-    /// Serves one connection in a task of its own.
+    /// Serves one connection in its own task.
     fn serve(&self, stream: TcpStream) {
-        // Answers are written whole; waiting for more to send would only delay them.
+        // Answers are written whole; delaying small packets would only add latency.
         let _ = stream.set_nodelay(true);
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             self.app.metrics.refused_connections.inc();
@@ -135,7 +135,7 @@ impl Acceptor {
                     accepted = tokio::time::timeout(handshake, tls.accept(stream)) => accepted,
                     () = connection.app.stopped() => return,
                 };
-                // A handshake that fails is the client's affair.
+                // A failed handshake is not an error of the service.
                 if let Ok(Ok(stream)) = accepted {
                     connection.run(stream).await;
                 }
@@ -144,7 +144,7 @@ impl Acceptor {
     }
 }
 
-/// One connection that is served.
+/// An open connection.
 struct Connection {
     app: SharedApp,
     router: Router,
@@ -194,7 +194,7 @@ impl Connection {
         loop {
             tokio::select! {
                 biased;
-                // A broken connection is the client's concern; requests have their own log.
+                // A broken connection is not an error of the service; requests have their own log.
                 _ = serving.as_mut() => break,
                 () = stopped.as_mut(), if !stopping => {
                     stopping = true;
@@ -208,7 +208,7 @@ impl Connection {
                             ending_since = Some(Instant::now());
                             serving.as_mut().graceful_shutdown();
                         }
-                        // It has received the notice, and does not end.
+                        // It has received the notice, but does not end.
                         Some(since) if since.elapsed() >= stalled => break,
                         Some(_) => {}
                     },
@@ -239,13 +239,13 @@ fn builder(settings: &ServiceSettings) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-/// Whether an error of `accept` is about the one connection, which was closed meanwhile.
+/// Returns whether an error of `accept` only concerns the connection, which was closed meanwhile.
 fn of_one_connection(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-/// Answers a client that there are too many connections, and closes its own.
+/// Answers a client that there are too many connections, and closes its connection.
 async fn refuse(mut stream: TcpStream, limit: usize, _telling: OwnedSemaphorePermit) {
     let problem = Problem::new(
         ProblemCode::TooManyRequests,
@@ -260,10 +260,10 @@ async fn refuse(mut stream: TcpStream, limit: usize, _telling: OwnedSemaphorePer
          retry-after: 1\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
-    let told = async {
+    let write = async {
         stream.write_all(answer.as_bytes()).await?;
         stream.shutdown().await
     };
-    // A client that does not read is not waited for.
-    let _ = tokio::time::timeout(Duration::from_secs(1), told).await;
+    // The service does not wait for a client that does not read.
+    let _ = tokio::time::timeout(Duration::from_secs(1), write).await;
 }

@@ -1,4 +1,4 @@
-//! The service's log: to standard error, for people or for programs.
+//! The service's log, written to standard error as text or as JSON.
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
@@ -20,7 +20,7 @@ pub fn start_log(settings: &ServiceSettings) -> Result<()> {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
-    // If a program has its own log already, that one is used.
+    // If the program has already set up a log, that one is used.
     let _ = match settings.log_format {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
@@ -28,9 +28,9 @@ pub fn start_log(settings: &ServiceSettings) -> Result<()> {
     Ok(())
 }
 
-/// A level without a target applies to this program: the warnings of a library are in its own terms,
-/// and this program logs their consequences itself. Directives with targets, such as
-/// `info,reqwest=debug`, are used as they are.
+/// A level without a target applies only to this program: the warnings of libraries use their own
+/// terms, and this program logs their consequences itself. Directives with targets, such as
+/// `info,reqwest=debug`, are used unchanged.
 fn directives(level: &str) -> String {
     match level.trim().parse::<LevelFilter>() {
         Ok(level) if level > LevelFilter::ERROR => format!("error,arc_host={level}"),
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_level_alone_leaves_the_warnings_of_libraries_out() {
+    fn a_level_without_a_target_excludes_the_warnings_of_libraries() {
         for (level, wanted) in [
             ("info", "error,arc_host=info"),
             ("DEBUG", "error,arc_host=debug"),

@@ -38,7 +38,7 @@ pub(super) struct AnswerPace {
 
 /// Text with its reserved memory, which is released with the last of its bytes.
 pub(super) fn with_room(text: Vec<u8>, mut room: MemoryPermit) -> Bytes {
-    drop(room.give(text.capacity()));
+    drop(room.split_off(text.capacity()));
     Bytes::from_owner(WithRoom { text, _room: room })
 }
 
@@ -119,7 +119,7 @@ impl LongAnswer {
             _place: place,
         };
         let rest = Arc::new(Mutex::new(Some(rest)));
-        let watch = tokio::spawn(give_up(Arc::clone(&rest), stall)).abort_handle();
+        let watch = tokio::spawn(abort_stalled(Arc::clone(&rest), stall)).abort_handle();
         LongAnswer { rest, watch, _compressor: compressor }
     }
 }
@@ -137,7 +137,7 @@ fn locked(rest: &Mutex<Option<Rest>>) -> MutexGuard<'_, Option<Rest>> {
 }
 
 /// Drops the rest of an answer if the client takes nothing for this long, or less than the least rate.
-async fn give_up(rest: Arc<Mutex<Option<Rest>>>, limit: Duration) {
+async fn abort_stalled(rest: Arc<Mutex<Option<Rest>>>, limit: Duration) {
     let mut look_at = Instant::now() + limit;
     loop {
         tokio::time::sleep_until(look_at).await;
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_long_answer_keeps_its_place_and_its_room_to_its_last_part() {
+    async fn a_long_answer_keeps_its_permit_and_its_memory_until_its_last_part() {
         let (mut body, room, places) = long(PATIENT, 3).await;
         assert_eq!(body.size_hint().exact(), Some(3 << 20));
         // What its text does not take is free at once.
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_takes_nothing_for_too_long_gets_no_more() {
+    async fn a_client_that_reads_nothing_for_too_long_gets_no_more() {
         let (mut body, room, places) = long(stall(LIMIT), 3).await;
         body.frame().await.unwrap().unwrap();
         let given_back = async {
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_reads_too_slowly_gets_no_more() {
+    async fn a_client_that_reads_too_slowly_gets_no_more() {
         // No client is this fast, so that only the time that is granted at the start counts.
         let pace = AnswerPace { stall: LIMIT * 2, min_bytes_per_second: u64::from(u32::MAX) };
         let read = async |body: &mut Body| {
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_for_which_no_compressor_is_free_goes_as_it_is() {
+    async fn an_answer_without_a_free_compressor_is_sent_uncompressed() {
         let (places, compressors) = (Arc::new(Semaphore::new(2)), Arc::new(Semaphore::new(1)));
         let answer = || {
             let place = Arc::clone(&places).try_acquire_owned().unwrap();
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_that_is_waited_for_is_not_the_client_s_fault() {
+    async fn waiting_for_an_answer_does_not_count_against_the_client() {
         let slow = futures_util::stream::once(async {
             tokio::time::sleep(LIMIT * 4).await;
             Ok::<_, std::convert::Infallible>(Bytes::from_static(b"late"))

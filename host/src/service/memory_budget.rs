@@ -1,4 +1,4 @@
-//! Room in memory for bodies, which all requests share.
+//! The memory budget for bodies, shared by all requests.
 
 use std::sync::Arc;
 
@@ -7,16 +7,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::answer::Failure;
 use crate::wire::{Problem, ProblemCode};
 
-/// The unit in which room is counted.
+/// The unit of the budget.
 const UNIT_BYTES: usize = 64 << 10;
 
-/// How many units a mebibyte has.
+/// The units of a mebibyte.
 const UNITS_OF_A_MIB: u64 = 16;
 
-/// What a result takes in memory beside its document, until it has its verdict.
+/// The memory for a result besides its document, until it has its verdict.
 pub(super) const RESULT_BYTES: usize = 512;
 
-/// Room in memory for bodies.
+/// The memory budget for bodies.
 #[derive(Debug)]
 pub(super) struct MemoryBudget {
     free: Arc<Semaphore>,
@@ -39,7 +39,7 @@ impl MemoryBudget {
         held
     }
 
-    /// Room that grows with a body whose length is not known.
+    /// Returns an empty permit, which grows with a body of unknown length.
     pub(super) fn empty_permit(&self) -> MemoryPermit {
         MemoryPermit { free: Arc::clone(&self.free), permits: None, units: 0, most: self.units }
     }
@@ -51,7 +51,7 @@ pub(super) struct MemoryPermit {
     free: Arc<Semaphore>,
     permits: Option<OwnedSemaphorePermit>,
     units: u32,
-    /// Who needs more than there ever is has all of it.
+    /// A request for more than the limit gets all of it.
     most: u32,
 }
 
@@ -83,27 +83,27 @@ impl MemoryPermit {
         Ok(())
     }
 
-    /// Whether this many bytes can ever be reserved.
+    /// Returns whether this many bytes can ever be reserved.
     pub(super) fn fits(&self, bytes: usize) -> bool {
         units(bytes) <= self.most
     }
 
-    /// How many bytes there is ever room for.
+    /// Returns the most bytes that can ever be reserved.
     pub(super) fn most_bytes(&self) -> u64 {
         u64::from(self.most) * UNIT_BYTES as u64
     }
 
-    /// How many bytes there is room for.
+    /// Returns how many bytes are reserved.
     pub(super) fn bytes(&self) -> usize {
         self.units as usize * UNIT_BYTES
     }
 
-    /// Keeps this many bytes of the reservation, and releases the rest.
-    pub(super) fn give(&mut self, keep_bytes: usize) -> MemoryPermit {
-        let given = self.units.saturating_sub(units(keep_bytes));
-        let permits = self.permits.as_mut().and_then(|held| held.split(given as usize));
-        self.units -= given;
-        MemoryPermit { free: Arc::clone(&self.free), permits, units: given, most: self.most }
+    /// Keeps this many bytes of the reservation, and returns the rest as a separate permit.
+    pub(super) fn split_off(&mut self, keep_bytes: usize) -> MemoryPermit {
+        let rest = self.units.saturating_sub(units(keep_bytes));
+        let permits = self.permits.as_mut().and_then(|held| held.split(rest as usize));
+        self.units -= rest;
+        MemoryPermit { free: Arc::clone(&self.free), permits, units: rest, most: self.most }
     }
 }
 
@@ -115,11 +115,11 @@ fn units(bytes: usize) -> u32 {
 mod tests {
     use super::*;
 
-    /// How many units the rooms of the tests have.
+    /// The units of the budgets in these tests.
     const UNITS: usize = 32;
 
     #[test]
-    fn what_is_held_is_refused_to_others_until_it_is_given_back() {
+    fn reserved_memory_is_refused_to_others_until_it_is_released() {
         let room = MemoryBudget::new(2);
         let mut first = room.empty_permit();
         let mut second = room.empty_permit();
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_there_ever_is_is_all_of_it() {
+    fn a_request_for_more_than_the_limit_gets_all_of_it() {
         let room = MemoryBudget::new(2);
         let mut held = room.empty_permit();
         held.grow(usize::MAX).unwrap();
@@ -149,15 +149,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_is_free_when_its_new_holder_lets_it_go() {
+    fn a_split_permit_is_free_when_it_is_dropped() {
         let room = MemoryBudget::new(2);
         let mut held = room.empty_permit();
         held.grow(10 * UNIT_BYTES).unwrap();
-        let given = held.give(3 * UNIT_BYTES);
+        let rest = held.split_off(3 * UNIT_BYTES);
         assert_eq!(room.free.available_permits(), UNITS - 10);
-        drop(given);
+        drop(rest);
         assert_eq!(room.free.available_permits(), UNITS - 3);
-        assert_eq!(held.give(usize::MAX).units, 0);
+        assert_eq!(held.split_off(usize::MAX).units, 0);
         held.grow(4 * UNIT_BYTES).unwrap();
         assert_eq!(room.free.available_permits(), UNITS - 4);
         drop(held);

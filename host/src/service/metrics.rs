@@ -1,4 +1,4 @@
-//! What the service counts, in the form that Prometheus reads.
+//! The metrics of the service in the format of Prometheus.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -39,7 +39,7 @@ struct VerdictLabels {
 
 type HistogramFamily = Family<PathLabels, Histogram, fn() -> Histogram>;
 
-/// What the service counts.
+/// The metrics of the service.
 #[derive(Debug)]
 pub(super) struct ServiceMetrics {
     registry: Registry,
@@ -142,13 +142,13 @@ impl ServiceMetrics {
         }
     }
 
-    /// Counts a request that has arrived; it is in progress as long as the value lives.
+    /// Counts a request that has arrived; it is in progress until the value is dropped.
     pub(super) fn under_way(&self) -> RequestInFlight {
         self.under_way.inc();
         RequestInFlight(self.under_way.clone())
     }
 
-    /// A request was answered. `path` is that of the route, so that ids make no new series.
+    /// Counts an answered request. `path` is that of the route, so that ids do not create series.
     pub(super) fn answered(&self, method: &'static str, path: &str, status: u16, time: Duration) {
         let path = path.to_owned();
         let labels = PathLabels { method, path: path.clone() };
@@ -156,7 +156,7 @@ impl ServiceMetrics {
         self.requests.get_or_create(&RequestLabels { method, path, status }).inc();
     }
 
-    /// Results have got their verdicts.
+    /// Counts the verdicts on results.
     pub(super) fn count(&self, verdicts: &[ItemVerdict]) {
         let mut counts = [0_u64; 5];
         for item in verdicts {
@@ -172,7 +172,7 @@ impl ServiceMetrics {
         self.add(counts);
     }
 
-    /// The results of a file have got theirs.
+    /// Counts the verdicts on a file's results.
     pub(super) fn count_file(&self, summary: &FileSummary) {
         let FileSummary { stored, duplicate, spooled, rejected, failed, .. } = *summary;
         self.add([stored, duplicate, spooled, rejected, failed]);
@@ -188,7 +188,7 @@ impl ServiceMetrics {
         }
     }
 
-    /// Everything as text.
+    /// Returns all metrics as text.
     pub(super) fn text(
         &self,
         store: &Metrics,
@@ -213,7 +213,7 @@ impl ServiceMetrics {
         set(&gauges.database_connections_idle, store.pool_stats.available as u64);
         set(&gauges.database_connections_pending, store.pool_stats.waiting as u64);
         set(&gauges.database_up, (!unavailable).into());
-        // The store has counted them already.
+        // The store has already counted them.
         let count = |counter: &Counter, value: u64| {
             counter.inner().store(value, Ordering::Relaxed);
         };

@@ -1,8 +1,8 @@
-//! The least rate at which a body must come, or an answer must be read.
+//! The least rate at which a body must arrive, or an answer must be read.
 //!
-//! A body that always makes a little progress would otherwise hold its place for as long as the
-//! client likes. Only the time counts in which the service waits for the body: one that it does not
-//! read, because it is busy, is never too slow.
+//! A body with constant small progress could otherwise use its permit without limit. Only the time in
+//! which the service waits for the body counts: a body that the service does not read, because it is
+//! busy, is never too slow.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -22,7 +22,7 @@ pub(super) struct MinRateBody {
     body: Body,
     rate: MinRate,
     setting: &'static str,
-    /// Since when the next part is waited for.
+    /// The start of the wait for the next part.
     waiting_since: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
 }
@@ -102,7 +102,7 @@ impl HttpBody for MinRateBody {
     }
 }
 
-/// How long to wait for the peer: each byte buys time, and waiting spends it.
+/// The remaining time for the peer: each byte adds time, and waiting uses it.
 #[derive(Debug)]
 pub(super) struct MinRate {
     bytes_per_second: u64,
@@ -116,7 +116,7 @@ impl MinRate {
         MinRate { bytes_per_second, grace, left: grace }
     }
 
-    /// How long the next bytes can take.
+    /// Returns how long the next bytes can take.
     pub(super) fn left(&self) -> Duration {
         self.left
     }
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_buy_time_and_none_is_saved_beyond_the_grace() {
+    fn bytes_add_time_and_none_is_saved_beyond_the_grace() {
         let second = Duration::from_secs(1);
         let grace = 30 * second;
         let mut rate = MinRate::new(1_000, grace);
@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(rate.left, 30 * second);
         rate.after(Duration::ZERO, 1 << 30);
         assert_eq!(rate.left, 30 * second);
-        // A byte every ten seconds has its end in sight.
+        // At one byte every ten seconds, the time runs out.
         for _ in 0..3 {
             rate.after(10 * second, 1);
         }
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_that_drips_is_given_up_and_one_that_is_not_read_is_not() {
+    async fn a_slow_body_is_aborted_and_one_that_is_not_read_is_not() {
         use http_body_util::BodyExt as _;
         let drip = |every: Duration| {
             Body::from_stream(futures_util::stream::unfold((), move |()| async move {
@@ -171,7 +171,7 @@ mod tests {
         let refused = error.downcast::<BodyRefusal>().unwrap();
         assert_eq!(refused.0.problem.code, ProblemCode::BodyTimeout);
         assert!(refused.0.problem.detail.contains("(rate, body_idle_timeout_seconds)"));
-        // The service takes its time with each part, which costs the client nothing.
+        // The time in which the service does not read is not counted.
         let mut quick = MinRateBody::new(drip(Duration::ZERO), 1, grace, "rate");
         for _ in 0..10 {
             quick.frame().await.unwrap().unwrap();

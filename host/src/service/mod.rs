@@ -80,16 +80,16 @@ use crate::spool::Spool;
 use app::{App, SharedApp};
 use listener::Acceptor;
 
-/// How many long answers are compressed at once; others go out as they are.
+/// How many long answers are compressed concurrently; others are sent uncompressed.
 const COMPRESSORS: usize = 8;
 
-/// How often the tokens are read anew, so that a revoked one does not work for longer.
+/// How often the tokens are reloaded, which limits how long a revoked token still works.
 const TOKENS_EVERY: Duration = Duration::from_secs(2);
 
-/// How often a database that was unavailable is asked whether its schema can be brought up to date.
+/// How often the service retries to migrate the schema of an unavailable database.
 const PREPARED_EVERY: Duration = Duration::from_secs(2);
 
-/// A service that listens.
+/// A listening service.
 pub struct Service {
     app: SharedApp,
     listeners: Vec<TcpListener>,
@@ -107,7 +107,7 @@ impl std::fmt::Debug for Service {
 }
 
 impl Service {
-    /// Binds its addresses, without answering yet.
+    /// Binds its addresses, without accepting connections yet.
     ///
     /// # Errors
     /// [`Error::Configuration`] if the settings are not valid; [`Error::Io`] if an address is in use.
@@ -160,12 +160,12 @@ impl Service {
         Ok(Service { app: Arc::new(app), listeners, addresses, tls })
     }
 
-    /// The addresses on which it listens.
+    /// Returns the addresses on which it listens.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
-    /// Whether it speaks TLS.
+    /// Returns whether it uses TLS.
     pub fn has_tls(&self) -> bool {
         self.tls.is_some()
     }
@@ -192,23 +192,24 @@ impl Service {
         if let Some(retention) = retention {
             retention.abort();
         }
-        // All of it ends within this time, so that a supervisor which grants as long does not kill it.
+        // All steps end within this time, so that a supervisor with the same stop timeout does not kill
+        // it.
         let begun = Instant::now();
         let limit = Duration::from_secs(app.settings.shutdown_timeout_seconds);
         let finishing = acceptor.finish();
         tokio::pin!(finishing);
         if timeout_at(begun + limit / 4 * 3, &mut finishing).await.is_err() {
             tracing::warn!("requests are still in progress; their results go to the spool");
-            app.delivery.give_up("the service is stopping");
+            app.delivery.mark_unavailable("the service is stopping");
             if timeout_at(begun + limit / 8 * 7, finishing).await.is_err() {
                 tracing::warn!("connections were aborted");
             }
         }
-        // A commit that has begun is completed even if no client waits for it any more.
+        // A started commit is completed even if its client has disconnected.
         if timeout_at(begun + limit / 16 * 15, app.recorder.close()).await.is_err() {
             tracing::warn!("the database did not take the last results in time");
         }
-        // Every answered result is on the disk by now.
+        // At this point every answered result is on the disk.
         if timeout_at(begun + limit, app.delivery.close()).await.is_err() {
             tracing::warn!("the disk of the spool did not answer in time");
         }
@@ -218,14 +219,15 @@ impl Service {
     }
 }
 
-/// Reads the tokens anew, again and again.
+/// Reloads the tokens periodically.
 async fn keep_tokens_fresh(tokens: TokenRegistry) {
     let mut copied = true;
     loop {
         let refreshed = tokens.refresh().await;
         match &refreshed {
             Ok(()) => copied = true,
-            // Revoked tokens would work again after a start while the database is unavailable.
+            // Without a current copy, revoked tokens would work again after a start while the database
+            // is unavailable.
             Err(error @ Error::Io { .. }) => {
                 if std::mem::replace(&mut copied, false) {
                     tracing::warn!(
@@ -235,7 +237,7 @@ async fn keep_tokens_fresh(tokens: TokenRegistry) {
                     );
                 }
             }
-            // A database that is unavailable leaves those that are known.
+            // While the database is unavailable, the known tokens stay valid.
             Err(error) => tracing::debug!(
                 error = error.report(),
                 hint = error.hint().as_deref(),
@@ -248,9 +250,9 @@ async fn keep_tokens_fresh(tokens: TokenRegistry) {
 
 /// Migrates the schema as soon as the database is reachable.
 async fn prepare(recorder: Recorder) {
-    let mut told = false;
+    let mut warned = false;
     while let Err(error) = recorder.make_ready().await {
-        if !std::mem::replace(&mut told, true) {
+        if !std::mem::replace(&mut warned, true) {
             tracing::warn!(
                 error = error.report(),
                 hint = error.hint().as_deref(),

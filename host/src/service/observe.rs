@@ -24,7 +24,7 @@ const REQUEST_ID: &str = "x-request-id";
 /// The longest id of a request that a client can choose.
 const LONGEST_ID: usize = 64;
 
-/// A request's id, for what its handler logs.
+/// A request's id, for the log messages of its handler.
 #[derive(Clone, Debug)]
 pub(super) struct RequestId(pub(super) Arc<str>);
 
@@ -69,7 +69,7 @@ pub(super) async fn observe(
     let hint = cause.and_then(|cause| cause.hint.as_deref());
     let cause = cause.map(|cause| cause.reason.as_str());
     let duration_ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    // One line a request, at a level that shows whether an operator should look.
+    // One message per request, at a level that shows whether an operator should look.
     macro_rules! log {
         ($level:ident) => {
             tracing::$level!(target: "arc_host::requests", %method, path = shown_path, status, duration_ms, request_id = &*request_id.0, token, cause, hint, "request")
@@ -83,8 +83,8 @@ pub(super) async fn observe(
     response
 }
 
-/// The id that the client has chosen, if it is valid, else a new one: a prefix of this process and a
-/// number.
+/// Returns the client's id of the request, if it is valid, else a new one: a prefix of this process and
+/// a number.
 fn request_id(request: &Request) -> RequestId {
     static PROCESS: LazyLock<String> = LazyLock::new(|| identity::new_id().simple().to_string());
     static COUNT: AtomicU64 = AtomicU64::new(1);
@@ -99,7 +99,8 @@ fn request_id(request: &Request) -> RequestId {
     ))
 }
 
-/// The method as a label: clients can make up as many as they like.
+/// Returns the method as a label: unknown methods share one, because a client can invent any number of
+/// them.
 fn known_method(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

@@ -18,14 +18,14 @@ use super::answer::Failure;
 use super::settings::ServiceSettings;
 use crate::wire::ProblemCode;
 
-/// The paths of probes, which show nothing but whether the service works: a balancer or an
-/// orchestrator addresses them by any name.
+/// The paths of probes, which only show whether the service works: a load balancer or an orchestrator
+/// uses any host name for them.
 const PROBES: [&str; 2] = ["/health/live", "/health/ready"];
 
-/// How much of a name that a client has sent is repeated in an error.
+/// How many characters of a client's value are repeated in an error.
 const SHOWN_CHARACTERS: usize = 100;
 
-/// Which hosts and origins a service without tokens answers.
+/// The hosts and origins that a service without tokens accepts.
 #[derive(Clone, Debug)]
 pub(super) struct OriginPolicy {
     /// Names and addresses of `allow_hosts`, in lower case.
@@ -65,7 +65,7 @@ impl OriginPolicy {
         self.check_origin(request.method(), request.headers(), &host)
     }
 
-    /// The host and port by which the service was addressed, once it is known to be one of its own.
+    /// Returns the host and port of the request, if it is one of the service's own.
     fn check_host(&self, request: &Request) -> Result<Authority, Failure> {
         // HTTP/2 carries it in the target, HTTP/1.1 in a header, and a request to a proxy in both.
         let mut named = None;
@@ -87,7 +87,7 @@ impl OriginPolicy {
     }
 
     fn is_own_host(&self, authority: &Authority) -> bool {
-        // A value that is neither host nor port belongs to no request that a client makes itself.
+        // A client never sends a value that is not a host and port.
         let port_length = authority.port().map_or(0, |port| port.as_str().len() + 1);
         if authority.as_str().len() != authority.host().len() + port_length {
             return false;
@@ -123,7 +123,7 @@ impl OriginPolicy {
             }
             return Ok(());
         }
-        // Browsers leave out the origin of requests that read, and send their site instead.
+        // Browsers omit the origin of read requests, and send the site instead.
         let sent = |name| headers.get(name).map_or(&b""[..], |value| value.as_bytes());
         let from_another = matches!(sent("sec-fetch-site"), b"cross-site" | b"same-site");
         let opens_a_page = matches!(*method, Method::GET | Method::HEAD)
@@ -136,8 +136,8 @@ impl OriginPolicy {
     }
 }
 
-/// A host's name or address in the form in which it is compared: lower case, without the brackets of
-/// an IPv6 address and without the dot of the root. Nothing if it is neither.
+/// Returns a host's name or address in the form for comparison: lower case, without the brackets of an
+/// IPv6 address and without the dot of the root. `None` if it is neither.
 pub(super) fn allowed_host(text: &str) -> Option<String> {
     let inner = match text.strip_prefix('[') {
         Some(rest) => {
@@ -153,8 +153,8 @@ pub(super) fn allowed_host(text: &str) -> Option<String> {
     is_name.then(|| inner.to_ascii_lowercase())
 }
 
-/// Whether an origin, in lower case, is the service itself under this host. The scheme is not compared:
-/// a proxy in front can speak TLS.
+/// Returns whether an origin, in lower case, is the service itself under this host. The scheme is not
+/// compared: a proxy can add TLS.
 fn is_same_origin(origin: &str, host: &Authority) -> bool {
     let (rest, default_port) = match origin.split_once("://") {
         Some(("http", rest)) => (rest, 80),
@@ -177,7 +177,7 @@ fn host_not_allowed(host: &str) -> Failure {
         format!(
             "invalid host: {host:?} is not a name of this service, which asks for no token and so \
              answers only under the names that it knows (expected localhost, an address on which it \
-             listens, or a name given to `arc-host serve --allow-host NAME`)"
+             listens, or a name of `arc-host serve --allow-host NAME`)"
         ),
     )
 }
@@ -191,7 +191,7 @@ fn origin_not_allowed(origin: &str) -> Failure {
         ProblemCode::OriginNotAllowed,
         format!(
             "invalid origin: a web page of {page} is not allowed to use this service, which asks for \
-             no token (expected no page, a page of the service itself, or an origin given to \
+             no token (expected no page, a page of the service itself, or an origin of \
              `arc-host serve --allow-origins ORIGIN`)"
         ),
     )
@@ -254,7 +254,7 @@ mod tests {
             let expected = (!allowed).then_some(ProblemCode::HostNotAllowed);
             assert_eq!(refused, expected, "{host}");
         }
-        // The target counts beside the header, and a request that names no host is refused.
+        // The target is checked as well as the header, and a request without a host is refused.
         let target = request(Method::GET, "http://evil.example/metrics", &[("host", "localhost")]);
         assert_eq!(refusal(&loopback, &target), Some(ProblemCode::HostNotAllowed));
         let two = [("host", "localhost"), ("host", "evil.example")];
@@ -264,14 +264,14 @@ mod tests {
         assert_eq!(refusal(&loopback, &none), Some(ProblemCode::HostNotAllowed));
         let target = request(Method::GET, "http://localhost:7117/metrics", &[]);
         assert_eq!(refusal(&loopback, &target), None);
-        // A probe with any name learns only whether the service works.
+        // A probe under any name only learns whether the service works.
         for path in PROBES {
             assert_eq!(refusal(&loopback, &request(Method::GET, path, &[])), None);
         }
         let any =
             policy(ServiceSettings { allow_hosts: vec!["*".to_owned()], ..Default::default() });
         assert_eq!(refusal(&any, &request(Method::GET, "/", &[("host", "evil.example")])), None);
-        // No page can make an address its own, so on other interfaces each of them will do.
+        // A page cannot claim an address, so on other interfaces every address is accepted.
         let everywhere = policy(ServiceSettings {
             listen: vec!["0.0.0.0:7117".parse().unwrap()],
             ..Default::default()
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_another_origin_is_refused_whatever_it_sends() {
+    fn a_page_of_another_origin_is_always_refused() {
         let closed = policy(ServiceSettings::default());
         let open = policy(ServiceSettings {
             allow_origins: vec!["https://app.example".to_owned()],
@@ -296,7 +296,7 @@ mod tests {
         let framed = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")];
         type Case<'c> = (Method, &'c [(&'c str, &'c str)], bool, bool);
         let cases: &[Case] = &[
-            // What no browser sends.
+            // No browser sends these.
             (Method::POST, &[], true, true),
             (Method::GET, &[], true, true),
             (Method::POST, &[("origin", "http://localhost:7117")], true, true),
@@ -335,7 +335,7 @@ mod tests {
                 assert_eq!(refusal(policy, &sent), expected, "{method} {headers:?}");
             }
         }
-        // A port that the scheme implies is the same as the one that is written.
+        // The default port of the scheme can be omitted.
         let host = |text: &str| Authority::try_from(text).unwrap();
         assert!(is_same_origin("https://arc.example", &host("arc.example")));
         assert!(is_same_origin("https://arc.example", &host("arc.example:443")));

@@ -1,4 +1,4 @@
-//! What handlers take from the path, the query and the headers.
+//! Extractors of handlers for the path, the query and the headers.
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Path, Query};
@@ -14,10 +14,10 @@ use crate::extraction::OutcomeStatus;
 use crate::store::SimulationStatus;
 use crate::wire::{NDJSON, ProblemCode};
 
-/// How many simulations or failures a page has at most: they are short.
+/// The most simulations or failures of a page: they are short.
 pub(super) const MOST_LISTED: u32 = 10_000;
 
-/// How much of an unknown parameter's name is shown, in characters.
+/// How many characters of an unknown parameter's name are shown.
 const SHOWN_CHARACTERS: usize = 64;
 
 /// The id of the simulation in the path.
@@ -60,10 +60,10 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Paramet
     }
 }
 
-/// Refuses parameters of a call that takes none: they would have no effect, unnoticed.
+/// Refuses parameters of a call without parameters: they would silently have no effect.
 ///
 /// # Errors
-/// If there is any.
+/// If there are any.
 pub(super) fn no_parameters(uri: &Uri) -> Result<(), Failure> {
     let Some(query) = uri.query().filter(|query| !query.is_empty()) else { return Ok(()) };
     let name: String =
@@ -173,7 +173,7 @@ pub(super) struct LimitQuery {
 }
 
 impl LimitQuery {
-    /// The limit, within its bounds.
+    /// Returns the limit, within its bounds.
     ///
     /// # Errors
     /// If it is out of bounds.
@@ -182,7 +182,7 @@ impl LimitQuery {
     }
 }
 
-/// The limit, up to this maximum.
+/// Returns the limit, up to this maximum.
 ///
 /// # Errors
 /// If it is out of bounds.
@@ -197,7 +197,7 @@ pub(super) fn checked_limit(limit: Option<u32>, default: u32, most: u32) -> Resu
     ))
 }
 
-/// The types of bodies that the service knows.
+/// The accepted types of bodies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BodyType {
     Json,
@@ -205,13 +205,13 @@ pub(super) enum BodyType {
     OneDocument,
 }
 
-/// The type of the request's body.
+/// Returns the type of the request's body.
 ///
 /// # Errors
 /// If it is another type.
 pub(super) fn body_type(headers: &HeaderMap) -> Result<BodyType, Failure> {
-    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let essence = given.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
+    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = media_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
     match essence.to_ascii_lowercase().as_str() {
         "application/json" => Ok(BodyType::Json),
         NDJSON | "application/jsonl" | "application/json-lines" => Ok(BodyType::Lines),
@@ -224,7 +224,7 @@ pub(super) fn body_type(headers: &HeaderMap) -> Result<BodyType, Failure> {
     }
 }
 
-/// Whether the client accepts lines rather than one JSON value.
+/// Returns whether the client accepts lines rather than one JSON value.
 ///
 /// # Errors
 /// If it accepts neither.

@@ -1,4 +1,4 @@
-//! Batches of results out of a stream of lines.
+//! Batches of results from a stream of lines.
 
 use arc_framing::{Container, Framer, Limits};
 use axum::body::Body;
@@ -11,28 +11,28 @@ use super::submitted_results::{limits, unreadable};
 use crate::paging::{BATCH_BYTES, is_full};
 use crate::recorder::Submission;
 
-/// More than comes at once of a body.
+/// An upper bound of the size of a received part.
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// Reads batches of results out of a stream.
+/// Reads batches of results from a stream.
 pub(super) struct Reader {
     chunks: Chunks,
     framer: Framer,
     position: u64,
     batch: Vec<Submission>,
-    /// How many bytes of documents the batch has.
+    /// The bytes of the batch's documents.
     batch_bytes: usize,
-    /// How many bytes have come.
+    /// The bytes received so far.
     come_bytes: u64,
-    /// The end of the last document.
+    /// The position of the end of the last document.
     framed_bytes: u64,
     /// The most bytes without the end of a document.
     limit_bytes: u64,
     document_bytes: usize,
     room: MemoryPermit,
-    /// Nothing more will come.
+    /// Whether the end was reached.
     ended: bool,
-    /// Why it has ended early.
+    /// Why the stream ended early.
     failure: Option<Failure>,
 }
 
@@ -62,17 +62,17 @@ impl Reader {
         }
     }
 
-    /// Whether nothing more will come.
+    /// Returns whether the end was reached.
     pub(super) fn ended(&self) -> bool {
         self.ended
     }
 
-    /// Whether the batch has as much as a transaction takes.
+    /// Returns whether the batch is as large as a transaction.
     pub(super) fn full(&self) -> bool {
         is_full(self.batch.len(), self.batch_bytes)
     }
 
-    /// Whether the batch has nothing.
+    /// Returns whether the batch is empty.
     pub(super) fn is_empty(&self) -> bool {
         self.batch.is_empty()
     }
@@ -82,7 +82,7 @@ impl Reader {
     /// # Errors
     /// If not enough is available now.
     pub(super) fn make_room(&mut self) -> Result<(), Failure> {
-        // They are in memory once more on their way.
+        // The bytes are copied once while they are processed.
         let batch_bytes = 2 * self.batch_bytes + self.batch.len() * RESULT_BYTES;
         self.room.grow(batch_bytes + self.open_bytes() + CHUNK_BYTES)
     }
@@ -101,14 +101,14 @@ impl Reader {
 
     /// Returns the batch, with its memory; the next one begins with the part that has already arrived.
     pub(super) fn take(&mut self) -> (Vec<Submission>, MemoryPermit) {
-        let room = self.room.give(self.open_bytes() + CHUNK_BYTES);
+        let room = self.room.split_off(self.open_bytes() + CHUNK_BYTES);
         self.batch_bytes = 0;
         let batch = std::mem::take(&mut self.batch);
         self.collect();
         (batch, room)
     }
 
-    /// Reads on: a part of the body, or the end.
+    /// Processes a part of the body, or its end.
     pub(super) async fn read(&mut self) {
         let framed = match self.chunks.next().await {
             Ok(Some(chunk)) => {
@@ -131,7 +131,7 @@ impl Reader {
         }
     }
 
-    /// Reads nothing more, for this reason. The batch stays.
+    /// Ends the reading for this reason. The current batch is kept.
     pub(super) fn stop(&mut self, failure: Failure) {
         self.ended = true;
         self.failure.get_or_insert(failure);
@@ -143,12 +143,12 @@ impl Reader {
         self.stop(failure);
     }
 
-    /// The reason of an early end; nothing if the body was complete.
+    /// Returns why the stream ended early; `None` if the body was complete.
     pub(super) fn into_failure(self) -> Option<Failure> {
         self.failure
     }
 
-    /// How much of a document the framer holds that has not come to its end.
+    /// Returns how many bytes of an incomplete document the framer holds.
     fn open_bytes(&self) -> usize {
         let open = self.come_bytes.saturating_sub(self.framed_bytes);
         usize::try_from(open).unwrap_or(usize::MAX).min(self.document_bytes)

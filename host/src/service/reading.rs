@@ -25,13 +25,13 @@ use crate::wire::{
     ResultDocument, ServiceHealth,
 };
 
-/// How many outcomes, or rejected results, a page has unless another number is asked for, and each read of a stream.
+/// The default number of outcomes or rejected results of a page, and of each read of a stream.
 const PAGE: u32 = 100;
 
 /// The default number of failures.
 const FAILURES: u32 = 50;
 
-/// How far back a performance goes unless something else is asked for.
+/// The default time range of a performance.
 const HOURS: f64 = 168.0;
 
 /// A simulation's outcomes, in order of scenario, trial and attempt.
@@ -71,7 +71,7 @@ pub(super) async fn list_outcomes(
         return answer;
     }
     let place = app.limits.read_streams.acquire(caller.as_deref())?;
-    let standing = StreamAuthorization::of(&app, caller.as_deref());
+    let authorization = StreamAuthorization::of(&app, caller.as_deref());
     let most = query.limit.map(|limit| checked_limit(Some(limit), PAGE, PAGE_ROWS)).transpose()?;
     // An unknown simulation and an invalid cursor are reported before the answer begins.
     let cursor = query.cursor.as_deref();
@@ -83,7 +83,7 @@ pub(super) async fn list_outcomes(
         pages: Pages::from(query.cursor),
         left: most,
         failed: false,
-        standing,
+        authorization,
         request_id: request_id.map(|Extension(id)| id),
         _place: place,
     };
@@ -96,31 +96,31 @@ pub(super) async fn list_outcomes(
     Ok(response)
 }
 
-/// A stream of outcomes, page after page.
+/// A stream of outcomes, page by page.
 struct OutcomeStream {
     app: SharedApp,
     filter: OutcomeFilter,
     attached: Attachments,
     pages: Pages<String>,
     left: Option<u32>,
-    /// Whether it was ended in the middle.
+    /// Whether it has failed.
     failed: bool,
-    standing: StreamAuthorization,
+    authorization: StreamAuthorization,
     request_id: Option<RequestId>,
     _place: ConcurrencyPermit,
 }
 
 impl OutcomeStream {
-    /// The lines of the next page. An error ends the stream in the middle, which the client sees
-    /// as a body that was cut off.
+    /// Returns the lines of the next page. An error ends the stream early, which the client sees as a
+    /// truncated body.
     async fn next(&mut self, simulation_id: Uuid) -> Option<Result<Bytes, BoxError>> {
         let page_rows = self.attached.page_rows();
         let rows = self.left.map_or(page_rows, |left| left.min(page_rows));
         if self.failed || rows == 0 || self.pages.ended() {
             return None;
         }
-        if let Err(failure) = self.standing.check() {
-            return Some(Err(self.broken_off(failure.problem.detail)));
+        if let Err(failure) = self.authorization.check() {
+            return Some(Err(self.interrupt(failure.problem.detail)));
         }
         let app = SharedApp::clone(&self.app);
         let turn = app.answers.turn().await;
@@ -130,10 +130,10 @@ impl OutcomeStream {
         };
         let page = match self.pages.next(read).await {
             Ok(page) => page?,
-            Err(error) => return Some(Err(self.broken_off(error.report()))),
+            Err(error) => return Some(Err(self.interrupt(error.report()))),
         };
-        let given = u32::try_from(page.outcomes.len()).unwrap_or(u32::MAX);
-        self.left = self.left.map(|left| left.saturating_sub(given));
+        let returned = u32::try_from(page.outcomes.len()).unwrap_or(u32::MAX);
+        self.left = self.left.map(|left| left.saturating_sub(returned));
         let mut lines = Vec::new();
         for outcome in page.outcomes {
             // Writing to memory does not fail. A trajectory of several lines becomes one: line breaks
@@ -151,12 +151,12 @@ impl OutcomeStream {
         drop(page.large);
         match kept {
             Ok(lines) => Some(Ok(lines)),
-            Err(failure) => Some(Err(self.broken_off(failure.problem.detail))),
+            Err(failure) => Some(Err(self.interrupt(failure.problem.detail))),
         }
     }
 
-    /// Ends the stream in the middle. The reason is the log's: the client gets no more of the answer.
-    fn broken_off(&mut self, cause: String) -> BoxError {
+    /// Ends the stream early. The reason is logged only, because the client gets no more of the answer.
+    fn interrupt(&mut self, cause: String) -> BoxError {
         self.failed = true;
         let request_id = self.request_id.as_ref().map(|id| &*id.0);
         tracing::warn!(target: "arc_host::requests", request_id, cause, "a stream ended early");
@@ -252,7 +252,7 @@ pub(super) async fn extract(State(app): State<SharedApp>, request: Request) -> A
             format!("the result is not UTF-8 text from byte {at} on"),
         )
     })?;
-    // The extractor has a copy while it reads.
+    // The extractor copies the document.
     room.grow(2 * text.len())?;
     let verdict = app.recorder.verdict_json(text).await?;
     room.grow(verdict.len())?;
@@ -280,7 +280,7 @@ pub(super) async fn health(State(app): State<SharedApp>) -> Answer {
                 .to_owned(),
         );
     }
-    // The database answers, but an operator should look.
+    // The database answers, but an operator should check.
     if database.status == "ok"
         && let Some(reason) = waits(&app)
     {
@@ -294,12 +294,12 @@ pub(super) async fn health(State(app): State<SharedApp>) -> Answer {
     Ok(answer::json(StatusCode::OK, &health))
 }
 
-/// What does not reach the database although it answers.
+/// Returns why results do not reach the database although it answers.
 fn waits(app: &App) -> Option<String> {
     let delivery = &app.delivery;
-    if let Some(trouble) = delivery.spool_state().and_then(|spool| spool.error) {
+    if let Some(failure) = delivery.spool_state().and_then(|spool| spool.error) {
         return Some(format!(
-            "{trouble}: results that the database does not accept are not stored; the service's log has the details"
+            "{failure}: results that the database does not accept are not stored; the service's log has the details"
         ));
     }
     if delivery.unavailable_reason().is_some() {
@@ -309,7 +309,7 @@ fn waits(app: &App) -> Option<String> {
                 .to_owned(),
         );
     }
-    let (held, dead_letters) = (delivery.held(), delivery.spool_state()?.dead_letters);
+    let (held, dead_letters) = (delivery.held_simulations(), delivery.spool_state()?.dead_letters);
     if held > 0 {
         return Some(format!(
             "the spool's entries of {held} simulations cannot be delivered, and are retried; the \
@@ -379,14 +379,14 @@ pub(super) async fn ready(State(app): State<SharedApp>) -> Result<&'static str, 
         return Err(Failure::new(ProblemCode::ShuttingDown, "the service is stopping"));
     }
     match app.delivery.spool_state() {
-        // The database takes results, or the spool does.
-        Some(spool) if spool.takes_entries() || app.delivery.unavailable_reason().is_none() => {
+        // Either the database or the spool accepts results.
+        Some(spool) if spool.accepts_entries() || app.delivery.unavailable_reason().is_none() => {
             Ok("ok\n")
         }
         Some(spool) => Err(match spool.error {
-            Some(trouble) => Failure::new(
+            Some(failure) => Failure::new(
                 ProblemCode::SpoolUnavailable,
-                format!("the database is unavailable and {trouble}"),
+                format!("the database is unavailable and {failure}"),
             ),
             None => Problem::new(
                 ProblemCode::SpoolFull,

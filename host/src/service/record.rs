@@ -1,4 +1,4 @@
-//! Recording results: one, many, or a stream of them (see [`super::stream`]).
+//! Recording results: one, several, or a stream of them (see [`super::stream`]).
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use crate::wire::{
     BatchVerdicts, BatchWriter, Problem, ProblemCode, ResultVerdict, ResultsDocument, ViolationBody,
 };
 
-/// How many reasons for which results of a batch have failed are logged.
+/// The most reasons of failed results that are logged for a batch.
 const LOGGED_CAUSES: usize = 5;
 
 /// Record results: a verdict for each, in order, after the commit.
@@ -72,8 +72,8 @@ pub(super) async fn record_outcomes(
     if kind == BodyType::Lines {
         let caller = parts.extensions.get::<Caller>();
         let place = app.limits.record_streams.acquire(caller)?;
-        let standing = StreamAuthorization::of(&app, caller);
-        let of = StreamOf { simulation_id, query, request_id, _place: place, standing };
+        let authorization = StreamAuthorization::of(&app, caller);
+        let of = StreamOf { simulation_id, query, request_id, _place: place, authorization };
         return stream(app, of, body).await;
     }
     let of = Recording { app: &app, simulation_id, query: &query, request_id: request_id.as_ref() };
@@ -99,13 +99,13 @@ struct Recording<'r> {
 }
 
 impl Recording<'_> {
-    /// Records results, some at a time: what extraction makes of them takes many times what they do.
+    /// Records results in batches, because extraction needs many times their own memory.
     async fn record(self, sent: SubmittedResults, mut room: MemoryPermit) -> Answer {
         let Recording { app, simulation_id, query, request_id } = self;
         let SubmittedResults { submissions, single, header } = sent;
         let format = format_of(query, header)?;
         let mut batches = Batches::of(submissions);
-        // A batch is in memory once more while it is on its way.
+        // A batch is copied once while it is processed.
         let held_bytes = room.bytes() + batches.largest_bytes();
         room.grow(held_bytes)?;
         let mut writer = BatchWriter::new();
@@ -124,7 +124,7 @@ impl Recording<'_> {
             }
             keep_causes(&mut verdicts, request_id);
             verdicts.into_iter().for_each(|item| writer.add(item, &mut left_bytes));
-            // If memory is short the reasons stay out, and not the verdicts.
+            // If memory is short, the reasons are left out rather than the verdicts.
             if room.grow(held_bytes + (most_reasons - left_bytes)).is_err() {
                 left_bytes = 0;
             }
@@ -142,13 +142,13 @@ impl Recording<'_> {
 }
 
 /// The parts of a request, one after the other. A result keeps its verdict even if later parts fail;
-/// and if a part fails as a whole, the parts after it are not tried: the caller would wait for each of
-/// them, longer than the time of a request.
+/// and if a part fails as a whole, the later parts are not tried: the caller would wait for each of
+/// them, longer than a request's time limit.
 #[derive(Default)]
 struct Parts {
-    /// Whether results have verdicts by now.
+    /// Whether any results have verdicts.
     begun: bool,
-    /// What every further result gets.
+    /// The verdict on all further results.
     rest: Option<Verdict>,
 }
 
@@ -184,14 +184,14 @@ impl Parts {
     }
 }
 
-/// The same verdict for each.
+/// Returns the same verdict for each result.
 fn all_with(verdict: &Verdict, ids: Vec<Uuid>) -> Vec<ItemVerdict> {
     let one =
         |outcome_id| ItemVerdict { outcome_id, verdict: verdict.clone(), warnings: Vec::new() };
     ids.into_iter().map(one).collect()
 }
 
-/// Results in batches, each as large as those of a stream.
+/// Splits results into batches of the same size as those of a stream.
 struct Batches(VecDeque<Submission>);
 
 impl Batches {
@@ -199,13 +199,13 @@ impl Batches {
         Batches(submissions.into())
     }
 
-    /// How many bytes the documents of a batch have at most.
+    /// The most bytes of a batch's documents.
     fn largest_bytes(&self) -> usize {
         let bytes = || self.0.iter().map(Submission::document_bytes);
         bytes().sum::<usize>().min(BATCH_BYTES + bytes().max().unwrap_or(0))
     }
 
-    /// The next batch.
+    /// Returns the next batch.
     fn take(&mut self) -> Vec<Submission> {
         let (mut batch, mut bytes) = (Vec::new(), 0);
         while !is_full(batch.len(), bytes) {
@@ -217,7 +217,7 @@ impl Batches {
     }
 }
 
-/// Logs why results have failed, and returns the part of it for the client.
+/// Logs why results have failed, and returns the client's part of it.
 pub(super) fn keep_causes(verdicts: &mut [ItemVerdict], request_id: Option<&RequestId>) {
     let mut causes = BTreeSet::new();
     let mut failed = 0_u64;
@@ -247,7 +247,7 @@ pub(super) fn log_cause(
     tracing::warn!(target: "arc_host::requests", request_id, failed, cause, hint, "results failed");
 }
 
-/// The cause of a failed result, as far as a client is allowed to know it.
+/// Returns the cause of a failed result, as far as the client is allowed to know it.
 pub(super) fn problem(kind: FailureKind, cause: &str) -> Problem {
     match kind {
         FailureKind::Unavailable => crate::Error::unavailable(cause).into(),
@@ -260,7 +260,7 @@ pub(super) fn problem(kind: FailureKind, cause: &str) -> Problem {
     }
 }
 
-/// A single result has the status of its verdict.
+/// Returns the answer to a single result, with the status of its verdict.
 fn one_answer(item: ItemVerdict) -> Answer {
     match item.verdict {
         Verdict::Stored | Verdict::Duplicate => {
@@ -275,7 +275,7 @@ fn one_answer(item: ItemVerdict) -> Answer {
                     item.outcome_id
                 ),
             )
-            .hint("`violations` says where and how");
+            .hint("`violations` lists the places and the reasons");
             problem.violations = violations.into_iter().map(ViolationBody::from).collect();
             problem.outcome_id = Some(item.outcome_id);
             Err(problem.into())
@@ -291,7 +291,7 @@ pub(super) fn no_verdict() -> Failure {
     Failure::new(ProblemCode::Internal, "the result has got no verdict").hint("send it again")
 }
 
-/// The format that the request names.
+/// Returns the format that the request names.
 pub(super) fn format_of(
     query: &RecordQuery,
     header: Option<String>,
@@ -307,16 +307,16 @@ pub(super) fn format_of(
     }
 }
 
-/// Fills in the request's defaults for results that lack them.
+/// Sets the request's defaults in results without the value.
 pub(super) fn fill(
     submission: &mut Submission,
     query: &RecordQuery,
     format: Option<&Arc<ResultFormat>>,
 ) {
     submission.format = format.cloned();
-    let set = |own: &mut Option<String>, given: &Option<String>| {
+    let set = |own: &mut Option<String>, default: &Option<String>| {
         if own.is_none() {
-            own.clone_from(given);
+            own.clone_from(default);
         }
     };
     submission.trial = submission.trial.or(query.trial);
@@ -360,7 +360,7 @@ mod tests {
         Verdict::failed(&Error::unavailable("unavailable"))
     }
 
-    /// The part's results, in order, all of which have this verdict.
+    /// Returns the part's results, in order, all with this verdict.
     fn check(verdicts: &[ItemVerdict], part: &[ReceivedResult], expected: &Verdict) {
         let found: Vec<Uuid> = verdicts.iter().map(|item| item.outcome_id).collect();
         assert_eq!(found, ids(part));
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_has_its_verdict_keeps_it_when_a_later_part_is_refused() {
+    async fn verdicts_are_kept_when_a_later_part_is_refused() {
         let mut parts = Parts::default();
         let stored = parts.record(part("a"), |it| all(it, Verdict::Stored)).await.unwrap();
         check(&stored, &part("a"), &Verdict::Stored);
@@ -391,12 +391,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn after_a_part_that_failed_as_a_whole_nobody_waits_for_the_rest() {
+    async fn after_a_part_that_failed_as_a_whole_the_rest_is_not_tried() {
         let mut parts = Parts::default();
         parts.record(part("a"), |it| all(it, unavailable())).await.unwrap();
         let rest = parts.record(part("b"), |_| -> std::future::Pending<_> { panic!("asked") });
         check(&rest.await.unwrap(), &part("b"), &unavailable());
-        // Documents that fail for themselves cost no others.
+        // A document that fails does not affect the others.
         let (kind, message) = (FailureKind::Timeout, "slow".to_owned());
         let alone = Verdict::Failed { kind, message, hint: None };
         let mut parts = Parts::default();

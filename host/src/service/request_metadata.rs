@@ -1,4 +1,4 @@
-//! The members beside the results of a body, read in memory that the number of results bounds.
+//! The members beside the results of a body, read with memory in proportion to the number of results.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -9,10 +9,10 @@ use serde_json::value::RawValue;
 
 use crate::wire::NotFiniteBody;
 
-/// The members that a request takes beside its results.
+/// The members that a request can have beside its results.
 const MEMBERS: &str = "modal_call_ids, sandbox_ids, trials, not_finite and header";
 
-/// How much of an unknown member's name is shown, in characters.
+/// How many characters of an unknown member's name are shown.
 const SHOWN_CHARACTERS: usize = 64;
 
 /// The members next to `results` in a body: see [`ResultsMetadata`](crate::wire::ResultsMetadata).
@@ -26,7 +26,7 @@ pub(super) struct RequestMetadata {
 }
 
 impl RequestMetadata {
-    /// The first member that has not one value for each result, and how many it has.
+    /// The first member without exactly one value for each result, and its number of values.
     pub(super) fn other_length(&self, count: usize) -> Option<(&'static str, usize)> {
         let lengths = [
             ("modal_call_ids", self.modal_call_ids.as_ref().map(|each| each.length)),
@@ -40,7 +40,7 @@ impl RequestMetadata {
     }
 }
 
-/// Values in the results' order: as many as there are results, and how many there were.
+/// Values in the results' order, at most one for each result, and the number of values in the request.
 #[derive(Debug)]
 pub(super) struct PerResult<T> {
     values: Vec<T>,
@@ -151,7 +151,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for PerResultSeed<T> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Self::Value, A::Error> {
         let (mut values, mut length) = (Vec::new(), 0);
         loop {
-            // Excess values are counted and not stored.
+            // Excess values are counted but not stored.
             let more = if values.len() < self.count {
                 let value = sequence.next_element()?;
                 let more = value.is_some();

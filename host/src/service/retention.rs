@@ -1,11 +1,11 @@
-//! Removing simulations that are older than they are to be kept.
+//! Removal of old simulations.
 
 use std::time::Duration;
 
 use crate::error::Result;
 use crate::store::{RemovedRows, Store};
 
-/// How often it is looked for them.
+/// How often old simulations are removed.
 const EVERY: Duration = Duration::from_secs(3_600);
 
 /// The interval after a failure, for example while the database is unavailable.

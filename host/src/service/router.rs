@@ -1,4 +1,4 @@
-//! Paths, and what a request passes through on its way to a handler.
+//! Paths, and the layers that a request passes before its handler.
 
 use std::time::Duration;
 
@@ -37,13 +37,13 @@ use crate::wire::ProblemCode;
         (name = "reading", description = "Needs a token with the scope `read`"),
         (name = "operation", description = "How the service is")
     ),
-    // Named in a parameter, so they are not found automatically.
+    // Only used in a parameter, so utoipa does not find them.
     components(schemas(crate::extraction::OutcomeStatus)),
     modifiers(&Bearer)
 )]
 struct Document;
 
-/// The way in which tokens are sent.
+/// The security scheme of the tokens.
 struct Bearer;
 
 impl utoipa::Modify for Bearer {
@@ -78,7 +78,7 @@ fn files() -> OpenApiRouter<SharedApp> {
     OpenApiRouter::new().routes(routes!(files::record_file_sent))
 }
 
-fn questions() -> OpenApiRouter<SharedApp> {
+fn queries() -> OpenApiRouter<SharedApp> {
     OpenApiRouter::new()
         .routes(routes!(simulations::list_simulations))
         .routes(routes!(simulations::simulation_status))
@@ -89,14 +89,14 @@ fn questions() -> OpenApiRouter<SharedApp> {
         .routes(routes!(reading::extract))
 }
 
-/// Paths that must answer exactly when all others are refused.
+/// Paths that must be answered even when all other requests are refused.
 fn metrics() -> OpenApiRouter<SharedApp> {
     OpenApiRouter::new()
         .routes(routes!(reading::metrics))
         .routes(routes!(reading::prometheus_metrics))
 }
 
-/// Paths for every token.
+/// Paths for all tokens.
 fn health() -> OpenApiRouter<SharedApp> {
     OpenApiRouter::new().routes(routes!(reading::health))
 }
@@ -124,21 +124,21 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         .merge(recording())
         .merge(results())
         .merge(files())
-        .merge(questions())
+        .merge(queries())
         .merge(metrics())
         .merge(health())
         .merge(streams())
         .merge(administration())
         .merge(probes());
     let mut document = all.into_openapi();
-    // A token is for those services that ask for one: none is an answer, too.
+    // A service without tokens accepts requests without one, so no security is a valid alternative.
     let with = utoipa::openapi::SecurityRequirement::new("token", Vec::<String>::new());
     let without = utoipa::openapi::SecurityRequirement::default();
     document.security = Some(vec![with, without]);
     document
 }
 
-/// The whole service.
+/// Builds the router of the whole service.
 pub(super) fn router(app: &SharedApp) -> Router {
     let gate = |scope, timed, kind| {
         from_fn_with_state(Gate { app: SharedApp::clone(app), scope, timed, kind }, guard::admit)
@@ -146,21 +146,21 @@ pub(super) fn router(app: &SharedApp) -> Router {
     let (recording, _) = recording().split_for_parts();
     let (results, _) = results().split_for_parts();
     let (files, _) = files().split_for_parts();
-    let (questions, _) = questions().split_for_parts();
+    let (queries, _) = queries().split_for_parts();
     let (metrics, _) = metrics().split_for_parts();
     let (health, _) = health().split_for_parts();
     let (streams, _) = streams().split_for_parts();
     let (administration, _) = administration().split_for_parts();
     let (probes, _) = probes().split_for_parts();
     let (record, read, admin) = (Some(Scope::Record), Some(Scope::Read), Some(Scope::Admin));
-    // Made once: it asks for no token, and takes longer to make than a result to record.
+    // Serialized once: it requires no token, and serializing it takes longer than recording a result.
     let description = Bytes::from(serde_json::to_vec(&openapi()).unwrap_or_default());
     let description = || async { answer::json_text(StatusCode::OK, description) };
     Router::new()
         .merge(recording.route_layer(gate(record, true, RequestKind::RecordWhole)))
         .merge(results.route_layer(gate(record, true, RequestKind::Record)))
         .merge(files.route_layer(gate(record, false, RequestKind::File)))
-        .merge(questions.route_layer(gate(read, true, RequestKind::Read)))
+        .merge(queries.route_layer(gate(read, true, RequestKind::Read)))
         .merge(metrics.route_layer(gate(read, true, RequestKind::Unlimited)))
         .merge(health.route_layer(gate(None, true, RequestKind::Unlimited)))
         .merge(streams.route_layer(gate(read, false, RequestKind::Unlimited)))
@@ -169,7 +169,8 @@ pub(super) fn router(app: &SharedApp) -> Router {
         .route("/openapi.json", get(description))
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
-        // As one layer: each of a router's own is boxed, and all below it cloned, with each request.
+        // One layer for all: a router's layers are boxed, and everything below is cloned, for each
+        // request.
         .layer(
             ServiceBuilder::new()
                 .layer(from_fn_with_state(SharedApp::clone(app), observe::observe))
@@ -178,7 +179,7 @@ pub(super) fn router(app: &SharedApp) -> Router {
                     CompressionLayer::new()
                         .compress_when(DefaultPredicate::new().and(compressible)),
                 )
-                // The limits are the service's own, whose errors name them.
+                // The service has its own limits, whose errors name the settings.
                 .layer(DefaultBodyLimit::disable()),
         )
         .with_state(SharedApp::clone(app))
@@ -187,8 +188,8 @@ pub(super) fn router(app: &SharedApp) -> Router {
 /// How long a browser caches the permissions of a page.
 const REMEMBERED: Duration = Duration::from_secs(3_600);
 
-/// Tells browsers which pages are allowed to use the service. A page sends its token itself: no cookie
-/// is accepted here, so no other page can use a stored one.
+/// Sends browsers the list of pages that are allowed to use the service. A page sends its token
+/// itself: no cookie is accepted here, so no other page can use a stored one.
 fn origins(allowed: &[String]) -> Option<CorsLayer> {
     if allowed.is_empty() {
         return None;
@@ -209,7 +210,7 @@ fn origins(allowed: &[String]) -> Option<CorsLayer> {
     Some(layer.allow_methods([Method::GET, Method::POST]).expose_headers([header::RETRY_AFTER]))
 }
 
-/// Whether an answer can be compressed.
+/// Returns whether an answer can be compressed.
 fn compressible(_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions) -> bool {
     extensions.get::<CompressionOptOut>().is_none()
 }

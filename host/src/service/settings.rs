@@ -1,9 +1,9 @@
-//! Every setting of the service: name, type, default and a sentence, each on one place.
+//! The settings of the service: name, type, default and description, each in one place.
 //!
 //! A setting comes from the command line (`--max-body-mib 8`), else from the environment
-//! (`ARC_SERVE_MAX_BODY_MIB`), else from the settings file (TOML: `max_body_mib = 8`), else it
-//! has its default. An unknown name is refused, so that a slip of the pen is noticed; in the
-//! environment, which others write to as well, it is warned of.
+//! (`ARC_SERVE_MAX_BODY_MIB`), else from the settings file (TOML: `max_body_mib = 8`), else it has its
+//! default. An unknown name is an error, so that typing errors are noticed; in the environment, which
+//! other programs use as well, it only causes a warning.
 
 use std::env;
 use std::net::{IpAddr, SocketAddr};
@@ -14,29 +14,29 @@ use serde::{Deserialize, Serialize};
 use super::origins::allowed_host;
 use crate::error::{Error, Result};
 
-/// What variables of the environment begin with.
+/// The prefix of environment variables.
 const VARIABLES: &str = "ARC_SERVE_";
 
-/// How much memory the results take that are recorded at once, beside the body they came in: a batch,
-/// and a document of 16 MiB.
+/// The memory for results that are being recorded, beside the body that they came in: a batch, and a
+/// document of 16 MiB.
 const RECORDING_MIB: u64 = 32;
 
-/// The variable that names the settings file.
+/// The environment variable with the path of the settings file.
 pub(crate) const FILE_VARIABLE: &str = "ARC_SERVE_SETTINGS";
 
-/// A setting as the command line and the settings file show it.
+/// A setting for the command line and the settings file.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
     /// Its name in the settings file.
     pub name: &'static str,
     /// Its effect, in a sentence or two.
     pub help: &'static str,
-    /// Shown in place of a value.
+    /// The placeholder of its value.
     pub value_name: &'static str,
 }
 
 impl Setting {
-    /// The variable of the environment that sets it.
+    /// Returns its environment variable.
     pub fn variable(&self) -> String {
         format!("{VARIABLES}{}", self.name.to_ascii_uppercase())
     }
@@ -163,23 +163,23 @@ settings! {
         "How long stopping takes at most: requests in progress have three quarters of it, then they go to the spool.";
 }
 
-/// How the service logs.
+/// The format of the service's log.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// For people.
+    /// Text.
     Text,
-    /// An object a line.
+    /// A JSON object per line.
     Json,
 }
 
 impl ServiceSettings {
-    /// Reads the settings: from the file if one is named, the environment, and the options of the
+    /// Reads the settings from the file, if its path is set, the environment, and the options of the
     /// command line.
     ///
     /// # Errors
-    /// [`Error::Configuration`] that names the setting and its source.
-    pub fn read(file: Option<&Path>, given: &[(String, String)]) -> Result<Self> {
+    /// [`Error::Configuration`] with the setting and its source.
+    pub fn read(file: Option<&Path>, options: &[(String, String)]) -> Result<Self> {
         let mut table = match file {
             None => toml::Table::new(),
             Some(path) => read_file(path)?,
@@ -191,7 +191,7 @@ impl ServiceSettings {
                 sources.push((setting.name, variable, text));
             }
         }
-        for (name, text) in given {
+        for (name, text) in options {
             if let Some(setting) = SETTINGS.iter().find(|setting| setting.name == name) {
                 sources.push((setting.name, flag(setting.name), text.clone()));
             }
@@ -220,10 +220,10 @@ impl ServiceSettings {
         Ok(settings)
     }
 
-    /// Reads the text of a settings file, and nothing else.
+    /// Reads the text of a settings file only.
     ///
     /// # Errors
-    /// [`Error::Configuration`] that names the setting, or the line that is no TOML.
+    /// [`Error::Configuration`] with the setting, or the line that is not valid TOML.
     pub fn from_toml(text: &str) -> Result<Self> {
         let settings = ServiceSettings::deserialize(table("the settings", text)?)
             .map_err(|error| Error::configuration(first_line(&error)))?;
@@ -231,12 +231,12 @@ impl ServiceSettings {
         Ok(settings)
     }
 
-    /// The values as TOML by name; nothing for one that is not set.
+    /// Returns the values as TOML by name, without those that are not set.
     pub(crate) fn values_by_name(&self) -> Vec<(&'static str, Option<String>)> {
         SETTINGS.iter().map(|setting| setting.name).zip(self.values()).collect()
     }
 
-    /// What must hold among them.
+    /// Checks the constraints among the settings.
     fn check(&self) -> Result<()> {
         let wrong = |reason: &str| Err(Error::configuration(reason.to_owned()));
         if self.listen.is_empty() {
@@ -287,7 +287,7 @@ impl ServiceSettings {
                 "retention_days is 0, which would remove everything; it must be at least 1",
             );
         }
-        // hyper reads into a buffer of at least 8 KiB.
+        // hyper uses a read buffer of at least 8 KiB.
         if self.max_request_headers_kib < 8 {
             return wrong("max_request_headers_kib must be at least 8");
         }
@@ -321,7 +321,7 @@ impl ServiceSettings {
                 "max_violations_kib is more than max_body_memory_mib; an answer would not fit",
             );
         }
-        // A document of 16 MiB, and some of the next.
+        // A document of 16 MiB, and a part of the next.
         if self.max_stream_memory_mib < 32 {
             return wrong("max_stream_memory_mib must be at least 32");
         }
@@ -331,7 +331,7 @@ impl ServiceSettings {
         Ok(())
     }
 
-    /// Whether every address is one that only this machine reaches.
+    /// Returns whether every address is only reachable from this machine.
     pub fn on_loopback(&self) -> bool {
         self.listen.iter().all(|address| match address.ip() {
             IpAddr::V4(address) => address.is_loopback(),
@@ -339,12 +339,12 @@ impl ServiceSettings {
         })
     }
 
-    /// Whether requests need a token.
+    /// Returns whether requests need a token.
     pub fn ask_for_tokens(&self) -> bool {
         self.require_tokens || (!self.allow_unauthenticated && !self.on_loopback())
     }
 
-    /// The settings as a file that [`ServiceSettings::read`] reads, each with its sentence.
+    /// Returns the settings as a file that [`ServiceSettings::read`] reads, each with its description.
     pub fn to_toml(&self) -> String {
         let mut text = String::new();
         for (setting, value) in SETTINGS.iter().zip(self.values()) {
@@ -359,7 +359,7 @@ impl ServiceSettings {
     }
 }
 
-/// Environment variables that look like a setting and are not one.
+/// Returns environment variables with the prefix that are not a setting.
 pub(crate) fn unknown_variables() -> Vec<String> {
     let known = |name: &str| {
         name == FILE_VARIABLE || SETTINGS.iter().any(|setting| setting.variable() == name)
@@ -368,7 +368,7 @@ pub(crate) fn unknown_variables() -> Vec<String> {
     names.filter(|name| name.starts_with(VARIABLES) && !known(name)).collect()
 }
 
-/// The option of the command line.
+/// Returns the option of the command line.
 pub(crate) fn flag(name: &str) -> String {
     format!("--{}", name.replace('_', "-"))
 }
@@ -380,7 +380,7 @@ fn read_file(path: &Path) -> Result<toml::Table> {
     table(&path.display().to_string(), &text)
 }
 
-/// The text of a settings file, which messages call by this name.
+/// The text of a settings file, with its name for messages.
 fn table(name: &str, text: &str) -> Result<toml::Table> {
     toml::from_str(text).map_err(|error| {
         let line = error.span().map_or(1, |span| {
@@ -390,7 +390,7 @@ fn table(name: &str, text: &str) -> Result<toml::Table> {
     })
 }
 
-/// A value from outside of a file, which has no quotation marks.
+/// Reads a value that is not from a file, without quotation marks.
 fn value(name: &str, text: &str) -> toml::Value {
     let text = text.trim();
     if is_list(name) {
@@ -404,12 +404,12 @@ fn value(name: &str, text: &str) -> toml::Value {
     }
 }
 
-/// Whether the setting is a list.
+/// Returns whether the setting is a list.
 pub(crate) fn is_list(name: &str) -> bool {
     matches!(name, "listen" | "allow_origins" | "allow_hosts")
 }
 
-/// Whether a browser can send this as the origin of a page.
+/// Returns whether a browser can send this as the origin of a page.
 fn fits_an_origin(text: &str) -> bool {
     let Some((scheme, host)) = text.split_once("://") else { return text == "*" };
     !scheme.is_empty()
@@ -425,15 +425,15 @@ fn first_line(error: &toml::de::Error) -> String {
 mod tests {
     use super::*;
 
-    fn given(pairs: &[(&str, &str)]) -> Result<ServiceSettings> {
+    fn read_options(pairs: &[(&str, &str)]) -> Result<ServiceSettings> {
         let pairs: Vec<_> =
             pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         ServiceSettings::read(None, &pairs)
     }
 
     #[test]
-    fn what_is_printed_is_read_as_the_same() {
-        let settings = given(&[
+    fn printed_settings_are_read_unchanged() {
+        let settings = read_options(&[
             ("listen", "0.0.0.0:80, [::1]:81"),
             ("tls_certificate", "/a \"b\""),
             ("tls_key", "c"),
@@ -499,7 +499,7 @@ mod tests {
             ("shutdown_timeout_seconds", "0"),
             ("tls_key", "only.pem"),
         ] {
-            let error = given(&[(name, value)]).unwrap_err().to_string();
+            let error = read_options(&[(name, value)]).unwrap_err().to_string();
             let words = [name.to_owned(), flag(name)];
             assert!(words.iter().any(|word| error.contains(word)), "{name}: {error}");
         }
@@ -508,7 +508,7 @@ mod tests {
     #[test]
     fn a_body_has_room_beside_what_is_recorded_of_it() {
         let memory = |limit, memory| {
-            given(&[("max_body_mib", limit), ("max_body_memory_mib", memory)])
+            read_options(&[("max_body_mib", limit), ("max_body_memory_mib", memory)])
                 .map_err(|error| error.to_string())
         };
         for (limit, enough, too_little) in [("64", "96", "95"), ("1", "33", "32"), ("0", "32", "0")]
@@ -544,7 +544,7 @@ mod tests {
             ("0.0.0.0:1", true, false, false),
         ] {
             let (open, tokens) = (open.to_string(), tokens.to_string());
-            let settings = given(&[
+            let settings = read_options(&[
                 ("listen", listen),
                 ("allow_unauthenticated", &open),
                 ("require_tokens", &tokens),

@@ -1,10 +1,10 @@
-//! A question to the database that many clients ask at once, such as its health.
+//! A query to the database that concurrent clients share, such as its health.
 
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// The latest answer to a question. Clients that ask while it is being asked share the next answer, so
-/// that however many they are, the database is asked once at a time.
+/// The latest answer to a query. Clients that ask during a query share the next answer, so that any
+/// number of them causes only one query at a time.
 #[derive(Debug)]
 pub(super) struct SharedCheck<T> {
     latest: Mutex<Option<(Instant, T)>>,
@@ -17,7 +17,7 @@ impl<T> Default for SharedCheck<T> {
 }
 
 impl<T: Clone> SharedCheck<T> {
-    /// The answer to a question that was begun after this was called.
+    /// Returns the answer to a query that began after this call.
     pub(super) async fn run(&self, ask: impl Future<Output = T>) -> T {
         let called = Instant::now();
         let mut latest = self.latest.lock().await;
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn those_who_ask_meanwhile_share_the_next_answer_and_nobody_gets_an_old_one() {
+    async fn concurrent_callers_share_the_next_answer_and_none_gets_an_old_one() {
         let check = SharedCheck::default();
         let asked = AtomicUsize::new(0);
         let ask = || async {

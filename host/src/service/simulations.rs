@@ -1,4 +1,4 @@
-//! Configurations and simulations: started, listed, ended.
+//! Configurations and simulations: start, list, end.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use super::parameters::{
     no_parameters,
 };
 use crate::blocking::blocking;
-use crate::delivery::Delivered;
+use crate::delivery::DeliveryAnswer;
 use crate::recorder::{SimulationCompleted, SimulationProgress};
 use crate::store::SimulationStatus;
 use crate::wire::{
@@ -24,13 +24,13 @@ use crate::wire::{
     SimulationEnded, SimulationList, StartSimulationRequest, StartedBody, SuiteDocument,
 };
 
-/// How many simulations a page has unless another number is asked for.
+/// The default number of simulations of a page.
 const PAGE: u32 = 50;
 
-/// A longer body is read on a thread of its own, and no other long one meanwhile.
+/// A longer body is parsed on its own thread, one at a time.
 const SHORT_BYTES: usize = 64 << 10;
 
-/// A request whose body is JSON and was read.
+/// A parsed JSON request.
 struct JsonRequest {
     bytes: Arc<Vec<u8>>,
     asked: IdempotentRequest,
@@ -54,7 +54,7 @@ async fn read(app: &App, request: Request, limit_kib: u64) -> Result<JsonRequest
     Ok(JsonRequest { bytes: Arc::new(bytes), asked, _room: room })
 }
 
-/// Waits until this body can be parsed: a long one uses several times its own memory.
+/// Waits until this body can be parsed: parsing a long one uses several times its size.
 async fn turn<'a>(app: &'a App, bytes: &[u8]) -> Option<SemaphorePermit<'a>> {
     if bytes.len() <= SHORT_BYTES {
         return None;
@@ -63,7 +63,7 @@ async fn turn<'a>(app: &'a App, bytes: &[u8]) -> Option<SemaphorePermit<'a>> {
     app.long_bodies.acquire().await.ok()
 }
 
-/// Parses a body as the expected type, on a thread of its own if it is long.
+/// Parses a body as the expected type, on its own thread if it is long.
 ///
 /// # Errors
 /// If it is of another type.
@@ -105,14 +105,14 @@ pub(super) async fn create_configuration(State(app): State<SharedApp>, request: 
     let answer = async {
         let _turn = turn(&app, &bytes).await;
         let ConfigurationRequest { name, config, user_id } = parsed(&bytes).await?;
-        // Text stays text; anything else is kept as the client wrote it.
+        // A string is stored as its text; any other value as the client wrote it.
         let text = match config.read::<String>() {
             Ok(text) => text,
             Err(_) => config.as_str().to_owned(),
         };
         let kept = app.delivery.create_configuration(&name, &text, user_id.as_deref()).await?;
         let (config_version_id, delivered) = kept;
-        let spooled = delivered == Delivered::Spooled;
+        let spooled = delivered == DeliveryAnswer::Spooled;
         Ok(answer::done(spooled, &ConfigurationCreated { config_version_id, spooled }))
     };
     app.keys.once(asked, Box::pin(answer)).await
@@ -147,7 +147,7 @@ pub(super) async fn start_simulation(State(app): State<SharedApp>, request: Requ
                      the simulation"
                 ),
             )
-            .hint("keep what is long elsewhere")
+            .hint("store long values elsewhere")
             .limit(most)
             .into());
         }
@@ -226,8 +226,8 @@ pub(super) async fn complete_simulation(
         })?;
         let suite = Some(text).filter(|text| !matches!(text.trim(), "" | "null"));
         match app.delivery.complete_simulation(simulation_id, suite).await? {
-            Delivered::Committed(completed) => Ok(answer::done(false, &completed)),
-            Delivered::Spooled => Ok(ended(simulation_id, SimulationStatus::Completed, true)),
+            DeliveryAnswer::Committed(completed) => Ok(answer::done(false, &completed)),
+            DeliveryAnswer::Spooled => Ok(ended(simulation_id, SimulationStatus::Completed, true)),
         }
     };
     app.keys.once(asked, Box::pin(answer)).await
@@ -294,8 +294,8 @@ async fn end(
             parse::<Option<_>>(&bytes)?.unwrap_or_default()
         };
         match app.delivery.end_simulation(simulation_id, status, &reason).await? {
-            Delivered::Committed(status) => Ok(ended(simulation_id, status, false)),
-            Delivered::Spooled => Ok(ended(simulation_id, status, true)),
+            DeliveryAnswer::Committed(status) => Ok(ended(simulation_id, status, false)),
+            DeliveryAnswer::Spooled => Ok(ended(simulation_id, status, true)),
         }
     };
     app.keys.once(asked, Box::pin(answer)).await

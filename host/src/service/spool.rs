@@ -1,4 +1,4 @@
-//! What the spool holds, for an administrator: listed, shown, requeued, dropped.
+//! The spool's entries, for an administrator: list, show, requeue, drop.
 
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
@@ -10,19 +10,19 @@ use super::app::{App, SharedApp};
 use super::body;
 use super::parameters::{Parameters, checked_limit};
 use super::simulations::parse;
-use crate::spool::{Listed, Spool};
+use crate::spool::{EntryFilter, Spool};
 use crate::wire::{
     DeadLetterSelection, Problem, ProblemCode, SpoolDropped, SpoolEntry, SpoolEntryDocument,
     SpoolEntryList, SpoolRequeued,
 };
 
-/// How many entries a page has unless another number is asked for.
+/// The default number of entries of a page.
 const PAGE: u32 = 100;
 
-/// How many entries a page has at most.
+/// The most entries of a page.
 const MOST_ENTRIES: u32 = 1_000;
 
-/// How many bytes of entries are read for a page.
+/// The most bytes of entries that are read for a page.
 const PAGE_BYTES: u64 = 16 << 20;
 
 /// The longest body of a request: a million numbers.
@@ -65,8 +65,8 @@ pub(super) async fn list_spool_entries(
     Parameters(query): Parameters<SpoolQuery>,
 ) -> Answer {
     let limit = checked_limit(query.limit, PAGE, MOST_ENTRIES)? as usize;
-    let listed = Listed { after: query.after.unwrap_or(0), dead_letters: !query.waiting };
-    // One more than the page shows whether there is another.
+    let listed = EntryFilter { after: query.after.unwrap_or(0), dead_letters: !query.waiting };
+    // One more than the page, to find out whether there is another page.
     let mut found = spool_of(&app)?.list(listed, limit + 1, PAGE_BYTES).await?;
     let more = found.len() > limit || found.iter().map(|kept| kept.bytes).sum::<u64>() > PAGE_BYTES;
     found.truncate(limit);

@@ -1,4 +1,4 @@
-//! Results that come as a stream of lines, and their verdicts, which go out as they are committed.
+//! Recording a stream of lines, with verdicts sent as they are committed.
 
 use std::sync::Arc;
 
@@ -23,17 +23,17 @@ use super::record::{fill, format_of, keep_causes, no_verdict};
 use crate::recorder::{ItemVerdict, ResultFormat, Submission};
 use crate::wire::{NDJSON, ProblemCode, ResultVerdict};
 
-/// How many batches of a stream are on their way at once: one is stored while the next is extracted.
+/// How many batches of a stream are processed concurrently: one is stored while the next is extracted.
 const BATCHES_UNDER_WAY: usize = 3;
 
-/// What a verdict takes in an answer, without its reasons.
+/// The memory for a verdict in an answer, without its reasons.
 const VERDICT_BYTES: usize = 128;
 
-/// How many lines of answers wait for the client to read them, in batches.
+/// How many batches of answer lines are buffered for the client.
 const ANSWERS_WAITING: usize = 2;
 
-/// Records a stream of lines, and answers with a line for each as they are committed. What the
-/// client does not read keeps the service from reading on, so that neither side fills its memory.
+/// Records a stream of lines, and answers with a line for each as they are committed. If the client
+/// does not read the answers, the service stops reading, so that neither side fills its memory.
 pub(super) async fn stream(app: SharedApp, of: StreamOf, body: Body) -> Answer {
     let (lines, mut answers) = mpsc::channel::<Result<Bytes, Failure>>(ANSWERS_WAITING);
     let format = format_of(&of.query, None)?;
@@ -51,7 +51,7 @@ pub(super) async fn stream(app: SharedApp, of: StreamOf, body: Body) -> Answer {
         async move {
             let line = match answers.recv().await? {
                 Ok(line) => line,
-                // The status has gone out: the error is the last line.
+                // The status is already sent: the error is the last line.
                 Err(failure) => problem_line(failure, request_id),
             };
             Some((Ok::<_, std::convert::Infallible>(line), answers))
@@ -82,9 +82,9 @@ pub(super) struct StreamOf {
     pub(super) simulation_id: Uuid,
     pub(super) query: RecordQuery,
     pub(super) request_id: Option<RequestId>,
-    /// Kept for as long as anything is read.
+    /// Held as long as the stream is read.
     pub(super) _place: ConcurrencyPermit,
-    pub(super) standing: StreamAuthorization,
+    pub(super) authorization: StreamAuthorization,
 }
 
 /// The recording of one stream.
@@ -106,10 +106,10 @@ impl Lines {
                 reader.take_what_is_there().await;
             }
             let room = if reader.ended() { Ok(()) } else { reader.make_room() };
-            // Results that arrive while others are stored wait for them, and share a transaction.
+            // Results that arrive while others are stored share the next transaction.
             let due = reader.full() || reader.ended() || under_way.is_empty() || room.is_err();
             if due && !reader.is_empty() && under_way.len() < BATCHES_UNDER_WAY {
-                match self.of.standing.check() {
+                match self.of.authorization.check() {
                     Ok(()) => under_way.push_back(self.record(reader.take())),
                     Err(failure) => reader.abandon(failure),
                 }
@@ -149,17 +149,17 @@ impl Lines {
                     let stopping = Failure::new(ProblemCode::ShuttingDown, "the service is stopping");
                     reader.stop(stopping.hint("send the results without a verdict again"));
                 }
-                failure = self.of.standing.ended(), if !reader.ended() => reader.abandon(failure),
+                failure = self.of.authorization.ended(), if !reader.ended() => reader.abandon(failure),
                 () = reader.read(), if reading => {}
             }
         }
-        // Results before an error have had their verdicts.
+        // The verdicts on results before an error are already sent.
         if let Some(failure) = reader.into_failure() {
             let _ = self.lines.send(Err(failure)).await;
         }
     }
 
-    /// Records a batch in a task of its own, so that it continues while the stream is read.
+    /// Records a batch in its own task, so that it continues while the stream is read.
     fn record(
         &self,
         (mut batch, room): (Vec<Submission>, MemoryPermit),

@@ -1,4 +1,4 @@
-//! The results that the body of a request holds, found by the framing and not read.
+//! The results of a request's body, found by framing, without parsing.
 
 use arc_framing::{Container, Framer, FramingError, Limits};
 use axum::http::HeaderMap;
@@ -14,14 +14,14 @@ use crate::documents;
 use crate::recorder::{Document, Submission};
 use crate::wire::{DOCUMENT_BYTES, HEADER_BYTES, Problem, ProblemCode};
 
-/// How much memory a member of a list beside `results` takes.
+/// The memory for a member of a list beside `results`.
 const MEMBER_BYTES: usize = 64;
 
-/// What a body holds.
+/// The contents of a body.
 #[derive(Debug)]
 pub(super) struct SubmittedResults {
     pub(super) submissions: Vec<Submission>,
-    /// Whether it is one result, and not a list with one.
+    /// Whether it is a single result rather than a list with one.
     pub(super) single: bool,
     /// The parameters of all results.
     pub(super) header: Option<String>,
@@ -36,7 +36,7 @@ pub(super) struct BodyLimits {
 
 /// Frames the documents of a JSON body while it arrives, so that it is never in memory as a whole. A
 /// body with more than `most` is refused before its results use memory. The members next to the results
-/// can be as long as there is memory for: all of them are applied, or the request is refused.
+/// can use all available memory: all of them are applied, or the request is refused.
 ///
 /// # Errors
 /// If there are too many documents, or no memory for them, or if a member next to them is invalid or
@@ -97,7 +97,7 @@ pub(super) async fn documents(
         return Ok(SubmittedResults { submissions, single, header: None });
     };
     drop(framer);
-    // A long one takes a while to read, and others have their turn meanwhile.
+    // A long body takes a while to parse; other tasks run in between.
     let (submissions, header) = if envelope.len() > TURN_BYTES {
         blocking(move || apply_envelope(submissions, &envelope)).await??
     } else {
@@ -106,10 +106,10 @@ pub(super) async fn documents(
     Ok(SubmittedResults { submissions, single, header })
 }
 
-/// Checks that no member next to the results has been left out so far.
+/// Checks that no member next to the results was left out.
 ///
 /// # Errors
-/// If one has: it might be what distinguishes one result from another.
+/// If one was: it might distinguish one result from another.
 fn whole_envelope(framer: &Framer) -> Result<(), Failure> {
     let Some(problem) = framer.envelope().and_then(arc_framing::Envelope::problem) else {
         return Ok(());
@@ -268,7 +268,7 @@ pub(super) fn one_document(
     let limit = limits(app).max_document_bytes;
     let come = bytes.len() as u64;
     let whole = length_in(headers, DOCUMENT_BYTES)?.unwrap_or(come);
-    // Only the beginning is sent of a document that is longer than any extractor accepts; nothing else
+    // Only the beginning of a document is sent that is longer than any extractor accepts; nothing else
     // is cut.
     if whole < come || (whole > come && whole <= limit as u64) {
         return Err(wrong(format!(

@@ -10,7 +10,7 @@ use tokio_rustls::TlsAcceptor;
 use super::settings::ServiceSettings;
 use crate::error::{Error, Result};
 
-/// The acceptor of TLS connections, if the settings name a certificate.
+/// Returns the acceptor of TLS connections, if the settings name a certificate.
 ///
 /// # Errors
 /// [`Error::Configuration`] if a file cannot be read, or certificate and key do not match.

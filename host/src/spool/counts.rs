@@ -1,4 +1,4 @@
-//! What the spool holds, counted in memory, so that asking costs nothing.
+//! Counts of the spool's entries, kept in memory so that reading them needs no file access.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -13,42 +13,42 @@ use super::{SpoolFailure, SpoolState};
 use crate::error::{Error, ErrorDetail, Result};
 use crate::lock::lock;
 
-/// The counts of what is on the disk and of what is on its way there.
+/// The counts of the entries on the disk and of those accepted for it.
 #[derive(Debug)]
 pub(super) struct Counts {
     limit_bytes: u64,
     inner: Mutex<Inner>,
-    /// Whether something waits, or will never.
+    /// Whether an entry is waiting or the spool is closed.
     waits: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
     kept: DiskContents,
-    /// What was accepted and is not committed yet.
+    /// The bytes of accepted entries that are not committed yet.
     accepted_bytes: u64,
     accepted: HashMap<Uuid, u64>,
-    /// Whether there was no room, and none has come since.
+    /// Whether an entry was refused for lack of room, and none was removed since.
     refused: bool,
-    /// Why nothing can be kept, whatever the limit says.
-    trouble: Option<SpoolFailure>,
+    /// Why no entry can be stored, even below the limit.
+    failure: Option<SpoolFailure>,
     closed: bool,
 }
 
-/// What is on the disk.
+/// The counts of the entries on the disk.
 #[derive(Debug, Default)]
 pub(super) struct DiskContents {
     waiting: u64,
     dead_letters: u64,
-    /// What both take of the disk.
+    /// The bytes of the disk that both take.
     bytes: u64,
     oldest_at: Option<Timestamp>,
-    /// How many entries of each simulation wait.
+    /// How many waiting entries each simulation has.
     simulations: HashMap<Uuid, u64>,
 }
 
 impl DiskContents {
-    /// Counts an entry that waits.
+    /// Counts a waiting entry.
     pub(super) fn add_waiting(&mut self, head: &Head) {
         self.waiting += 1;
         self.bytes += head.disk_bytes();
@@ -56,31 +56,31 @@ impl DiskContents {
         add(&mut self.simulations, head.simulation_id, 1);
     }
 
-    /// How many entries there are, waiting ones and dead letters.
+    /// Returns how many entries there are, waiting ones and dead letters.
     pub(super) fn entries(&self) -> u64 {
         self.waiting + self.dead_letters
     }
 
-    /// Counts an entry that is dead-lettered.
+    /// Counts a dead letter.
     pub(super) fn add_dead_letter(&mut self, head: &Head) {
         self.dead_letters += 1;
         self.bytes += head.disk_bytes();
     }
 }
 
-/// What a transaction has changed.
+/// The changes of a transaction.
 #[derive(Debug, Default)]
 pub(super) struct Change {
     waiting: i64,
     dead_letters: i64,
     bytes: i64,
     simulations: HashMap<Uuid, i64>,
-    /// When the first in the queue was spooled, after the transaction.
+    /// When the first entry in the queue was spooled, after the transaction.
     pub(super) oldest_at: Option<Timestamp>,
 }
 
 impl Change {
-    /// An entry has come into the queue (1) or left it (-1).
+    /// Counts an entry that enters the queue (1) or leaves it (-1).
     pub(super) fn waiting(&mut self, head: &Head, by: i64) {
         self.waiting += by;
         self.bytes += by * i64::try_from(head.disk_bytes()).unwrap_or(i64::MAX);
@@ -89,7 +89,7 @@ impl Change {
         }
     }
 
-    /// An entry was dead-lettered (1) or is dead-lettered no more (-1).
+    /// Counts an entry that becomes a dead letter (1) or stops being one (-1).
     pub(super) fn dead_letters(&mut self, head: &Head, by: i64) {
         self.dead_letters += by;
         self.bytes += by * i64::try_from(head.disk_bytes()).unwrap_or(i64::MAX);
@@ -102,13 +102,13 @@ impl Counts {
         Counts { limit_bytes, inner: Mutex::default(), waits }
     }
 
-    /// Accepts entries where there is room, and hands them on with `hand_on`, in the order in which
-    /// they were accepted.
+    /// Accepts entries if there is room, and passes them on with `send` in the order in which they
+    /// were accepted.
     pub(super) fn accept(
         &self,
         folder: &Path,
         heads: &[Head],
-        hand_on: impl FnOnce() -> Result<()>,
+        send: impl FnOnce() -> Result<()>,
     ) -> Result<()> {
         let more: u64 = heads.iter().map(Head::disk_bytes).sum();
         let mut inner = self.inner();
@@ -123,10 +123,11 @@ impl Counts {
                 folder.display()
             ));
             return Err(Error::SpoolFull { limit_bytes, detail }.with_hint(
-                "it has room again when the database has taken some of it, or with a higher limit",
+                "the spool has room again after entries were delivered to the database, or with a \
+                 higher limit",
             ));
         }
-        hand_on()?;
+        send()?;
         inner.accepted_bytes += more;
         for head in heads {
             add(&mut inner.accepted, head.simulation_id, 1);
@@ -134,15 +135,15 @@ impl Counts {
         Ok(())
     }
 
-    /// Hands other work on, in order with what is accepted.
-    pub(super) fn hand_on(&self, hand_on: impl FnOnce() -> Result<()>) -> Result<()> {
+    /// Passes other work on, in order with the accepted entries.
+    pub(super) fn forward(&self, send: impl FnOnce() -> Result<()>) -> Result<()> {
         let inner = self.inner();
         inner.open()?;
-        hand_on()
+        send()
     }
 
-    /// Counts a committed transaction, with the accepted entries that it has brought to the disk.
-    /// Both at once: a simulation that the spool holds is never seen as one that it does not hold.
+    /// Counts a committed transaction, and the accepted entries that it wrote. Both change under one
+    /// lock, so that `holds` never misses a simulation that the spool holds.
     pub(super) fn committed(&self, change: &Change, accepted: &[Head]) {
         let mut inner = self.inner();
         let kept = &mut inner.kept;
@@ -157,29 +158,29 @@ impl Counts {
             inner.refused = false;
         }
         inner.settle(accepted);
-        self.tell(&inner);
+        self.notify(&inner);
     }
 
-    /// Forgets accepted entries that did not reach the disk.
+    /// Forgets accepted entries that were not written.
     pub(super) fn failed(&self, accepted: &[Head]) {
         self.inner().settle(accepted);
     }
 
-    /// Begins with what the disk holds.
+    /// Sets the counts of the entries on the disk.
     pub(super) fn begin(&self, kept: DiskContents) {
         let mut inner = self.inner();
         inner.kept = kept;
-        self.tell(&inner);
+        self.notify(&inner);
     }
 
-    /// Accepts nothing any more, and hands on what comes after all that was accepted.
-    pub(super) fn close(&self, hand_on: impl FnOnce()) {
+    /// Stops accepting, and calls `send` after all that was accepted.
+    pub(super) fn close(&self, send: impl FnOnce()) {
         let mut inner = self.inner();
         if !inner.closed {
             inner.closed = true;
-            self.tell(&inner);
+            self.notify(&inner);
         }
-        hand_on();
+        send();
     }
 
     pub(super) fn holds(&self, id: Uuid) -> bool {
@@ -187,30 +188,30 @@ impl Counts {
         inner.kept.simulations.contains_key(&id) || inner.accepted.contains_key(&id)
     }
 
-    /// Notes why nothing can be kept, or that it can be again.
-    pub(super) fn trouble(&self, trouble: Option<SpoolFailure>) {
+    /// Records why no entry can be stored, or (`None`) that entries can be stored again.
+    pub(super) fn set_failure(&self, failure: Option<SpoolFailure>) {
         let mut inner = self.inner();
-        if inner.trouble == trouble {
+        if inner.failure == failure {
             return;
         }
-        match trouble {
-            Some(trouble) => tracing::warn!(%trouble, "the spool is unavailable"),
+        match failure {
+            Some(failure) => tracing::warn!(%failure, "the spool is unavailable"),
             None => tracing::info!("the spool is available again"),
         }
-        inner.trouble = trouble;
+        inner.failure = failure;
     }
 
-    /// Whether anything is wrong with the file or its disk.
-    pub(super) fn troubled(&self) -> bool {
-        self.inner().trouble.is_some()
+    /// Returns whether the file or its disk has failed.
+    pub(super) fn has_failure(&self) -> bool {
+        self.inner().failure.is_some()
     }
 
-    /// How much of the disk the entries take.
+    /// Returns how many bytes of the disk the entries take.
     pub(super) fn disk_bytes(&self) -> u64 {
         self.inner().kept.bytes
     }
 
-    /// Whether nothing is on the disk.
+    /// Returns whether no entry is on the disk.
     pub(super) fn empty(&self) -> bool {
         let inner = self.inner();
         inner.kept.waiting == 0 && inner.kept.dead_letters == 0
@@ -226,16 +227,16 @@ impl Counts {
             oldest_at: inner.kept.oldest_at,
             dead_letters: inner.kept.dead_letters,
             full: bytes >= self.limit_bytes || (inner.refused && bytes > 0),
-            error: inner.trouble,
+            error: inner.failure,
         }
     }
 
     pub(super) async fn changed(&self) {
-        // The sender is here, so there always is one.
+        // `self` owns the sender, so the channel is never closed.
         let _ = self.waits.subscribe().wait_for(|waits| *waits).await;
     }
 
-    fn tell(&self, inner: &Inner) {
+    fn notify(&self, inner: &Inner) {
         let now = inner.closed || inner.kept.waiting > 0;
         self.waits.send_if_modified(|waits| std::mem::replace(waits, now) != now);
     }
@@ -258,13 +259,13 @@ impl Inner {
     }
 }
 
-/// What a call gets that comes after the end.
+/// The error of a call after the spool was closed.
 pub(super) fn closed() -> Error {
-    Error::SpoolUnavailable { trouble: SpoolFailure::Closed, detail: "the spool was closed".into() }
+    Error::SpoolUnavailable { failure: SpoolFailure::Closed, detail: "the spool was closed".into() }
         .with_hint("open it again")
 }
 
-/// Counts so many more of a simulation; one without any is not kept.
+/// Adds to the count of a simulation, and removes it at 0.
 fn add(simulations: &mut HashMap<Uuid, u64>, id: Option<Uuid>, by: i64) {
     let Some(id) = id else { return };
     let count = simulations.entry(id).or_default();

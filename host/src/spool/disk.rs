@@ -1,11 +1,11 @@
-//! The file: opened, opened again after a failure, and read.
+//! The spool's file: opening, reopening after a failure, and reading.
 //!
-//! An entry lies in one table under its sequence number for as long as it is kept. Two further
-//! tables say which entries wait and which are dead-lettered, with what must be known of each without
-//! reading it: opening the spool reads these alone, and dead-lettering does not move a document.
+//! An entry is stored in one table under its sequence number for its whole life. Two further tables
+//! list the waiting entries and the dead letters, with the data that is needed without reading the
+//! entry itself: opening the spool reads only these, and dead-lettering does not move a document.
 //!
-//! Of a file that somebody else has changed redb promises nothing: where it stumbles over one, that
-//! is an error here like any other.
+//! redb makes no promise for a file that another program has changed; its failures and panics on such a
+//! file are returned as errors.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io;
@@ -35,41 +35,41 @@ use crate::lock::{read, write};
 /// The encoded entries, waiting ones or dead letters.
 pub(super) const ENTRIES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("entries");
 
-/// Which entries wait.
+/// The waiting entries.
 pub(super) const WAITING: TableDefinition<'_, u64, HeadRow> = TableDefinition::new("waiting");
 
-/// Which entries are dead-lettered, and why.
+/// The dead letters, each with its reason.
 pub(super) const DEAD_LETTERS: TableDefinition<'_, u64, (HeadRow, &str)> =
     TableDefinition::new("dead_letters");
 
-/// Until when dead letters are tried again by themselves, in nanoseconds.
+/// Until when dead letters are retried automatically, in nanoseconds.
 pub(super) const RETRIED: TableDefinition<'_, u64, i128> = TableDefinition::new("retried");
 
-/// The last sequence number that was used, so that none is used again when the spool is empty.
+/// The last used sequence number, so that no number is reused when the spool is empty.
 pub(super) const LAST_SEQUENCE: TableDefinition<'_, (), u64> =
     TableDefinition::new("last_sequence");
 
-/// A head in the database: the simulation, when it was spooled in nanoseconds, and its bytes.
+/// A head as a row: the simulation, the spooling time in nanoseconds, and the length.
 pub(super) type HeadRow = (Option<u128>, i128, u64);
 
 /// The file's name in the folder.
 pub(super) const FILE: &str = "spool.redb";
 
-/// How many bytes of memory redb may use for pages: the newest are written, and the oldest read
-/// soon after one another, so that more would hold what nobody asks for again.
+/// How many bytes of memory redb can use for its page cache: entries are written once and read once, in
+/// order, so a larger cache would hold pages that are not read again.
 const CACHE_BYTES: usize = 32 << 20;
 
-/// A file that is greater is made small when the spool is empty: redb itself gives little back.
+/// Files above this size are compacted when the spool is empty: redb itself returns little space.
 const SHRINK_BYTES: u64 = 64 << 20;
 
-/// What redb or the system said.
+/// A result with the error of redb or of the system.
 pub(super) type DiskResult<T> = std::result::Result<T, redb::Error>;
 
-/// Makes a database of an open file.
+/// Opens a database on an open file.
 pub(super) type Opener =
     Box<dyn Fn(File) -> std::result::Result<Database, DatabaseError> + Send + Sync>;
 
-/// The spool's file, and the counts of what it holds.
+/// The spool's file, and the counts of its entries.
 pub(super) struct Disk {
     folder: PathBuf,
     opener: Opener,
@@ -81,12 +81,12 @@ pub(super) struct Disk {
 
 enum FileState {
     Open(Database),
-    /// It failed, and is opened again by whoever comes next.
+    /// It failed, and the next operation reopens it.
     Failed,
     Closed,
 }
 
-/// The opener of a program.
+/// Returns the opener for production use.
 pub(super) fn file_opener() -> Opener {
     Box::new(|file| {
         let mut builder = Database::builder();
@@ -111,12 +111,12 @@ impl Disk {
         let database = disk.open_file().map_err(|error| disk.open_error(error))?;
         *write(&disk.open) = FileState::Open(database);
         if !disk.has_room_for(0) {
-            // It is noted, and what the spool holds can still be delivered, if its file has pages.
+            // The error is recorded; the entries can still be delivered if the file has free pages.
             let error = disk.no_room();
             tracing::warn!(
                 error = error.report(),
                 hint = error.hint().as_deref(),
-                "the spool keeps nothing for the moment"
+                "the spool accepts no entries"
             );
         }
         Ok(disk)
@@ -126,26 +126,26 @@ impl Disk {
         &self.folder
     }
 
-    /// The next sequence number; greater than each that was used before.
+    /// Returns the next sequence number, greater than all used before.
     pub(super) fn next_sequence(&self) -> u64 {
         self.next_sequence.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Works with the database, which is opened again where it has failed before. Where the work
-    /// fails the database has failed with it. It is not opened while anything works with it, so
-    /// that work may count what it does.
+    /// Runs an operation on the database, which is reopened if it failed before. An error of the
+    /// operation marks the database as failed. The database is not reopened while an operation uses it,
+    /// so operations can update the counts.
     pub(super) fn with<T>(&self, work: impl FnOnce(&Database) -> DiskResult<T>) -> Result<T> {
         self.with_database(work).map_err(|failure| self.unavailable(failure))
     }
 
-    /// The same, with what redb or the system said.
+    /// Runs an operation as [`Disk::with`] does, and returns the error of redb or of the system.
     pub(super) fn with_database<T>(
         &self,
         work: impl FnOnce(&Database) -> DiskResult<T>,
     ) -> std::result::Result<T, Failure> {
         let guard = self.opened()?;
         let FileState::Open(database) = &*guard else { return Err(Failure::Closed) };
-        let done = caught(|| work(database));
+        let done = catch_panic(|| work(database));
         drop(guard);
         done.map_err(|error| {
             // redb refuses everything after an error of the disk, until it is opened again.
@@ -157,16 +157,16 @@ impl Disk {
         })
     }
 
-    /// Notes why nothing can be kept, and says it to a caller.
+    /// Records why no entry can be stored, and returns it as the caller's error.
     pub(super) fn unavailable(&self, failure: Failure) -> Error {
         let folder = self.folder.display();
         let error = match failure {
             Failure::Closed => return closed(),
             Failure::Of(error) => error,
         };
-        let trouble = trouble_of(&error);
-        self.counts.trouble(Some(trouble));
-        let (message, hint) = match trouble {
+        let failure = classify(&error);
+        self.counts.set_failure(Some(failure));
+        let (message, hint) = match failure {
             SpoolFailure::DiskFull => (
                 format!("the disk of the spool in {folder} is full"),
                 "what the spool holds is still delivered, and it keeps more when there is room on \
@@ -185,32 +185,32 @@ impl Disk {
                 "it works again when its disk does".to_owned(),
             ),
         };
-        Error::SpoolUnavailable { trouble, detail: message.into() }
+        Error::SpoolUnavailable { failure, detail: message.into() }
             .with_hint(hint)
             .with_source(error)
     }
 
-    /// What a caller is told whose entries are not written, because there is no room for them.
+    /// Returns the error of entries that are not written because there is no room for them.
     pub(super) fn no_room(&self) -> Error {
         self.unavailable(Failure::Of(redb::Error::Io(io::ErrorKind::StorageFull.into())))
     }
 
-    /// Whether the disk has room for entries that take so many bytes of it, beside the reserve for
-    /// removing, which is made where it is missing.
+    /// Returns whether the disk has room for entries of this size, beside the reserve for removals,
+    /// which is created if it is missing.
     pub(super) fn has_room_for(&self, disk_bytes: u64) -> bool {
         let made = match self.reserve.make() {
             Ok(()) => true,
             Err(error) if reserve::is_full(&error) => false,
-            // The spool's own file shows what else is wrong.
+            // Access to the spool's own file shows any other failure.
             Err(_) => return true,
         };
         let used = self.counts.disk_bytes();
         made && self.reserve.room_for(disk_bytes, self.file_bytes(), used).unwrap_or(true)
     }
 
-    /// Looks whether the trouble is over.
+    /// Checks whether the failure is over.
     pub(super) fn probe(&self) {
-        // A damaged file stays one.
+        // A damaged file does not recover.
         if self.counts.state().error == Some(SpoolFailure::Damaged) || !self.has_room_for(0) {
             return;
         }
@@ -219,16 +219,16 @@ impl Disk {
             Ok(transaction.open_table(WAITING).map(drop)?)
         });
         if readable.is_ok() {
-            self.counts.trouble(None);
+            self.counts.set_failure(None);
         }
     }
 
-    /// How much of the disk the file takes.
+    /// Returns how many bytes of the disk the file takes.
     fn file_bytes(&self) -> u64 {
         self.folder.join(FILE).metadata().map_or(0, |file| file.blocks().saturating_mul(512))
     }
 
-    /// Gives the room of an empty spool back to the disk, where it is worth it.
+    /// Compacts the file of an empty spool if that frees enough of the disk.
     pub(super) fn shrink_empty(&self) {
         let least = match self.counts.state().error {
             // Each page is worth it.
@@ -240,14 +240,14 @@ impl Disk {
         }
         let mut open = write(&self.open);
         if let FileState::Open(database) = &mut *open
-            && caught(|| database.compact().map_err(redb::Error::from)).is_err()
+            && catch_panic(|| database.compact().map_err(redb::Error::from)).is_err()
         {
-            // Nobody asked for it, and nothing was lost: whoever comes next opens the file again.
+            // Compaction is optional, and nothing is lost: the next operation reopens the file.
             discard(&mut open);
         }
     }
 
-    /// Closes the file, after what is under way.
+    /// Closes the file after the operations in progress.
     pub(super) fn close(&self) {
         let mut open = write(&self.open);
         discard(&mut open);
@@ -269,22 +269,22 @@ impl Disk {
         }
     }
 
-    /// Opens the file, makes what is missing, and counts what is there.
+    /// Opens the file, creates missing tables, and counts the entries.
     fn open_file(&self) -> DiskResult<Database> {
         let path = self.folder.join(FILE);
         let new = !path.exists();
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         let file = options.mode(0o600).custom_flags(nix::libc::O_NOFOLLOW).open(&path)?;
-        // Whoever may read the folder must not read what agents have said.
+        // The entries contain the agents' answers, which users with access to the folder must not read.
         file.set_permissions(Permissions::from_mode(0o600))?;
-        let database = caught(|| (self.opener)(file).map_err(redb::Error::from))?;
-        caught(|| make_tables(&database))?;
+        let database = catch_panic(|| (self.opener)(file).map_err(redb::Error::from))?;
+        catch_panic(|| make_tables(&database))?;
         if new {
-            // The name of a new file is on the disk when its folder is; redb syncs the file alone.
+            // A new file's name is durable only after a sync of its folder; redb syncs only the file.
             File::open(&self.folder)?.sync_all()?;
         }
-        let (kept, last) = caught(|| count(&database))?;
+        let (kept, last) = catch_panic(|| count(&database))?;
         self.next_sequence.fetch_max(last.saturating_add(1), Ordering::Relaxed);
         self.counts.begin(kept);
         Ok(database)
@@ -305,7 +305,7 @@ impl Disk {
             )
             .with_source(error),
             error => {
-                if trouble_of(&error) != SpoolFailure::Damaged {
+                if classify(&error) != SpoolFailure::Damaged {
                     let context = format!("could not open the spool in {folder}");
                     return Error::io(context, io_error(error));
                 }
@@ -319,36 +319,36 @@ impl Disk {
     }
 }
 
-/// Why the database could not be worked with.
+/// Why an operation on the database failed.
 pub(super) enum Failure {
     /// It was closed.
     Closed,
-    /// What redb or the system said.
+    /// The error of redb or of the system.
     Of(redb::Error),
 }
 
-/// Does what works with redb. Of a damaged file it promises nothing, and may panic.
-pub(super) fn caught<T>(work: impl FnOnce() -> DiskResult<T>) -> DiskResult<T> {
+/// Runs an operation of redb and returns a panic as an error: redb can panic on a damaged file.
+pub(super) fn catch_panic<T>(work: impl FnOnce() -> DiskResult<T>) -> DiskResult<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-        Err(redb::Error::Corrupted("what it says of itself is not consistent".to_owned()))
+        Err(redb::Error::Corrupted("its own metadata is inconsistent".to_owned()))
     })
 }
 
-/// Closes a database that may be damaged.
+/// Closes a database that can be damaged.
 fn discard(open: &mut FileState) {
     let failed = std::mem::replace(open, FileState::Failed);
-    // What a damaged one does not close is closed with the process.
-    let _ = caught(|| {
+    // If closing a damaged database panics, its file is closed when the process ends.
+    let _ = catch_panic(|| {
         drop(failed);
         Ok(())
     });
 }
 
-/// What is wrong where redb says this.
-pub(super) fn trouble_of(error: &redb::Error) -> SpoolFailure {
+/// Classifies an error of redb.
+pub(super) fn classify(error: &redb::Error) -> SpoolFailure {
     match error {
         redb::Error::Io(error) if reserve::is_full(error) => SpoolFailure::DiskFull,
-        // It reads beyond the end of a file that is cut off, or finds another beginning.
+        // redb reads past the end of a truncated file, or finds another file header.
         redb::Error::Io(error)
             if matches!(
                 error.kind(),
@@ -368,7 +368,7 @@ pub(super) fn trouble_of(error: &redb::Error) -> SpoolFailure {
     }
 }
 
-/// A table that files of older versions do not have.
+/// Opens the table of retries, which files of older versions do not have.
 pub(super) fn retried_table(
     transaction: &ReadTransaction,
 ) -> DiskResult<Option<redb::ReadOnlyTable<u64, i128>>> {
@@ -385,7 +385,7 @@ impl std::fmt::Debug for Disk {
     }
 }
 
-/// The last sequence number that was stored; 0 in a file in which none was stored yet.
+/// Returns the last used sequence number; 0 in a file without one.
 pub(super) fn last_sequence(transaction: &ReadTransaction) -> DiskResult<u64> {
     match transaction.open_table(LAST_SEQUENCE) {
         Ok(table) => Ok(table.get(())?.map_or(0, |last| last.value())),
@@ -394,23 +394,23 @@ pub(super) fn last_sequence(transaction: &ReadTransaction) -> DiskResult<u64> {
     }
 }
 
-/// A head as the database has it.
+/// Returns the row of a head.
 pub(super) fn head_row(head: &Head) -> HeadRow {
     (head.simulation_id.map(|id| id.as_u128()), head.spooled_at.as_nanosecond(), head.bytes)
 }
 
-/// A head that was read.
+/// Returns the head of a row.
 pub(super) fn head(row: HeadRow) -> Head {
     let (simulation_id, spooled_at, bytes) = row;
     Head {
         simulation_id: simulation_id.map(Uuid::from_u128),
-        // Only times that there are were written.
+        // Only valid times were written.
         spooled_at: Timestamp::from_nanosecond(spooled_at).unwrap_or(Timestamp::UNIX_EPOCH),
         bytes,
     }
 }
 
-/// Makes the folder where it is missing, for nobody else to look into.
+/// Creates the folder if it is missing, accessible only to its owner.
 fn make_folder(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
@@ -418,14 +418,14 @@ fn make_folder(folder: &Path) -> io::Result<()> {
     let missing: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     for made in missing {
-        // A name is on the disk when the folder that has it is.
+        // A folder's name is durable only after a sync of its parent.
         let parent = made.parent().filter(|parent| !parent.as_os_str().is_empty());
         File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
     }
     Ok(())
 }
 
-/// Makes the tables of a new file. An old one is not written to: its disk may be full.
+/// Creates the tables of a new file. An existing file is not written to: its disk could be full.
 pub(super) fn make_tables(database: &Database) -> DiskResult<()> {
     match database.begin_read()?.open_table(DEAD_LETTERS) {
         Ok(_) => return Ok(()),
@@ -440,7 +440,7 @@ pub(super) fn make_tables(database: &Database) -> DiskResult<()> {
     Ok(transaction.commit()?)
 }
 
-/// What the file holds, and the last sequence number that was used in it.
+/// Counts the entries of the file, and returns the last used sequence number.
 fn count(database: &Database) -> DiskResult<(DiskContents, u64)> {
     let transaction = database.begin_read()?;
     let (mut kept, mut last) = (DiskContents::default(), last_sequence(&transaction)?);
@@ -454,7 +454,7 @@ fn count(database: &Database) -> DiskResult<(DiskContents, u64)> {
         kept.add_dead_letter(&head(row.value().0));
         last = last.max(sequence.value());
     }
-    // A damaged list may end too early, and what it does not name would never be delivered.
+    // A damaged list can be cut short, and the entries that it misses would never be delivered.
     let (listed, entries) = (kept.entries(), transaction.open_table(ENTRIES)?.len()?);
     if listed != entries {
         return Err(redb::Error::Corrupted(format!(

@@ -1,12 +1,11 @@
-//! What is spooled, and how it lies on the disk.
+//! The entries of the spool and their format on the disk.
 //!
-//! A preamble of fixed length, the header as JSON, and the document's bytes as they came: what is
-//! long is neither escaped nor copied into JSON, and a document that is no text stays what it is.
+//! An entry is a preamble of fixed length, a header as JSON, and the document's bytes as received:
+//! documents are neither escaped nor copied into JSON, and one that is not text is stored unchanged.
 //!
-//! The preamble has the version, a mark by which entries are found in a damaged file, the entry's
-//! sequence number, both lengths, the SHA-256 of header and document, and a checksum of itself. So
-//! an entry is read only if every byte of it is the one that was written, whatever the file around
-//! it looks like.
+//! The preamble holds the version, a mark by which entries are found in a damaged file, the entry's
+//! sequence number, both lengths, the SHA-256 of header and document, and a checksum of itself. An
+//! entry is therefore read only if each of its bytes is as it was written, even from a damaged file.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -23,34 +22,34 @@ use crate::identity::Fingerprint;
 use crate::recorder::{Document, NotFinite, ReceivedResult, ResultFormat, Submission};
 use crate::store::{SimulationStart, SimulationStatus};
 
-/// The version of the encoding. Whatever changes the header changes it too.
+/// The version of the encoding. A change of the header's format requires a new version.
 const VERSION: u8 = 3;
 
-/// The versions without a preamble: only the length of the header follows the version.
+/// The versions without a preamble: the version is followed by the header's length.
 const WITHOUT_DIGEST: [u8; 2] = [1, 2];
 
-/// What follows the version byte, by which an entry is found in a damaged file. Its first byte is in
-/// no UTF-8 text as the beginning of a character.
+/// The bytes after the version, by which an entry is found in a damaged file. The first byte cannot
+/// begin a character of UTF-8 text.
 pub(super) const MARK: [u8; 7] = *b"\xA7arcspl";
 
 /// The length of the preamble: version, mark, sequence number, two lengths, digest, checksum.
 pub(super) const PREAMBLE_BYTES: usize = 1 + 7 + 8 + 4 + 8 + 32 + 8;
 
-/// Where the preamble's checksum begins: it covers what is before it.
+/// The position of the preamble's checksum, which covers the bytes before it.
 const CHECKSUM_AT: usize = PREAMBLE_BYTES - 8;
 
-/// A page of the file. An entry that does not share one takes a power of two of them.
+/// A page of the file. An entry that does not share a page takes a power of two of them.
 const PAGE_BYTES: u64 = 4096;
 
-/// What an entry takes beside its own bytes: its keys, its heads, and its part of the pages above.
+/// The overhead of an entry: its keys, its heads, and its part of the index pages.
 const ROW_BYTES: u64 = 256;
 
-/// A call that could not be recorded, and when it was spooled.
+/// A call that is to be recorded later, and when it was spooled.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// When it was given to the spool.
+    /// When it was spooled.
     pub spooled_at: Timestamp,
-    /// What is to be recorded.
+    /// The call.
     pub call: SpooledCall,
 }
 
@@ -63,14 +62,14 @@ pub enum SpooledCall {
         name: String,
         /// The configuration's text.
         configuration: String,
-        /// Whose it is.
+        /// The user that it belongs to.
         user_id: Option<String>,
     },
     /// The start of a simulation, with its id.
     Start {
-        /// What it starts with.
+        /// The start's parameters.
         start: Box<SimulationStart>,
-        /// Whether it started by the host's own clock, since the database's was not known.
+        /// Whether the start time is from the host's clock, because the database's was not known.
         host_clock: bool,
     },
     /// A result.
@@ -82,24 +81,24 @@ pub enum SpooledCall {
     },
     /// The completion of a simulation.
     Complete {
-        /// Which one.
+        /// The simulation.
         simulation_id: Uuid,
         /// The summary of its suite: a JSON document.
         suite: Option<String>,
     },
-    /// The end of a simulation that was given up or stopped.
+    /// The end of a simulation that failed or was cancelled.
     End {
-        /// Which one.
+        /// The simulation.
         simulation_id: Uuid,
-        /// How it ended.
+        /// The final status.
         status: SimulationStatus,
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
 
 impl SpooledCall {
-    /// The simulation that the call is about; none for a configuration.
+    /// Returns the simulation that the call belongs to; `None` for a configuration.
     pub fn simulation_id(&self) -> Option<Uuid> {
         match self {
             SpooledCall::Configuration { .. } => None,
@@ -111,25 +110,25 @@ impl SpooledCall {
     }
 }
 
-/// What the spool knows of an entry without reading it.
+/// The data of an entry that is available without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) simulation_id: Option<Uuid>,
     pub(super) spooled_at: Timestamp,
-    /// Of the encoded entry.
+    /// The length of the encoded entry.
     pub(super) bytes: u64,
 }
 
 impl Head {
-    /// How much of the disk an entry takes. The file's pages are powers of two, and those that
-    /// several short entries share are about half full.
+    /// Returns how many bytes of the disk an entry takes. The file's pages are powers of two, and those
+    /// shared by several short entries are about half full.
     pub(super) fn disk_bytes(&self) -> u64 {
         let bytes = self.bytes.saturating_add(ROW_BYTES);
         if bytes <= PAGE_BYTES / 2 { 2 * bytes } else { bytes.next_power_of_two() + ROW_BYTES }
     }
 }
 
-/// An entry as it lies on the disk, but for its sequence number.
+/// An encoded entry, except for its sequence number.
 #[derive(Debug)]
 pub(super) struct EncodedEntry {
     pub(super) head: Head,
@@ -145,16 +144,16 @@ impl EncodedEntry {
         self.front.len() + self.document.len()
     }
 
-    /// Writes the bytes to a place of their length, with the sequence number in the preamble.
+    /// Writes the bytes to a slice of the same length, with the sequence number in the preamble.
     pub(super) fn write(&self, sequence: u64, place: &mut [u8]) {
         let mut rest = &mut *place;
-        // A place of their length takes all of them.
+        // The slice has the same length, so the write cannot fail.
         let _ = rest.write_all(&self.front).and_then(|()| rest.write_all(&self.document));
         seal(place, sequence);
     }
 }
 
-/// What the preamble says of an entry.
+/// The fields of a preamble.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Preamble {
     pub(super) sequence: u64,
@@ -165,7 +164,7 @@ pub(super) struct Preamble {
 }
 
 impl Preamble {
-    /// Reads what begins with a preamble; nothing if a byte of it is not as it was written.
+    /// Reads the preamble at the start of the bytes; `None` if any byte of it has changed.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         let preamble: &[u8; PREAMBLE_BYTES] = bytes.first_chunk()?;
         let (checked, checksum) = preamble.split_at_checked(CHECKSUM_AT)?;
@@ -216,7 +215,7 @@ pub(super) fn seal(bytes: &mut [u8], sequence: u64) {
     rest.iter_mut().zip(checksum).for_each(|(slot, byte)| *slot = byte);
 }
 
-// A header with members that are not known is of a later version, and not to be read in part.
+// An unknown member means a later version, which must not be read in part.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Header {
@@ -253,13 +252,13 @@ enum Call {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         format: Option<Format>,
     },
-    /// The document is the suite, where there is one.
+    /// The document is the suite, if there is one.
     Complete { simulation_id: Uuid, has_suite: bool },
     /// No document.
     End { simulation_id: Uuid, status: SimulationStatus, reason: String },
 }
 
-/// The format of a result that is not of the built-in one.
+/// The format of a result that is not in the built-in one.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Format {
@@ -283,18 +282,18 @@ impl Entry {
         let (call, document) = parts(self.call);
         let header = serde_json::to_vec(&Header { spooled_at, call });
         let header = header.map_err(|error| {
-            Error::invalid("what is to be spooled cannot be written down").with_source(error)
+            Error::invalid("the call cannot be encoded for the spool").with_source(error)
         })?;
         let length = u32::try_from(header.len()).map_err(|_| {
             Error::invalid(format!(
-                "what is to be spooled has {} bytes beside its document, more than 4 GiB",
+                "the call to be spooled has {} bytes beside its document, more than 4 GiB",
                 header.len()
             ))
         })?;
         let mut front = Vec::with_capacity(PREAMBLE_BYTES + header.len());
         front.push(VERSION);
         front.extend(MARK);
-        // The sequence number comes when the entry is written.
+        // The sequence number is set when the entry is written.
         front.extend([0; 8]);
         front.extend(length.to_le_bytes());
         front.extend((document.len() as u64).to_le_bytes());
@@ -305,8 +304,8 @@ impl Entry {
         Ok(EncodedEntry { head: Head { simulation_id, spooled_at, bytes }, front, document })
     }
 
-    /// Reads what is stored under a sequence number: every byte of it is the one that was written
-    /// there, and the id of a result is the one that its bytes make.
+    /// Reads the entry stored under a sequence number, and checks that each byte is as it was written
+    /// there and that a result's id matches its content.
     pub(super) fn read(sequence: u64, bytes: &[u8]) -> std::result::Result<Entry, Unreadable> {
         let entry = Entry::decode(bytes)?;
         if let Some(preamble) = Preamble::read(bytes)
@@ -320,7 +319,7 @@ impl Entry {
         Ok(entry)
     }
 
-    /// Reads an entry, or says why that cannot be done.
+    /// Decodes an entry, or returns why it cannot be read.
     pub(super) fn decode(bytes: &[u8]) -> std::result::Result<Entry, Unreadable> {
         let cut_off = || Unreadable::Damaged("the entry in the spool is cut off".to_owned());
         let damaged = |what: &str| Unreadable::Damaged(format!("the entry in the spool {what}"));
@@ -332,7 +331,7 @@ impl Entry {
         } else if *version == VERSION {
             let body = bytes.get(PREAMBLE_BYTES..).ok_or_else(cut_off)?;
             let preamble = Preamble::read(bytes)
-                .ok_or_else(|| damaged("is damaged: its preamble is not what was written"))?;
+                .ok_or_else(|| damaged("is damaged: its preamble has changed"))?;
             if preamble.entry_bytes != bytes.len() as u64 {
                 return Err(cut_off());
             }
@@ -362,8 +361,8 @@ impl Entry {
         Ok(Entry { spooled_at: header.spooled_at, call })
     }
 
-    /// Reads the preamble, header and document of an entry that may be damaged, as far as they can
-    /// be told apart: for people.
+    /// Returns the document of an entry that can be damaged, as far as it can be separated from
+    /// preamble and header, for display.
     pub(super) fn document_of(bytes: &[u8]) -> &[u8] {
         let length = |at: usize| {
             let length: &[u8; 4] = bytes.get(at..)?.first_chunk()?;
@@ -377,15 +376,15 @@ impl Entry {
     }
 }
 
-/// How each reason begins for which an entry cannot be read.
+/// The prefix of each reason why an entry cannot be read.
 pub(super) const UNREADABLE: &str = "the entry in the spool";
 
 /// Why an entry cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Unreadable {
-    /// Its bytes are not those that were written, or are missing.
+    /// Bytes are missing or not as they were written.
     Damaged(String),
-    /// It is of another version of the program.
+    /// It was written by another version of the program.
     Unknown(String),
 }
 
@@ -397,7 +396,7 @@ impl Unreadable {
     }
 }
 
-/// A call as its header and its document.
+/// Splits a call into its header and its document.
 fn parts(call: SpooledCall) -> (Call, Bytes) {
     match call {
         SpooledCall::Configuration { name, configuration, user_id } => {
@@ -409,7 +408,7 @@ fn parts(call: SpooledCall) -> (Call, Bytes) {
             (Call::Start { start, host_clock }, scenarios.into())
         }
         SpooledCall::Result { simulation_id, result } => {
-            // The warnings of its sender come with the document's, when it is extracted.
+            // The sender's warnings are repeated when the document is extracted.
             let ReceivedResult { outcome_id, received_at, host_clock, submission, .. } = result;
             let Submission {
                 document,
@@ -456,7 +455,7 @@ fn parts(call: SpooledCall) -> (Call, Bytes) {
     }
 }
 
-/// A header and its document as a call.
+/// Joins a header and its document to a call.
 fn whole(call: Call, document: &[u8]) -> std::result::Result<SpooledCall, String> {
     let text = || {
         String::from_utf8(document.to_vec()).map_err(|error| {

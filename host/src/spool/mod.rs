@@ -1,31 +1,32 @@
-//! A queue on disk that keeps what cannot be recorded while the database is unavailable.
+//! A queue on disk that stores what cannot be recorded while the database is unavailable.
 //!
-//! What is appended is on the disk when the answer comes, and stays there until it is removed:
-//! nothing is dropped, neither by a kill at any moment nor by a full disk. One process has a spool
-//! open at a time.
+//! An appended entry is on the disk when the answer is returned, and stays there until it is removed:
+//! nothing is lost, neither by a kill at any moment nor by a full disk. Only one process can have a
+//! spool open.
 //!
 //! The file is a [redb] database. Its commits ([`redb::Durability::Immediate`], in two phases) write
-//! new pages beside the old ones, call `fdatasync` (`F_FULLFSYNC` on macOS), and then the same for
-//! the header that names them. In one phase a crash, or one damaged page after it, would be mended
-//! by going back to the commit before, and what was acknowledged since would silently be gone. So
-//! each commit costs two `fdatasync`, whatever it holds, and what arrives while one is under way
-//! shares the next.
+//! new pages beside the old ones, call `fdatasync` (`F_FULLFSYNC` on macOS), and then do the same for
+//! the header that refers to them. With one phase, redb would repair a crash, or one damaged page after
+//! it, by returning to the previous commit, and entries acknowledged since would silently be lost. Each
+//! commit therefore costs two `fdatasync` calls, independent of its size, and what arrives during a commit
+//! shares the next one.
 //!
-//! Each entry has a digest of its own, which is checked whenever it is read: a damaged one is dead-lettered
-//! alone. Of a file that is damaged as a whole, [`salvage`] reads what can be read.
+//! Each entry has its own digest, which is checked at every read: only the damaged entry is
+//! dead-lettered. If the file as a whole is damaged, [`repair()`] recovers the readable
+//! entries.
 //!
-//! Measured on 2 cores and a virtual disk, with entries of 9.0 KB, of which 8.7 KB are the document,
-//! in three runs: 1,200 to 1,700 appends a second by one caller, 13,000 to 18,000 by 64 tasks;
-//! 25,000 to 51,000 read and removed again, in portions of 500. A spool of 20,000 of them opens in
-//! 4 ms, and in 0.5 s after a kill, because redb then checks the whole file.
+//! Measured on 2 cores and a virtual disk, with entries of 9.0 KB, of which 8.7 KB are the document, in
+//! three runs: 1,200 to 1,700 appends a second by one caller, 13,000 to 18,000 by 64 tasks; 25,000 to
+//! 51,000 read and removed again, in portions of 500. A spool of 20,000 of them opens in 4 ms, and in
+//! 0.5 s after a kill, because redb then checks the whole file.
 //!
-//! The limit counts what entries take of the disk: redb gives each a page of a power of two, up to
-//! twice its own bytes. The file may seem larger, because it has holes. An empty spool gives the room
-//! back. A reserve of 4 MiB beside the file, which the limit does not count, sees to it that entries
+//! The limit counts the bytes of the disk that entries take: redb stores each in a page of a power of
+//! two, up to twice its own size. The file can seem larger, because it has holes. An empty spool is
+//! compacted. A reserve of 4 MiB beside the file, which the limit does not count, ensures that entries
 //! can be removed while the disk is full.
 
 mod counts;
-mod delivered;
+mod delivery_answer;
 mod disk;
 mod entry;
 mod repair;
@@ -50,31 +51,33 @@ pub use crate::error::SpoolFailure;
 use crate::error::{Error, Result};
 use crate::recorder::SimulationStart;
 use counts::Counts;
-pub use delivered::{Delivered, Started};
-use disk::{DEAD_LETTERS, Disk, DiskResult, ENTRIES, Opener, WAITING, caught, head, retried_table};
+pub use delivery_answer::{DeliveryAnswer, StartAnswer};
+use disk::{
+    DEAD_LETTERS, Disk, DiskResult, ENTRIES, Opener, WAITING, catch_panic, head, retried_table,
+};
 pub use entry::{Entry, SpooledCall};
 use entry::{Head, Unreadable};
-pub use repair::{Salvaged, salvage};
+pub use repair::{RepairReport, repair};
 use writer::{Job, NewDeadLetter, Order, Work};
 
-/// How many entries are requeued in a transaction at most, and how many bytes of them.
+/// The most entries that are requeued in a transaction, and the most bytes of them.
 const REQUEUED_ENTRIES: usize = 1_000;
 const REQUEUED_BYTES: u64 = 8 << 20;
 
-/// How many of a simulation's first entries its start may be among.
+/// The start of a simulation is looked for among this many of its first entries.
 const FIRST_ENTRIES: usize = 16;
 
-/// Where the spool is, and how much it may hold.
+/// The spool's folder and its limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpoolSettings {
-    /// A folder that outlives the process; made where it is missing, closed to others.
+    /// A folder that outlives the process; created if it is missing, with access only for its owner.
     pub folder: PathBuf,
     /// The most bytes of the disk that entries take, waiting ones and dead letters.
     pub limit_bytes: u64,
 }
 
-/// A queue on disk. Cheap to clone; the last clone that goes closes it, and [`Spool::close`] waits
-/// until it is closed.
+/// A queue on disk. Cheap to clone. Dropping the last clone closes it; [`Spool::close`] waits until it
+/// is closed.
 #[derive(Clone, Debug)]
 pub struct Spool {
     shared: Arc<Shared>,
@@ -87,103 +90,104 @@ struct Shared {
     orders: Sender<Order>,
 }
 
-/// What the spool holds.
+/// The state of the spool.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct SpoolState {
-    /// How many entries wait.
+    /// How many entries are waiting.
     pub depth: u64,
-    /// How many bytes of the disk the entries take, waiting entries, dead letters and those under way there.
+    /// How many bytes of the disk the entries take: waiting entries, dead letters, and entries that are
+    /// being written.
     pub bytes: u64,
-    /// The most bytes that they may take.
+    /// The most bytes that they can take.
     pub limit_bytes: u64,
     /// When the entry at the head of the queue was spooled.
     pub oldest_at: Option<Timestamp>,
-    /// How many entries were dead-lettered.
+    /// How many dead letters there are.
     pub dead_letters: u64,
     /// Whether the limit is reached: entries were refused, and none was removed since.
     pub full: bool,
-    /// Why nothing can be kept, whatever the limit says.
+    /// Why no entry can be stored, even below the limit.
     #[serde(default)]
     pub error: Option<SpoolFailure>,
 }
 
 impl SpoolState {
-    /// Whether it takes entries.
-    pub fn takes_entries(&self) -> bool {
+    /// Returns whether the spool accepts entries.
+    pub fn accepts_entries(&self) -> bool {
         !self.full && self.error.is_none()
     }
 }
 
-/// An entry that waits.
+/// A waiting entry.
 #[derive(Clone, Debug)]
-pub struct Waiting {
-    /// Its number: later entries have greater ones.
+pub struct WaitingEntry {
+    /// Its sequence number: later entries have greater ones.
     pub sequence: u64,
-    /// What is to be recorded.
+    /// The entry.
     pub entry: Entry,
 }
 
-/// What of the queue is not wanted.
+/// The entries of the queue to skip.
 #[derive(Clone, Debug, Default)]
-pub struct PassedOver {
-    /// Everything of these simulations.
+pub struct SkippedEntries {
+    /// All entries of these simulations.
     pub simulations: HashSet<Uuid>,
     /// These entries.
     pub sequences: HashSet<u64>,
 }
 
-impl PassedOver {
-    fn has(&self, sequence: u64, head: &Head) -> bool {
+impl SkippedEntries {
+    fn contains(&self, sequence: u64, head: &Head) -> bool {
         self.sequences.contains(&sequence)
             || head.simulation_id.is_some_and(|id| self.simulations.contains(&id))
     }
 }
 
-/// An entry that was dead-lettered: a dead letter.
+/// An entry that was dead-lettered.
 #[derive(Clone, Debug)]
 pub struct DeadLetter {
-    /// Its number.
+    /// Its sequence number.
     pub sequence: u64,
     /// Why it was dead-lettered.
     pub reason: String,
-    /// What was to be recorded; none where it is damaged, or of a newer version of the program.
+    /// The entry; `None` if it is damaged, or was written by a newer version of the program.
     pub entry: Option<Entry>,
 }
 
-/// An entry that waits, or is dead-lettered.
+/// An entry that is waiting or dead-lettered.
 #[derive(Clone, Debug)]
-pub struct KeptEntry {
-    /// Its number: later entries have greater ones. One that is requeued gets a new one.
+pub struct StoredEntry {
+    /// Its sequence number: later entries have greater ones. A requeued entry gets a new one.
     pub sequence: u64,
-    /// The simulation that it is about; none for a configuration.
+    /// The simulation that it belongs to; `None` for a configuration.
     pub simulation_id: Option<Uuid>,
-    /// When it was given to the spool.
+    /// When it was spooled.
     pub spooled_at: Timestamp,
     /// Its length.
     pub bytes: u64,
-    /// What was to be recorded; none where it cannot be read.
+    /// The entry; `None` if it cannot be read.
     pub entry: Option<Entry>,
     /// Why it cannot be read.
     pub unreadable: Option<String>,
-    /// Why it is dead-lettered; none while it waits.
+    /// Why it is dead-lettered; `None` while it is waiting.
     pub dead_letter: Option<String>,
-    /// Until when it is tried again by itself, where it is.
+    /// Until when it is retried automatically, if it is.
     pub retry_until: Option<Timestamp>,
 }
 
-/// Which entries are listed.
+/// Which entries to list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Listed {
-    /// Only those with a greater number.
+pub struct EntryFilter {
+    /// Only those with a greater sequence number.
     pub after: u64,
-    /// Only those that are dead-lettered.
+    /// Only dead letters.
     pub dead_letters: bool,
 }
 
-/// What came of requeuing.
+/// The counts of a requeue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Requeued {
-    /// How many wait again.
+pub struct RequeueCounts {
+    /// How many are waiting again.
     pub entries: u64,
     /// How many cannot be read, and stay dead letters.
     pub unreadable: u64,
@@ -192,21 +196,21 @@ pub struct Requeued {
 /// An entry that the destination refuses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// Its number.
+    /// Its sequence number.
     pub sequence: u64,
     /// Why it is refused.
     pub reason: String,
-    /// Until when it is tried again by itself.
+    /// Until when it is retried automatically.
     pub retry_until: Option<Timestamp>,
 }
 
 impl Spool {
-    /// Opens the spool, or makes it. This reads a few bytes for each entry, and the whole file where
-    /// the last process was killed, so it is nothing for a thread that must not block.
+    /// Opens the spool, and creates it if it is missing. This reads a few bytes for each entry, and the
+    /// whole file if the last process was killed, so call it on a thread that can block.
     ///
     /// # Errors
-    /// [`Error::Configuration`] where another process has it open, [`Error::Io`] where the folder or
-    /// the file cannot be made, read or written.
+    /// [`Error::Configuration`] if another process uses it, [`Error::Io`] if the folder or the file
+    /// cannot be created, read or written.
     pub fn open(settings: &SpoolSettings) -> Result<Spool> {
         Spool::open_with(settings, disk::file_opener())
     }
@@ -219,13 +223,13 @@ impl Spool {
         Ok(Spool { shared: Arc::new(Shared { disk, counts, orders }) })
     }
 
-    /// Keeps entries durably, all or none, in order, and gives their sequence numbers after the
-    /// fsync. What has begun is kept even where nobody waits for the answer any more.
+    /// Stores entries durably, all or none, in order, and returns their sequence numbers after the
+    /// fsync. A started append completes even if the caller stops waiting.
     ///
     /// # Errors
-    /// [`Error::SpoolFull`] where they do not fit into the limit; [`Error::SpoolUnavailable`] where
-    /// the disk is full or fails, after which they may be there or not, so that appending them again
-    /// may keep them twice.
+    /// [`Error::SpoolFull`] if they exceed the limit; [`Error::SpoolUnavailable`] if the disk is full
+    /// or fails. After such a failure they are possibly stored, and appending them again can store them
+    /// twice.
     pub async fn append(&self, entries: Vec<Entry>) -> Result<Vec<u64>> {
         if entries.is_empty() {
             return Ok(Vec::new());
@@ -238,36 +242,36 @@ impl Spool {
         answered(answer).await
     }
 
-    /// Whether anything of this simulation waits, from the moment it is accepted until it is removed
-    /// or dead-lettered. Quick: nothing is read.
+    /// Returns whether any entry of this simulation is waiting, from the moment it is accepted until it
+    /// is removed or dead-lettered. Does not read the file.
     pub fn holds(&self, simulation_id: Uuid) -> bool {
         self.shared.counts.holds(simulation_id)
     }
 
-    /// The oldest waiting entries in order: at most so many, and at most so many bytes, but one
-    /// where there is any. Those that cannot be read are dead-lettered on the way.
+    /// Returns the oldest waiting entries in order: at most `most_entries` of at most `most_bytes`, but
+    /// at least one if any is waiting. Entries that cannot be read are dead-lettered.
     ///
     /// # Errors
-    /// [`Error::SpoolUnavailable`] where the disk fails.
-    pub async fn next(&self, most_entries: usize, most_bytes: usize) -> Result<Vec<Waiting>> {
-        self.next_but(PassedOver::default(), most_entries, most_bytes).await
+    /// [`Error::SpoolUnavailable`] if the disk fails.
+    pub async fn next(&self, most_entries: usize, most_bytes: usize) -> Result<Vec<WaitingEntry>> {
+        self.next_except(SkippedEntries::default(), most_entries, most_bytes).await
     }
 
-    /// The same without what is passed over: none where nothing else waits.
+    /// Returns entries as [`Spool::next`] does, without those to skip.
     ///
     /// # Errors
     /// As [`Spool::next`].
-    pub async fn next_but(
+    pub async fn next_except(
         &self,
-        passed_over: PassedOver,
+        skipped: SkippedEntries,
         most_entries: usize,
         most_bytes: usize,
-    ) -> Result<Vec<Waiting>> {
-        let (passed_over, most_bytes) = (Arc::new(passed_over), most_bytes as u64);
+    ) -> Result<Vec<WaitingEntry>> {
+        let (skipped, most_bytes) = (Arc::new(skipped), most_bytes as u64);
         loop {
-            let but = Arc::clone(&passed_over);
+            let skip = Arc::clone(&skipped);
             let read =
-                move |database: &Database| read_next(database, &but, most_entries, most_bytes);
+                move |database: &Database| read_next(database, &skip, most_entries, most_bytes);
             let QueuePart { waiting, unread, wrong_heads } = self.read(read).await?;
             let all_read = unread.is_empty() && wrong_heads.is_empty();
             if let Some((_, reason)) = unread.first() {
@@ -291,43 +295,43 @@ impl Spool {
         }
     }
 
-    /// Dead letters that are tried again by themselves, oldest first, without what is passed over:
-    /// at most so many, and at most so many bytes, but one where there is any.
+    /// Returns the dead letters that are retried automatically, oldest first, without those to skip: at
+    /// most `most_entries` of at most `most_bytes`, but at least one if there is any.
     ///
     /// # Errors
     /// As [`Spool::next`].
     pub async fn next_retried(
         &self,
-        passed_over: PassedOver,
+        skipped: SkippedEntries,
         most_entries: usize,
         most_bytes: usize,
-    ) -> Result<Vec<Waiting>> {
-        self.next_retried_at(Timestamp::now(), passed_over, most_entries, most_bytes as u64).await
+    ) -> Result<Vec<WaitingEntry>> {
+        self.next_retried_at(Timestamp::now(), skipped, most_entries, most_bytes as u64).await
     }
 
     async fn next_retried_at(
         &self,
         now: Timestamp,
-        passed_over: PassedOver,
+        skipped: SkippedEntries,
         most_entries: usize,
         most_bytes: u64,
-    ) -> Result<Vec<Waiting>> {
+    ) -> Result<Vec<WaitingEntry>> {
         let read = move |database: &Database| {
-            read_retried(database, &passed_over, now, most_entries, most_bytes)
+            read_retried(database, &skipped, now, most_entries, most_bytes)
         };
         let (found, expired) = self.read(read).await?;
         if !expired.is_empty() {
-            // They need not be looked at again.
+            // Expired ones need not be read again.
             self.work(Work::EndRetries(expired)).await?;
         }
         Ok(found)
     }
 
-    /// Removes entries durably, because they were recorded; also such as are dead-lettered. One that is not
-    /// there is passed over.
+    /// Removes entries durably, waiting ones and dead letters, because they were recorded. Missing
+    /// entries are ignored.
     ///
     /// # Errors
-    /// [`Error::SpoolUnavailable`] where the disk fails.
+    /// [`Error::SpoolUnavailable`] if the disk fails.
     pub async fn remove(&self, sequences: Vec<u64>) -> Result<()> {
         if !sequences.is_empty() {
             self.work(Work::Remove(sequences)).await?;
@@ -335,12 +339,12 @@ impl Spool {
         Ok(())
     }
 
-    /// Dead-letters waiting entries that the database refused for good, each with the reason. They are
-    /// kept, and count for the limit, but are not among [`Spool::next`]. Of one that is dead-lettered already
-    /// the reason changes; one that is not there is passed over.
+    /// Dead-letters waiting entries that the database permanently refused, each with the reason. They
+    /// stay stored and count toward the limit, but [`Spool::next`] does not return them. An entry that
+    /// already is a dead letter gets the new reason; missing entries are ignored.
     ///
     /// # Errors
-    /// [`Error::SpoolUnavailable`] where the disk fails.
+    /// [`Error::SpoolUnavailable`] if the disk fails.
     pub async fn dead_letter_entries(&self, entries: Vec<(u64, String)>) -> Result<()> {
         let refusals = entries.into_iter().map(|(sequence, reason)| Refusal {
             sequence,
@@ -350,8 +354,8 @@ impl Spool {
         self.dead_letter_refused(refusals.collect()).await
     }
 
-    /// The same, for entries that may be tried again by themselves for a while, which begins when they
-    /// are dead-lettered.
+    /// Dead-letters entries that can be retried automatically for a while, which begins when they are
+    /// dead-lettered.
     ///
     /// # Errors
     /// As [`Spool::dead_letter_entries`].
@@ -369,14 +373,14 @@ impl Spool {
         Ok(())
     }
 
-    /// Entries that are dead-lettered, the oldest first, at most so many.
+    /// Returns at most `most` dead letters, oldest first.
     ///
     /// # Errors
-    /// [`Error::SpoolUnavailable`] where the disk fails.
+    /// [`Error::SpoolUnavailable`] if the disk fails.
     pub async fn dead_letters(&self, most: usize) -> Result<Vec<DeadLetter>> {
-        let listed = Listed { after: 0, dead_letters: true };
+        let listed = EntryFilter { after: 0, dead_letters: true };
         let entries = self.list(listed, most, u64::MAX).await?;
-        let dead_letter = |kept: KeptEntry| DeadLetter {
+        let dead_letter = |kept: StoredEntry| DeadLetter {
             sequence: kept.sequence,
             reason: kept.dead_letter.unwrap_or_default(),
             entry: kept.entry,
@@ -384,53 +388,53 @@ impl Spool {
         Ok(entries.into_iter().map(dead_letter).collect())
     }
 
-    /// Entries, the oldest first: at most so many, and at most so many bytes, but one where there is
-    /// any.
+    /// Returns entries, oldest first: at most `most_entries` of at most `most_bytes`, but at least one
+    /// if there is any.
     ///
     /// # Errors
-    /// [`Error::SpoolUnavailable`] where the disk fails.
+    /// [`Error::SpoolUnavailable`] if the disk fails.
     pub async fn list(
         &self,
-        listed: Listed,
+        listed: EntryFilter,
         most_entries: usize,
         most_bytes: u64,
-    ) -> Result<Vec<KeptEntry>> {
+    ) -> Result<Vec<StoredEntry>> {
         self.read(move |database| read_list(database, listed, most_entries, most_bytes)).await
     }
 
-    /// An entry, and its bytes as far as they can be read; none where there is none of this number.
+    /// Returns an entry and its bytes as far as they can be read; `None` if no entry has this number.
     ///
     /// # Errors
-    /// [`Error::SpoolUnavailable`] where the disk fails.
-    pub async fn entry(&self, sequence: u64) -> Result<Option<(KeptEntry, Vec<u8>)>> {
+    /// [`Error::SpoolUnavailable`] if the disk fails.
+    pub async fn entry(&self, sequence: u64) -> Result<Option<(StoredEntry, Vec<u8>)>> {
         self.read(move |database| read_one(database, sequence)).await
     }
 
-    /// The start of a simulation, where it waits.
+    /// Returns the start of a simulation, if it is waiting.
     ///
     /// # Errors
-    /// [`Error::SpoolUnavailable`] where the disk fails.
+    /// [`Error::SpoolUnavailable`] if the disk fails.
     pub async fn start_of(&self, simulation_id: Uuid) -> Result<Option<SimulationStart>> {
         self.read(move |database| read_start(database, simulation_id)).await
     }
 
-    /// Puts everything that is dead-lettered by now back at the end of the queue, under new sequence
-    /// numbers, and gives how many they are. What cannot be read stays a dead letter.
+    /// Moves all present dead letters to the end of the queue, under new sequence numbers, and returns
+    /// how many were moved. Unreadable ones stay dead letters.
     ///
     /// # Errors
-    /// [`Error::SpoolUnavailable`] where the disk fails; some may be back by then.
+    /// [`Error::SpoolUnavailable`] if the disk fails; some are possibly moved by then.
     pub async fn requeue_all(&self) -> Result<u64> {
         Ok(self.requeue(None).await?.entries)
     }
 
-    /// Puts these dead letters, or all of them, back at the end of the queue, under new sequence
-    /// numbers. What cannot be read stays a dead letter.
+    /// Moves these dead letters, or all of them, to the end of the queue, under new sequence numbers.
+    /// Unreadable ones stay dead letters.
     ///
     /// # Errors
-    /// [`Error::SpoolUnavailable`] where the disk fails; some may be back by then.
-    /// [`Error::NotFound`] where one of these numbers is no dead letter: none is requeued then.
-    pub async fn requeue(&self, sequences: Option<Vec<u64>>) -> Result<Requeued> {
-        let mut requeued = Requeued::default();
+    /// [`Error::SpoolUnavailable`] if the disk fails; some are possibly moved by then.
+    /// [`Error::NotFound`] if one of these numbers is not a dead letter: none is requeued then.
+    pub async fn requeue(&self, sequences: Option<Vec<u64>>) -> Result<RequeueCounts> {
+        let mut requeued = RequeueCounts::default();
         for part in self.dead_letter_parts(sequences).await? {
             let wanted = part.len() as u64;
             let taken = self.work(Work::Requeue(part)).await?.len() as u64;
@@ -440,8 +444,8 @@ impl Spool {
         Ok(requeued)
     }
 
-    /// Removes these dead letters, or all of them, for good, and gives how many they were. What waits
-    /// is never removed by this.
+    /// Permanently removes these dead letters, or all of them, and returns how many were removed. Never
+    /// removes a waiting entry.
     ///
     /// # Errors
     /// As [`Spool::requeue`].
@@ -453,9 +457,9 @@ impl Spool {
         Ok(dropped)
     }
 
-    /// These dead letters, or all of them, in parts that a transaction takes.
+    /// Splits these dead letters, or all of them, into parts of a transaction's size.
     async fn dead_letter_parts(&self, sequences: Option<Vec<u64>>) -> Result<Vec<Vec<u64>>> {
-        // Those that are dead-lettered while this goes on are left there, so that it comes to an end.
+        // Entries that are dead-lettered later are not included, so that this ends.
         let heads = self.read(read_dead_letter_heads).await?;
         let wanted: Option<HashSet<u64>> = sequences.map(|list| list.into_iter().collect());
         if let Some(wanted) = &wanted {
@@ -487,53 +491,54 @@ impl Spool {
         Ok(parts)
     }
 
-    /// What the spool holds. Quick: nothing is read.
+    /// Returns the state of the spool. Does not read the file.
     pub fn state(&self) -> SpoolState {
         self.shared.counts.state()
     }
 
-    /// Resolves when something waits, at once where something does; and when the spool is closed.
+    /// Completes when an entry is waiting, or when the spool is closed.
     pub async fn changed(&self) {
         self.shared.counts.changed().await;
     }
 
-    /// Waits for what is under way, and closes the file. Later calls fail with
+    /// Completes the work in progress, and closes the file. Later calls fail with
     /// [`Error::SpoolUnavailable`]; closing again does nothing.
     pub async fn close(&self) {
         let (sender, closed) = oneshot::channel();
         self.shared.counts.close(|| {
-            // A thread that has ended has closed the file.
+            // If the thread has ended, it has closed the file.
             let _ = self.shared.orders.send(Order::Close(sender));
         });
-        // An answer never comes: the other end goes when the file is closed.
+        // No answer is sent: the sender is dropped when the file is closed.
         let _ = closed.await;
     }
 
     async fn work(&self, work: Work) -> Result<Vec<u64>> {
         let (order, answer) = order(work);
-        self.shared.counts.hand_on(|| self.send(order))?;
+        self.shared.counts.forward(|| self.send(order))?;
         answered(answer).await
     }
 
     fn send(&self, order: Order) -> Result<()> {
-        self.shared.orders.send(order).map_err(|_| broken_off())
+        self.shared.orders.send(order).map_err(|_| interrupted())
     }
 
-    /// Reads on a thread that may block.
+    /// Reads on a thread that can block.
     async fn read<T: Send + 'static>(
         &self,
         read: impl Fn(&Database) -> DiskResult<T> + Send + 'static,
     ) -> Result<T> {
         let disk = Arc::clone(&self.shared.disk);
         let reading = tokio::task::spawn_blocking(move || {
-            // A second time, because the first may only have met what a commit has left behind.
+            // The first attempt can fail because of a failed commit before it, after which the file is
+            // reopened.
             disk.with_database(&read).or_else(|_| disk.with(&read))
         });
-        reading.await.map_err(|_| broken_off())?
+        reading.await.map_err(|_| interrupted())?
     }
 }
 
-/// The document of an entry that cannot be read as a whole, as far as it can be told from the rest.
+/// Returns the document of an entry that cannot be read as a whole, as far as it can be separated.
 pub(crate) fn document_of(bytes: &[u8]) -> &[u8] {
     Entry::document_of(bytes)
 }
@@ -544,44 +549,45 @@ fn order(work: Work) -> (Order, oneshot::Receiver<Result<Vec<u64>>>) {
 }
 
 async fn answered(answer: oneshot::Receiver<Result<Vec<u64>>>) -> Result<Vec<u64>> {
-    answer.await.map_err(|_| broken_off())?
+    answer.await.map_err(|_| interrupted())?
 }
 
-fn broken_off() -> Error {
+fn interrupted() -> Error {
     Error::SpoolUnavailable {
-        trouble: SpoolFailure::Closed,
-        detail: "the spool's work was broken off".into(),
+        failure: SpoolFailure::Closed,
+        detail: "the spool's work was interrupted".into(),
     }
     .with_hint("start the program again, which keeps what the spool holds")
 }
 
-/// What was read of the queue.
+/// A part of the queue.
 #[derive(Default)]
 struct QueuePart {
-    waiting: Vec<Waiting>,
-    /// What cannot be read, and why.
+    waiting: Vec<WaitingEntry>,
+    /// The entries that cannot be read, and why.
     unread: Vec<(u64, String)>,
-    /// Entries of which the list says something else than they do themselves.
+    /// Entries whose row in the list does not match them.
     wrong_heads: Vec<(u64, Head)>,
 }
 
 type Entries = redb::ReadOnlyTable<u64, &'static [u8]>;
 
-/// Reads the bytes of an entry with `read`, as far as they can be read. An error if nothing can be.
+/// Reads the bytes of an entry with `read`, if they can be read. An error of the whole file is returned
+/// as an error.
 fn read_bytes<T>(
     entries: &Entries,
     sequence: u64,
     read: impl Fn(&[u8]) -> T,
 ) -> DiskResult<std::result::Result<T, Unreadable>> {
-    match caught(|| Ok(entries.get(sequence)?.map(|entry| read(entry.value())))) {
+    match catch_panic(|| Ok(entries.get(sequence)?.map(|entry| read(entry.value())))) {
         Ok(Some(found)) => Ok(Ok(found)),
         Ok(None) => Ok(Err(Unreadable::Damaged(
-            "the entry in the spool is damaged: its bytes are missing; `arc-host spool repair` may \
+            "the entry in the spool is damaged: its bytes are missing; `arc-host spool repair` might \
              find them"
                 .to_owned(),
         ))),
         Err(redb::Error::Corrupted(reason)) => Ok(Err(Unreadable::Damaged(format!(
-            "the entry in the spool is damaged: {reason}; `arc-host spool repair` may find its bytes"
+            "the entry in the spool is damaged: {reason}; `arc-host spool repair` might find its bytes"
         )))),
         Err(error) => Err(error),
     }
@@ -594,10 +600,10 @@ fn entry_of(
     Ok(read_bytes(entries, sequence, |bytes| Entry::read(sequence, bytes))?.flatten())
 }
 
-/// The oldest entries that wait.
+/// Reads the oldest waiting entries.
 fn read_next(
     database: &Database,
-    but: &PassedOver,
+    skipped: &SkippedEntries,
     most_entries: usize,
     most_bytes: u64,
 ) -> DiskResult<QueuePart> {
@@ -610,7 +616,7 @@ fn read_next(
         }
         let (sequence, row) = row?;
         let (sequence, head) = (sequence.value(), head(row.value()));
-        if but.has(sequence, &head) {
+        if skipped.contains(sequence, &head) {
             continue;
         }
         bytes += head.bytes;
@@ -625,13 +631,13 @@ fn read_next(
                     bytes: head.bytes,
                 };
                 if right == head {
-                    read.waiting.push(Waiting { sequence, entry });
+                    read.waiting.push(WaitingEntry { sequence, entry });
                 } else {
                     read.wrong_heads.push((sequence, right));
                 }
             }
             Ok(Err(unreadable)) => read.unread.push((sequence, unreadable.reason().to_owned())),
-            // What was read until then is dealt with first, so that it is behind the trouble.
+            // The entries read so far are handled first, so that the next read begins with the failure.
             Err(error) if read.waiting.is_empty() && read.unread.is_empty() => return Err(error),
             Err(_) => break,
         }
@@ -639,14 +645,14 @@ fn read_next(
     Ok(read)
 }
 
-/// Dead letters that are tried again, and the numbers of such as are no more.
+/// Reads dead letters that are retried, and the numbers of those whose retries have ended.
 fn read_retried(
     database: &Database,
-    but: &PassedOver,
+    skipped: &SkippedEntries,
     now: Timestamp,
     most_entries: usize,
     most_bytes: u64,
-) -> DiskResult<(Vec<Waiting>, Vec<u64>)> {
+) -> DiskResult<(Vec<WaitingEntry>, Vec<u64>)> {
     let transaction = database.begin_read()?;
     let Some(retried) = retried_table(&transaction)? else { return Ok((Vec::new(), Vec::new())) };
     let entries = transaction.open_table(ENTRIES)?;
@@ -664,22 +670,22 @@ fn read_retried(
         }
         let Some(row) = dead_letters.get(sequence)? else { continue };
         let head = head(row.value().0);
-        if but.has(sequence, &head) {
+        if skipped.contains(sequence, &head) {
             continue;
         }
         bytes += head.bytes;
         if bytes > most_bytes && !found.is_empty() {
             break;
         }
-        // What has become unreadable meanwhile stays a dead letter, and is listed as one.
+        // An entry that has become unreadable stays a dead letter, and is listed as one.
         if let Ok(entry) = entry_of(&entries, sequence)? {
-            found.push(Waiting { sequence, entry });
+            found.push(WaitingEntry { sequence, entry });
         }
     }
     Ok((found, expired))
 }
 
-/// The numbers of what is dead-lettered, and how many bytes each has.
+/// Reads the numbers of the dead letters, and the length of each.
 fn read_dead_letter_heads(database: &Database) -> DiskResult<Vec<(u64, u64)>> {
     let transaction = database.begin_read()?;
     let mut heads = Vec::new();
@@ -690,7 +696,7 @@ fn read_dead_letter_heads(database: &Database) -> DiskResult<Vec<(u64, u64)>> {
     Ok(heads)
 }
 
-/// Reads entries of the two lists.
+/// Reads entries of both lists.
 struct Lists {
     entries: Entries,
     retried: Option<redb::ReadOnlyTable<u64, i128>>,
@@ -707,7 +713,7 @@ impl Lists {
         sequence: u64,
         head: &Head,
         dead_letter: Option<String>,
-    ) -> DiskResult<(KeptEntry, Vec<u8>)> {
+    ) -> DiskResult<(StoredEntry, Vec<u8>)> {
         let until = match &self.retried {
             Some(retried) => retried.get(sequence)?.map(|until| until.value()),
             None => None,
@@ -717,7 +723,7 @@ impl Lists {
             Ok(bytes) => Entry::read(sequence, bytes),
             Err(unreadable) => Err(unreadable.clone()),
         };
-        let kept = KeptEntry {
+        let kept = StoredEntry {
             sequence,
             simulation_id: head.simulation_id,
             spooled_at: head.spooled_at,
@@ -733,10 +739,10 @@ impl Lists {
 
 fn read_list(
     database: &Database,
-    listed: Listed,
+    listed: EntryFilter,
     most_entries: usize,
     most_bytes: u64,
-) -> DiskResult<Vec<KeptEntry>> {
+) -> DiskResult<Vec<StoredEntry>> {
     let transaction = database.begin_read()?;
     let range = (Bound::Excluded(listed.after), Bound::Unbounded);
     let mut rows: Vec<(u64, Head, Option<String>)> = Vec::new();
@@ -765,7 +771,7 @@ fn read_list(
     Ok(found)
 }
 
-fn read_one(database: &Database, sequence: u64) -> DiskResult<Option<(KeptEntry, Vec<u8>)>> {
+fn read_one(database: &Database, sequence: u64) -> DiskResult<Option<(StoredEntry, Vec<u8>)>> {
     let transaction = database.begin_read()?;
     let dead_letter = transaction.open_table(DEAD_LETTERS)?.get(sequence)?.map(|row| {
         let (row, reason) = row.value();
@@ -791,7 +797,7 @@ fn read_start(database: &Database, simulation_id: Uuid) -> DiskResult<Option<Sim
         if head(row.value()).simulation_id != Some(simulation_id) {
             continue;
         }
-        // One that cannot be read is dead-lettered when its turn comes.
+        // An unreadable one is dead-lettered when it is next in the queue.
         if let Ok(Entry { call: SpooledCall::Start { start, .. }, .. }) =
             entry_of(&entries, sequence.value())?
         {

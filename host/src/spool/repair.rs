@@ -1,14 +1,14 @@
-//! A damaged file: what can be read of it goes into a new one.
+//! Repair: copies the readable entries of a damaged file to a new one.
 //!
-//! The file's lists of entries are read as far as they can be, and every entry that they name. What
-//! is still missing then is looked for in the whole file, by the mark that each entry begins with:
-//! one whose digest is right is as it was written, wherever it was found. The damaged file itself is
-//! not changed, and stays beside the new one.
+//! The file's lists are read as far as possible, with every entry that they refer to. Entries that are
+//! still missing are searched for in the whole file, by the mark at the start of each entry: one with
+//! the right digest is as it was written, regardless of where it was found. The damaged file is not
+//! changed, and stays beside the new one.
 //!
-//! An entry that was removed may still be in the file. Where the lists can be read it stays removed,
-//! unless it may be the one that is missing under its number. Where they cannot, nobody knows, and it
-//! is kept once more: to record it again changes nothing. Two entries may have had the same number
-//! one after the other: both are kept then, one of them under a new number.
+//! A removed entry can still be in the file. If the lists can be read, it stays removed, unless it
+//! could be the one that is missing under its number. If they cannot, it is stored again: recording it
+//! again changes nothing. Two entries can have had the same number one after the other: both are then
+//! stored, one of them under a new number.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -28,7 +28,7 @@ use redb::{
 use serde::Serialize;
 
 use super::disk::{
-    DEAD_LETTERS, DiskResult, ENTRIES, FILE, LAST_SEQUENCE, RETRIED, WAITING, caught, head,
+    DEAD_LETTERS, DiskResult, ENTRIES, FILE, LAST_SEQUENCE, RETRIED, WAITING, catch_panic, head,
     head_row, last_sequence, make_tables, retried_table,
 };
 use super::entry::{Entry, Head, MARK, PREAMBLE_BYTES, Preamble, UNREADABLE, Unreadable, seal};
@@ -37,39 +37,39 @@ use super::writer::begin;
 use crate::error::{Error, Result};
 use crate::lock::lock;
 
-/// The new file's name until it is whole.
+/// The new file's name until it is complete.
 const NEW_FILE: &str = "spool.redb.new";
 
-/// With so many bytes a transaction is full.
+/// A transaction is full with this many bytes.
 const TRANSACTION_BYTES: usize = 8 << 20;
 
-/// How much of the file is searched at once.
+/// How much of the file is read at once in a search.
 const SEARCHED_BYTES: usize = 4 << 20;
 
-/// The pages that are kept in memory where redb changes a file while it opens it.
+/// The size of the blocks that are held in memory when redb changes a file while opening it.
 const BLOCK_BYTES: u64 = 4096;
 
-/// What was read of a damaged file.
+/// The result of a repair.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Salvaged {
-    /// Entries that are as they were written: in the new file.
+pub struct RepairReport {
+    /// Intact entries, copied to the new file.
     pub read: u64,
-    /// Entries that are not. They are dead letters of the new file, with what is left of them.
+    /// Damaged entries. They are dead letters of the new file, with the bytes that are left of them.
     pub damaged: u64,
-    /// Whether the lists of the entries could be read. If not, an entry that was delivered before
-    /// may be among those that were read, and others may be missing.
+    /// Whether the lists of the entries could be read. If not, entries that were delivered before can
+    /// be among those that were read, and others can be missing.
     pub lists_read: bool,
-    /// Where the damaged file is now; none where nothing was damaged, and nothing was done.
+    /// The path of the damaged file; `None` if nothing was damaged, and nothing was changed.
     pub damaged_file: Option<PathBuf>,
 }
 
-/// Reads what can be read of the spool in a folder that no process has open, into a new one. A spool
-/// without damage is left as it is.
+/// Copies the readable entries of the spool in a folder, which no process has open, to a new file.
+/// A spool without damage is left unchanged.
 ///
 /// # Errors
-/// [`Error::Invalid`] where there is no spool, [`Error::Configuration`] where a process has it open,
-/// [`Error::Io`] where the new file cannot be written; the old one is still there then.
-pub fn salvage(folder: &Path) -> Result<Salvaged> {
+/// [`Error::Invalid`] if the folder has no spool, [`Error::Configuration`] if a process uses it,
+/// [`Error::Io`] if the new file cannot be written; the old one then still exists.
+pub fn repair(folder: &Path) -> Result<RepairReport> {
     let path = folder.join(FILE);
     let io = |what: &str, error| Error::io(format!("could not {what} {}", path.display()), error);
     let mut options = OpenOptions::new();
@@ -78,12 +78,12 @@ pub fn salvage(folder: &Path) -> Result<Salvaged> {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(Error::invalid(format!("there is no spool in {}", folder.display()))
-                .with_hint("name the folder that the process was given"));
+                .with_hint("pass the spool folder of the process"));
         }
         Err(error) => return Err(io("open", error)),
     };
     let second = || file.try_clone().map_err(|error| io("open", error));
-    // Where redb does not get as far as its own lock, this one keeps others out.
+    // If redb fails before it locks the file, this lock excludes other processes.
     let old = match open_unchanged(second()?) {
         Ok(old) => Some(old),
         Err(redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch) => {
@@ -99,19 +99,19 @@ pub fn salvage(folder: &Path) -> Result<Salvaged> {
     };
 
     let new_path = folder.join(NEW_FILE);
-    let made = Repair::new(&new_path).and_then(|mut salvage| {
+    let made = Repair::new(&new_path).and_then(|mut repair| {
         let lists_read = match &old {
-            Some(old) => salvage.take_listed(old),
+            Some(old) => repair.take_listed(old),
             None => Ok(false),
         }?;
-        // As it is before the search: what that finds is in the new file alone.
-        let untouched = lists_read && salvage.missing.is_empty();
+        // Evaluated before the search: entries that it finds are only in the new file.
+        let untouched = lists_read && repair.missing.is_empty();
         if !untouched {
-            salvage.search(&file, lists_read)?;
+            repair.search(&file, lists_read)?;
         }
-        Ok((salvage.finish(lists_read)?, untouched))
+        Ok((repair.finish(lists_read)?, untouched))
     });
-    let (mut salvaged, untouched) = match made {
+    let (mut report, untouched) = match made {
         Ok(made) => made,
         Err(error) => {
             remove(&new_path)?;
@@ -122,7 +122,7 @@ pub fn salvage(folder: &Path) -> Result<Salvaged> {
     drop(old);
     if untouched {
         remove(&new_path)?;
-        return Ok(salvaged);
+        return Ok(report);
     }
     let sync = || {
         let synced = File::open(folder).and_then(|folder| folder.sync_all());
@@ -132,12 +132,12 @@ pub fn salvage(folder: &Path) -> Result<Salvaged> {
     sync()?;
     std::fs::rename(&new_path, &path).map_err(|error| io("make", error))?;
     sync()?;
-    salvaged.damaged_file = Some(damaged_file);
-    Ok(salvaged)
+    report.damaged_file = Some(damaged_file);
+    Ok(report)
 }
 
-/// Gives the damaged file a second name, under which it stays. Its own goes to the new file in one
-/// step: whenever this ends, one of the two is there under it.
+/// Links the damaged file under a second name. The new file then replaces the original name in one step: if
+/// this process ends at any moment, one of the two files has the original name.
 fn keep_damaged(folder: &Path, path: &Path) -> io::Result<PathBuf> {
     let mut second = Timestamp::now().as_second();
     loop {
@@ -145,7 +145,7 @@ fn keep_damaged(folder: &Path, path: &Path) -> io::Result<PathBuf> {
         match std::fs::hard_link(path, &damaged_file) {
             Ok(()) => return Ok(damaged_file),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => second += 1,
-            // Some file systems have one name for a file.
+            // Some file systems do not support hard links.
             Err(_) => return std::fs::rename(path, &damaged_file).map(|()| damaged_file),
         }
     }
@@ -172,24 +172,24 @@ fn io_error(error: redb::Error) -> io::Error {
     }
 }
 
-/// An entry that is missing, or is not as it was written.
+/// An entry that is missing or damaged.
 struct DamagedEntry {
     head: Head,
-    /// What is left of it.
+    /// The bytes that are left of it.
     bytes: Vec<u8>,
     reason: String,
-    /// Why it is dead-lettered, where it is.
+    /// Why it is dead-lettered, if it is.
     dead_letter_reason: Option<String>,
     retry_until: Option<i128>,
 }
 
-/// What begins with a preamble that is as it was written.
+/// A position in the file with an intact preamble.
 struct EntryCandidate {
     at: u64,
     length: u64,
     sequence: u64,
     preamble: [u8; PREAMBLE_BYTES],
-    /// None where the rest is not as it was written.
+    /// `None` if the rest is damaged.
     head: Option<Head>,
 }
 
@@ -201,14 +201,14 @@ struct ListRow {
     retry_until: Option<i128>,
 }
 
-/// What is written to the new file.
+/// The contents of the new file.
 struct Repair {
     new: Database,
     read: u64,
-    /// What the new file has already, by the preambles, which have the digests.
+    /// The preambles of the entries in the new file, which include their digests.
     taken: HashSet<[u8; PREAMBLE_BYTES]>,
     taken_sequences: HashSet<u64>,
-    /// No number that was seen is greater.
+    /// The greatest sequence number seen.
     last_sequence: u64,
     missing: BTreeMap<u64, DamagedEntry>,
     unwritten: Vec<(ListRow, Vec<u8>)>,
@@ -217,7 +217,7 @@ struct Repair {
 
 impl Repair {
     fn new(path: &Path) -> DiskResult<Self> {
-        // One that was begun before, and not finished.
+        // Left by a repair that did not complete.
         match std::fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
             _ => {}
@@ -238,14 +238,14 @@ impl Repair {
         })
     }
 
-    /// Takes the entries that the lists name. True where the lists could be read to their ends.
+    /// Copies the entries in the lists. Returns whether the lists could be read completely.
     fn take_listed(&mut self, old: &Database) -> DiskResult<bool> {
         let (rows, all) = listed(old);
-        // Where it cannot be read, the numbers that are found have to do.
-        if let Ok(last) = caught(|| last_sequence(&old.begin_read()?)) {
+        // If it cannot be read, the numbers of the entries are used.
+        if let Ok(last) = catch_panic(|| last_sequence(&old.begin_read()?)) {
             self.last_sequence = self.last_sequence.max(last);
         }
-        let opened = caught(|| {
+        let opened = catch_panic(|| {
             let transaction = old.begin_read()?;
             Ok(transaction.open_table(ENTRIES)?)
         });
@@ -263,7 +263,7 @@ impl Repair {
             };
             match (read, bytes) {
                 (Ok(entry), Ok(bytes)) => self.take(row, &entry, bytes)?,
-                // A newer version reads it, and it is what was written as far as this one knows.
+                // Intact as far as this version can check; a newer version can read it.
                 (Err(Unreadable::Unknown(_)), Ok(bytes)) => self.keep(row, bytes)?,
                 (Err(unreadable), bytes) => {
                     let missing = DamagedEntry {
@@ -281,9 +281,9 @@ impl Repair {
         Ok(all)
     }
 
-    /// Takes an entry that is as it was written.
+    /// Copies an intact entry.
     fn take(&mut self, mut row: ListRow, entry: &Entry, bytes: Vec<u8>) -> DiskResult<()> {
-        // The list may be damaged, and the entry is not.
+        // The list can be damaged although the entry is intact.
         row.head = Head {
             simulation_id: entry.call.simulation_id(),
             spooled_at: entry.spooled_at,
@@ -333,8 +333,8 @@ impl Repair {
         Ok(transaction.commit()?)
     }
 
-    /// Searches the whole file for what is missing; where the lists could not be read, for every
-    /// entry.
+    /// Searches the whole file for the missing entries, or for all entries if the lists could not be
+    /// read.
     fn search(&mut self, file: &File, lists_read: bool) -> DiskResult<()> {
         for found in self.find(file, lists_read)? {
             let EntryCandidate { at, length, sequence, preamble, head } = found;
@@ -344,12 +344,11 @@ impl Repair {
                 continue;
             };
             let Ok(entry) = Entry::read(sequence, &bytes) else { continue };
-            // Another entry may have had the number before: what is missing is the one that was
-            // listed.
+            // Another entry can have had the number before: the missing one is the one in the list.
             let listed = self.missing.get(&sequence).map(|missing| missing.head);
             let mut row = ListRow { sequence, head, dead_letter_reason: None, retry_until: None };
             if listed == Some(head) {
-                // One that was dead-lettered because it could not be read waits again.
+                // If it was dead-lettered because it could not be read, it is queued again.
                 if let Some(DamagedEntry { dead_letter_reason: Some(reason), retry_until, .. }) =
                     self.missing.remove(&sequence)
                     && !reason.starts_with(UNREADABLE)
@@ -366,8 +365,8 @@ impl Repair {
         Ok(())
     }
 
-    /// Everything in the file that begins with a preamble, each once: by their numbers, of the same
-    /// number the newest first, and what is damaged last.
+    /// Returns all positions with an intact preamble, each preamble once: by sequence number, then
+    /// newest first, with damaged entries last.
     fn find(&mut self, file: &File, lists_read: bool) -> DiskResult<Vec<EntryCandidate>> {
         let file_length = file.metadata()?.len();
         let last_missing = self.missing.last_key_value().map_or(0, |(sequence, _)| *sequence);
@@ -375,7 +374,7 @@ impl Repair {
         let mut found: HashMap<[u8; PREAMBLE_BYTES], EntryCandidate> = HashMap::new();
         for at in marks(file)? {
             let mut preamble = [0; PREAMBLE_BYTES];
-            // It may be cut off right here.
+            // The file can be truncated here.
             if file.read_exact_at(&mut preamble, at).is_err() {
                 continue;
             }
@@ -405,7 +404,7 @@ impl Repair {
         Ok(found)
     }
 
-    /// Notes what is left of an entry that is not as it was written.
+    /// Records the remaining bytes of a damaged entry.
     fn note_damaged(
         &mut self,
         sequence: u64,
@@ -422,7 +421,7 @@ impl Repair {
             }
             return;
         }
-        // Where the lists can be read, what they do not name was removed.
+        // If the lists can be read, an entry that is not in them was removed.
         if lists_read {
             return;
         }
@@ -441,7 +440,7 @@ impl Repair {
         self.missing.insert(number, missing);
     }
 
-    /// A number that no entry has.
+    /// Returns an unused sequence number.
     fn new_sequence(&mut self) -> u64 {
         loop {
             self.last_sequence = self.last_sequence.wrapping_add(1).max(1);
@@ -452,8 +451,8 @@ impl Repair {
         }
     }
 
-    /// Writes what is missing as dead letters, and closes the new file.
-    fn finish(mut self, lists_read: bool) -> DiskResult<Salvaged> {
+    /// Writes the missing entries as dead letters, and closes the new file.
+    fn finish(mut self, lists_read: bool) -> DiskResult<RepairReport> {
         let damaged = self.missing.len() as u64;
         for (sequence, missing) in std::mem::take(&mut self.missing) {
             let DamagedEntry { mut head, bytes, reason, .. } = missing;
@@ -467,16 +466,16 @@ impl Repair {
         let transaction = begin(&self.new)?;
         transaction.open_table(LAST_SEQUENCE)?.insert((), self.last_sequence)?;
         transaction.commit()?;
-        Ok(Salvaged { read: self.read, damaged, lists_read, damaged_file: None })
+        Ok(RepairReport { read: self.read, damaged, lists_read, damaged_file: None })
     }
 }
 
-/// The rows of both lists, as far as they can be read from either end, and whether these are all.
+/// Reads the rows of both lists as far as possible, and returns whether they are complete.
 fn listed(old: &Database) -> (Vec<ListRow>, bool) {
     let mut rows: BTreeMap<u64, ListRow> = BTreeMap::new();
     let mut all = true;
     let mut until: HashMap<u64, i128> = HashMap::new();
-    all &= caught(|| {
+    all &= catch_panic(|| {
         let Some(retried) = retried_table(&old.begin_read()?)? else { return Ok(()) };
         for row in retried.iter()? {
             let (sequence, value) = row?;
@@ -489,7 +488,7 @@ fn listed(old: &Database) -> (Vec<ListRow>, bool) {
         let retry_until = until.get(&sequence).copied();
         rows.insert(sequence, ListRow { sequence, head, dead_letter_reason, retry_until });
     };
-    all &= caught(|| {
+    all &= catch_panic(|| {
         let table = old.begin_read()?.open_table(WAITING)?;
         for row in table.iter()? {
             let (sequence, row) = row?;
@@ -498,7 +497,7 @@ fn listed(old: &Database) -> (Vec<ListRow>, bool) {
         Ok(())
     })
     .is_ok();
-    all &= caught(|| {
+    all &= catch_panic(|| {
         let table = old.begin_read()?.open_table(DEAD_LETTERS)?;
         for row in table.iter()? {
             let (sequence, row) = row?;
@@ -508,8 +507,8 @@ fn listed(old: &Database) -> (Vec<ListRow>, bool) {
         Ok(())
     })
     .is_ok();
-    // A list that lost a row to the damage, or got one, is none.
-    all &= caught(|| {
+    // A list that lost or gained a row by the damage counts as unreadable.
+    all &= catch_panic(|| {
         let entries = old.begin_read()?.open_table(ENTRIES)?;
         let mut named = 0;
         for row in entries.iter()? {
@@ -521,7 +520,7 @@ fn listed(old: &Database) -> (Vec<ListRow>, bool) {
     (rows.into_values().collect(), all)
 }
 
-/// Where marks begin in the file, each less the version byte before it.
+/// Finds the marks in the file, and returns the position of the version byte before each.
 fn marks(file: &File) -> io::Result<Vec<u64>> {
     let length = file.metadata()?.len();
     let finder = memchr::memmem::Finder::new(&MARK);
@@ -533,7 +532,7 @@ fn marks(file: &File) -> io::Result<Vec<u64>> {
         if part.len() < SEARCHED_BYTES {
             break;
         }
-        // A mark may lie across the border.
+        // A mark can span the boundary.
         at += (part.len() - MARK.len() + 1) as u64;
     }
     found.dedup();
@@ -547,9 +546,9 @@ fn read_at(file: &File, at: u64, length: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Opens a file as it is: what redb changes stays in memory.
+/// Opens a file without changing it: redb's changes stay in memory.
 fn open_unchanged(file: File) -> DiskResult<Database> {
-    caught(|| {
+    catch_panic(|| {
         let length = file.metadata()?.len();
         let backend = OverlayBackend {
             file: FileBackend::new(file)?,
@@ -568,13 +567,13 @@ struct OverlayBackend {
 
 #[derive(Debug)]
 struct Overlay {
-    /// By their numbers.
+    /// The changed blocks by number.
     blocks: HashMap<u64, Vec<u8>>,
     length: u64,
 }
 
 impl OverlayBackend {
-    /// The block as it is now.
+    /// Returns the current content of a block.
     fn block(&self, changed: &Overlay, number: u64) -> io::Result<Vec<u8>> {
         if let Some(block) = changed.blocks.get(&number) {
             return Ok(block.clone());
@@ -589,8 +588,8 @@ impl OverlayBackend {
         Ok(block)
     }
 
-    /// Goes over the blocks that a range touches: with each its number, where the range begins in
-    /// it, and which part of the range that is.
+    /// Iterates over the blocks that a range touches: the number of each, the offset in it, and the
+    /// part of the range.
     fn parts(
         offset: u64,
         length: usize,

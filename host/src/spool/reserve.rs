@@ -1,9 +1,9 @@
-//! Room on the disk that is kept for removing.
+//! Disk space that is reserved for removals.
 //!
-//! The spool's file is copied on write: also removing an entry needs pages before it frees others.
+//! The spool's file is copied on write: even removing an entry needs new pages before it frees others.
 //! On a full disk nothing could be removed, and the spool would stay full after the database is
-//! back. So a file of a few mebibytes is kept beside it, which goes when a removal meets a full
-//! disk, and is made again when there is room.
+//! available again. A file of a few mebibytes beside it is therefore deleted when a removal meets a
+//! full disk, and created again when there is room.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -13,14 +13,13 @@ use std::path::{Path, PathBuf};
 /// The file's name in the folder.
 const FILE: &str = "spool.reserve";
 
-/// How much is kept: removing a transaction's entries takes a fraction of it.
+/// The size of the reserve: removing a transaction's entries takes a fraction of it.
 pub(super) const RESERVE_BYTES: u64 = 4 << 20;
 
-/// How much room there must be beside the reserve before something is written: what is written
-/// needs more pages than its own.
+/// The free space beside the reserve that is required for a write, which needs more pages than its own.
 const MARGIN_BYTES: u64 = 1 << 20;
 
-/// Room that is kept for removing.
+/// Disk space that is reserved for removals.
 #[derive(Debug)]
 pub(super) struct Reserve {
     folder: PathBuf,
@@ -32,32 +31,32 @@ impl Reserve {
         Reserve { folder: folder.to_owned(), file: folder.join(FILE) }
     }
 
-    /// Whether it is there, with all of its bytes.
+    /// Returns whether the file exists in full size.
     pub(super) fn is_whole(&self) -> bool {
         self.file.metadata().is_ok_and(|file| file.len() == RESERVE_BYTES)
     }
 
-    /// Makes it where it is missing.
+    /// Creates the file if it is missing.
     ///
     /// # Errors
-    /// What the system says, such as that the disk is full; nothing is left of it then.
+    /// An error of the system, such as a full disk; no part of the file remains then.
     pub(super) fn make(&self) -> io::Result<()> {
-        self.make_of(|| self.free_bytes())
+        self.make_with(|| self.free_bytes())
     }
 
-    /// The same on a disk with so many free bytes.
-    fn make_of(&self, free_bytes: impl FnOnce() -> io::Result<u64>) -> io::Result<()> {
+    /// Creates the file on a disk with this much free space.
+    fn make_with(&self, free_bytes: impl FnOnce() -> io::Result<u64>) -> io::Result<()> {
         if self.is_whole() {
             return Ok(());
         }
-        // Not tried where there is no room: it would fill the disk for a moment, and whatever else
-        // writes to it, such as the database, would fail.
+        // Checked first: the attempt would fill the disk for a moment, and other programs that write to
+        // it, such as the database, would fail.
         if free_bytes().is_ok_and(|free| free < RESERVE_BYTES + MARGIN_BYTES) {
             return Err(io::ErrorKind::StorageFull.into());
         }
         let made = self.write();
         if made.is_err() {
-            // What there was room for would be missing elsewhere.
+            // A partial reserve would only take space from others.
             self.release()?;
         }
         made
@@ -67,7 +66,7 @@ impl Reserve {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o600);
         let mut file = options.custom_flags(nix::libc::O_NOFOLLOW).open(&self.file)?;
-        // Written, and not only asked for: some file systems promise room that they do not have.
+        // Written rather than only allocated: some file systems promise space that they do not have.
         let zeros = vec![0; 64 << 10];
         for _ in 0..RESERVE_BYTES / zeros.len() as u64 {
             file.write_all(&zeros)?;
@@ -75,14 +74,14 @@ impl Reserve {
         file.sync_all()
     }
 
-    /// Gives its room back to the disk. True where there was one.
+    /// Deletes the file. Returns whether it existed.
     ///
     /// # Errors
-    /// What the system says.
+    /// An error of the system.
     pub(super) fn release(&self) -> io::Result<bool> {
         match std::fs::remove_file(&self.file) {
             Ok(()) => {
-                // The room is free when the folder says so.
+                // The space is free only after a sync of the folder.
                 File::open(&self.folder)?.sync_all()?;
                 Ok(true)
             }
@@ -91,11 +90,11 @@ impl Reserve {
         }
     }
 
-    /// Whether the disk has room for so many bytes more, or the spool's own file has, which takes
-    /// `file_bytes` of it for `used_bytes`.
+    /// Returns whether the disk has room for `bytes` more, or the spool's own file has, which takes
+    /// `file_bytes` of the disk for `used_bytes`.
     ///
     /// # Errors
-    /// What the system says.
+    /// An error of the system.
     pub(super) fn room_for(
         &self,
         bytes: u64,
@@ -109,7 +108,7 @@ impl Reserve {
         Ok(self.free_bytes()? >= wanted)
     }
 
-    /// How much of the disk is free for this process.
+    /// Returns how much of the disk is free for this process.
     fn free_bytes(&self) -> io::Result<u64> {
         let disk = nix::sys::statvfs::statvfs(&self.folder)?;
         #[expect(clippy::useless_conversion, reason = "the types differ from system to system")]
@@ -118,7 +117,7 @@ impl Reserve {
     }
 }
 
-/// Whether an error says that the disk has no room.
+/// Returns whether an error means that the disk has no room.
 pub(super) fn is_full(error: &io::Error) -> bool {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
@@ -129,14 +128,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_not_tried_on_a_disk_without_room() {
+    fn the_reserve_is_not_created_on_a_disk_without_room() {
         let folder = tempfile::TempDir::new().unwrap();
         let reserve = Reserve::new(folder.path());
-        let error = reserve.make_of(|| Ok(RESERVE_BYTES + MARGIN_BYTES - 1)).unwrap_err();
+        let error = reserve.make_with(|| Ok(RESERVE_BYTES + MARGIN_BYTES - 1)).unwrap_err();
         assert!(is_full(&error), "{error}");
         assert!(!reserve.file.exists());
-        reserve.make_of(|| Ok(RESERVE_BYTES + MARGIN_BYTES)).unwrap();
+        reserve.make_with(|| Ok(RESERVE_BYTES + MARGIN_BYTES)).unwrap();
         assert!(reserve.is_whole());
-        reserve.make_of(|| Ok(0)).unwrap();
+        reserve.make_with(|| Ok(0)).unwrap();
     }
 }

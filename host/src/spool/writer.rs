@@ -1,10 +1,10 @@
 //! The thread that commits.
 //!
-//! It takes what is there, writes it in one transaction, and answers after the fsync. What comes
-//! meanwhile shares the next one, so that a crowd of callers costs little more than one.
+//! It takes all jobs in the channel, writes them in one transaction, and answers after the fsync. Jobs
+//! that arrive meanwhile share the next transaction, so that many concurrent callers cost little more than
+//! one.
 //!
-//! Where the disk is full, nothing is added, and what frees room goes on with the room that is kept
-//! for it.
+//! If the disk is full, nothing is added, and jobs that free room continue with the reserve.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
@@ -18,44 +18,44 @@ use super::SpoolFailure;
 use super::counts::Change;
 use super::disk::{
     DEAD_LETTERS, Disk, DiskResult, ENTRIES, Failure, HeadRow, LAST_SEQUENCE, RETRIED, WAITING,
-    head, head_row, trouble_of,
+    classify, head, head_row,
 };
 use super::entry::{EncodedEntry, Entry, Head};
 use crate::error::{Error, Result};
 
-/// How many jobs share a transaction at most, so that the first of them does not wait for long.
+/// The most jobs in a transaction, so that the first of them does not wait for long.
 const TRANSACTION_JOBS: usize = 1_000;
 
-/// With so many bytes a transaction is full; a job that is greater has one of its own.
+/// A transaction is full with this many bytes; a larger job has one of its own.
 const TRANSACTION_BYTES: u64 = 8 << 20;
 
-/// How many entries leave the queue in a transaction while the disk is full: few, so that the room
-/// that is kept for it is enough.
+/// The most entries that leave the queue in a transaction while the disk is full: few, so that the
+/// reserve is enough.
 const FULL_DISK_ENTRIES: usize = 100;
 
-/// How often it is looked whether a trouble is over.
+/// How often the thread checks whether a failure is over.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
-/// What is to be done in a transaction.
+/// The operations of a transaction.
 #[derive(Debug)]
 pub(super) enum Work {
-    /// Puts entries at the end of the queue.
+    /// Adds entries at the end of the queue.
     Append(Vec<EncodedEntry>),
     /// Removes entries, waiting ones or dead letters.
     Remove(Vec<u64>),
-    /// Removes entries that are dead-lettered, and no others.
+    /// Removes dead letters, and no waiting entries.
     Drop(Vec<u64>),
-    /// Dead-letters entries, each with a reason, and until when it is tried again by itself.
+    /// Dead-letters entries, each with a reason and the end of its automatic retries.
     NewDeadLetter(Vec<NewDeadLetter>),
-    /// Tries these entries again by themselves no more; where they are does not change.
+    /// Ends the automatic retries of these entries, which stay in their list.
     EndRetries(Vec<u64>),
-    /// Puts entries that are dead-lettered at the end of the queue, but for those that cannot be read.
+    /// Moves dead letters to the end of the queue, except those that cannot be read.
     Requeue(Vec<u64>),
-    /// Corrects the heads of waiting entries, which are not those of the entries themselves.
+    /// Corrects heads in the list of waiting entries that do not match the entries themselves.
     Correct(Vec<(u64, Head)>),
 }
 
-/// An entry that is dead-lettered.
+/// An entry to dead-letter.
 #[derive(Clone, Debug)]
 pub(super) struct NewDeadLetter {
     pub(super) sequence: u64,
@@ -63,22 +63,22 @@ pub(super) struct NewDeadLetter {
     pub(super) retry_until: Option<Timestamp>,
 }
 
-/// Work, and where its answer goes: the sequence numbers that it made or found.
+/// Work, and the channel of its answer: the sequence numbers that it assigned or found.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) work: Work,
     pub(super) answer: oneshot::Sender<Result<Vec<u64>>>,
 }
 
-/// What is sent to the thread.
+/// A message to the thread.
 #[derive(Debug)]
 pub(super) enum Order {
     Work(Job),
-    /// Ends the thread after what was sent before. Dropped when the file is closed.
+    /// Ends the thread after the jobs sent before. The sender is dropped when the file is closed.
     Close(oneshot::Sender<()>),
 }
 
-/// Starts the thread. It ends when it is told to, or when nobody can send it anything any more.
+/// Starts the thread. It ends on [`Order::Close`], or when all senders are dropped.
 pub(super) fn start(disk: Arc<Disk>) -> std::io::Result<Sender<Order>> {
     let (sender, receiver) = channel();
     std::thread::Builder::new().name("spool".to_owned()).spawn(move || run(&disk, &receiver))?;
@@ -90,7 +90,7 @@ fn run(disk: &Disk, orders: &Receiver<Order>) {
     while closing.is_none() {
         let mut jobs = Vec::new();
         let mut bytes = 0;
-        // Waits for the first, and takes what else is there.
+        // Waits for the first job, and takes the others that have arrived.
         let mut next = first(disk, orders);
         loop {
             match next {
@@ -122,10 +122,10 @@ fn run(disk: &Disk, orders: &Receiver<Order>) {
     drop(closing);
 }
 
-/// Waits for an order; looks meanwhile whether a trouble is over.
+/// Waits for an order, and checks meanwhile whether a failure is over.
 fn first(disk: &Disk, orders: &Receiver<Order>) -> std::result::Result<Order, TryRecvError> {
     loop {
-        if !disk.counts.troubled() {
+        if !disk.counts.has_failure() {
             return orders.recv().map_err(|_| TryRecvError::Disconnected);
         }
         match orders.recv_timeout(PROBE_EVERY) {
@@ -136,12 +136,12 @@ fn first(disk: &Disk, orders: &Receiver<Order>) -> std::result::Result<Order, Tr
     }
 }
 
-/// Does the jobs in one transaction, all or none, and answers them. On a full disk those that add
-/// something are refused, and the others are done apart.
+/// Does the jobs in one transaction, all or none, and answers them. On a full disk the jobs that add
+/// entries are refused, and the others are done separately.
 fn commit(disk: &Disk, jobs: Vec<Job>) {
     let mut adding: u64 = jobs.iter().map(|job| job.work.disk_bytes()).sum();
     let (jobs, refused) = if adding > 0 && !disk.has_room_for(adding) {
-        // Those that are left add nothing, and say nothing of the room.
+        // The remaining jobs add nothing, so their success does not show that the disk has room.
         adding = 0;
         jobs.into_iter().partition(|job| job.work.disk_bytes() == 0)
     } else {
@@ -154,11 +154,11 @@ fn commit(disk: &Disk, jobs: Vec<Job>) {
     match transact(disk, &jobs) {
         Ok(answers) => {
             if adding > 0 {
-                disk.counts.trouble(None);
+                disk.counts.set_failure(None);
             }
             answer(jobs, answers);
         }
-        Err(Failure::Of(error)) if trouble_of(&error) == SpoolFailure::DiskFull => {
+        Err(Failure::Of(error)) if classify(&error) == SpoolFailure::DiskFull => {
             let (freeing, adding) = jobs.into_iter().partition(|job| job.work.disk_bytes() == 0);
             refuse(disk, adding);
             free(disk, freeing);
@@ -169,7 +169,7 @@ fn commit(disk: &Disk, jobs: Vec<Job>) {
 
 fn answer(jobs: Vec<Job>, answers: Vec<Vec<u64>>) {
     for (job, answer) in jobs.into_iter().zip(answers) {
-        // Whoever asked may have gone; what is done stays done.
+        // The caller has possibly stopped waiting; the work stays done.
         let _ = job.answer.send(Ok(answer));
     }
 }
@@ -187,8 +187,8 @@ fn fail(disk: &Disk, jobs: Vec<Job>, failure: Failure) {
     for job in jobs {
         disk.counts.failed(&job.work.accepted().collect::<Vec<_>>());
         let again = match &error {
-            Error::SpoolUnavailable { trouble, detail } => {
-                Error::SpoolUnavailable { trouble: *trouble, detail: detail.clone() }
+            Error::SpoolUnavailable { failure, detail } => {
+                Error::SpoolUnavailable { failure: *failure, detail: detail.clone() }
             }
             other => Error::unavailable(other.report()),
         };
@@ -196,7 +196,7 @@ fn fail(disk: &Disk, jobs: Vec<Job>, failure: Failure) {
     }
 }
 
-/// Does what frees room on a full disk, with the room that is kept for it.
+/// Does the jobs that free room on a full disk, with the room of the reserve.
 fn free(disk: &Disk, jobs: Vec<Job>) {
     if jobs.is_empty() {
         return;
@@ -208,7 +208,7 @@ fn free(disk: &Disk, jobs: Vec<Job>) {
         let Job { work, answer } = job;
         let mut done = Vec::new();
         let freed = work.parts(FULL_DISK_ENTRIES).into_iter().try_for_each(|work| {
-            // Its answer goes nowhere.
+            // The answer of a part is not used.
             let part = Job { work, answer: oneshot::channel().0 };
             let answers = transact(disk, std::slice::from_ref(&part))?;
             done.extend(answers.into_iter().flatten());
@@ -233,19 +233,19 @@ fn transact(disk: &Disk, jobs: &[Job]) -> std::result::Result<Vec<Vec<u64>>, Fai
     })
 }
 
-/// Begins a transaction that is on the disk when it is committed, and that no crash can undo: the
-/// header that names it is written after all that it names.
+/// Begins a transaction that is durable when it is committed, and that no crash can undo: the header
+/// that refers to its pages is written after them.
 pub(super) fn begin(database: &Database) -> DiskResult<WriteTransaction> {
     let mut transaction = database.begin_write()?;
-    // The default too; said here because everything rests on it.
+    // The default, set explicitly because durability depends on it.
     transaction.set_durability(Durability::Immediate)?;
-    // In one phase a damaged page of the last commit would, after a kill, silently undo it.
+    // In one phase, a damaged page of the last commit would silently undo it after a kill.
     transaction.set_two_phase_commit(true);
     Ok(transaction)
 }
 
 impl Work {
-    /// How much it writes, where that is known before.
+    /// Returns how many bytes the work writes, if that is known in advance.
     fn bytes(&self) -> u64 {
         match self {
             Work::Append(entries) => entries.iter().map(|entry| entry.head.bytes).sum(),
@@ -258,7 +258,7 @@ impl Work {
         }
     }
 
-    /// How much more of the disk it takes; nothing where it frees some.
+    /// Returns how many more bytes of the disk the work takes; 0 if it frees some.
     fn disk_bytes(&self) -> u64 {
         match self {
             Work::Append(entries) => entries.iter().map(|entry| entry.head.disk_bytes()).sum(),
@@ -266,7 +266,7 @@ impl Work {
         }
     }
 
-    /// The entries that are counted as accepted.
+    /// Returns the heads of the entries that are counted as accepted.
     fn accepted(&self) -> impl Iterator<Item = Head> {
         let entries = match self {
             Work::Append(entries) => entries.as_slice(),
@@ -275,7 +275,7 @@ impl Work {
         entries.iter().map(|entry| entry.head)
     }
 
-    /// The same in parts of at most so many entries.
+    /// Splits the work into parts of at most `most` entries.
     fn parts(self, most: usize) -> Vec<Work> {
         fn parts<T: Clone>(all: &[T], most: usize, work: impl Fn(Vec<T>) -> Work) -> Vec<Work> {
             all.chunks(most).map(|part| work(part.to_vec())).collect()
@@ -291,13 +291,13 @@ impl Work {
     }
 }
 
-/// The tables of a transaction, and what it changes.
+/// The tables of a transaction, and its changes.
 struct Tables<'t> {
     entries: Table<'t, u64, &'static [u8]>,
     waiting: Table<'t, u64, HeadRow>,
     dead_letters: Table<'t, u64, (HeadRow, &'static str)>,
     retried: Table<'t, u64, i128>,
-    /// The last sequence number that was used.
+    /// The last used sequence number.
     last_sequence: Option<u64>,
     change: Change,
 }
@@ -354,8 +354,8 @@ impl Tables<'_> {
         Ok(())
     }
 
-    /// Gives those that exist: dead letters, or waiting too. One that is not was removed before, which
-    /// is as well.
+    /// Removes dead letters, and with `waiting_too` also waiting entries, and returns the sequence
+    /// numbers of those that existed. A missing entry was removed before, which is not an error.
     fn remove(&mut self, sequences: &[u64], waiting_too: bool) -> DiskResult<Vec<u64>> {
         let mut removed = Vec::with_capacity(sequences.len());
         for sequence in sequences {
@@ -379,8 +379,8 @@ impl Tables<'_> {
         Ok(removed)
     }
 
-    /// Dead-letters entries; of those that are dead-lettered already, the reason changes, but not until when
-    /// they are tried again: else that would never come.
+    /// Dead-letters entries. An entry that already is a dead letter gets the new reason but keeps the
+    /// end of its retries: otherwise the retries would never end.
     fn dead_letter_entries(&mut self, entries: &[NewDeadLetter]) -> DiskResult<Vec<u64>> {
         let mut put = Vec::with_capacity(entries.len());
         for NewDeadLetter { sequence, reason, retry_until } in entries {
@@ -411,7 +411,7 @@ impl Tables<'_> {
         Ok(put)
     }
 
-    /// Gives those that would have been tried again.
+    /// Ends automatic retries, and returns the entries that had them.
     fn end_retries(&mut self, sequences: &[u64]) -> DiskResult<Vec<u64>> {
         let mut ended = Vec::with_capacity(sequences.len());
         for sequence in sequences {
@@ -422,12 +422,13 @@ impl Tables<'_> {
         Ok(ended)
     }
 
-    /// Gives those that wait again.
+    /// Requeues dead letters, and returns those that are waiting again.
     fn requeue(&mut self, disk: &Disk, sequences: &[u64]) -> DiskResult<Vec<u64>> {
         let mut taken = Vec::with_capacity(sequences.len());
         for old in sequences {
             let entry = self.entries.get(old)?.map(|entry| Entry::read(*old, entry.value()));
-            // What cannot be read would only be dead-lettered again. A newer version may read it.
+            // An unreadable entry would only be dead-lettered again. A newer version might be able to
+            // read it.
             let Some(Ok(entry)) = entry else { continue };
             let Ok(encoded) = entry.encode() else { continue };
             let Some(row) = self.dead_letters.remove(old)?.map(|row| row.value().0) else {
@@ -478,10 +479,10 @@ mod tests {
     }
 
     #[test]
-    fn a_removal_beside_a_refused_append_does_not_say_that_there_is_room() {
+    fn a_removal_beside_a_refused_append_does_not_clear_the_full_disk() {
         let folder = TempDir::new().unwrap();
         let disk = disk(folder.path());
-        // No disk has so much room.
+        // No disk has this much room.
         let head = Head {
             simulation_id: Some(Uuid::from_u128(1)),
             spooled_at: Timestamp::UNIX_EPOCH,

@@ -254,8 +254,8 @@ impl From<Error> for Problem {
             .hint(SEND_LATER)
             .limit(limit_bytes)
             .retry_after(SPOOL_FULL_SECONDS),
-            Error::SpoolUnavailable { trouble, .. } => {
-                Problem::new(ProblemCode::SpoolUnavailable, trouble.to_string())
+            Error::SpoolUnavailable { failure, .. } => {
+                Problem::new(ProblemCode::SpoolUnavailable, failure.to_string())
                     .hint(SEND_LATER)
                     .retry_after(SPOOL_FULL_SECONDS)
             }

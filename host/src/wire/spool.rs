@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::spool::{KeptEntry, SpooledCall};
+use crate::spool::{SpooledCall, StoredEntry};
 
 /// Whether an entry waits or is a dead letter.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize, ToSchema)]
@@ -64,8 +64,8 @@ pub struct SpoolEntry {
     pub retry_until: Option<Timestamp>,
 }
 
-impl From<&KeptEntry> for SpoolEntry {
-    fn from(kept: &KeptEntry) -> Self {
+impl From<&StoredEntry> for SpoolEntry {
+    fn from(kept: &StoredEntry) -> Self {
         let call = kept.entry.as_ref().map(|entry| &entry.call);
         let kind = match call {
             None => SpoolEntryKind::Unreadable,
@@ -121,7 +121,7 @@ pub struct SpoolEntryDocument {
 
 impl SpoolEntryDocument {
     /// Creates the description of an entry from its bytes in the spool.
-    pub fn new(kept: &KeptEntry, bytes: &[u8]) -> Self {
+    pub fn new(kept: &StoredEntry, bytes: &[u8]) -> Self {
         let document = match kept.entry.as_ref().map(|entry| &entry.call) {
             None => crate::spool::document_of(bytes).to_vec(),
             Some(SpooledCall::Configuration { configuration, .. }) => {

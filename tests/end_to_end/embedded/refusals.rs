@@ -41,7 +41,7 @@ fn programs_that_are_missing_or_unfit_are_named() {
 
     let broken =
         folder.scripts("broken", &[("initdb", ""), ("postgres", "echo no libpq >&2; exit 127")]);
-    let words = ["could not be used", "no libpq", "hint: mend that installation"];
+    let words = ["could not be used", "no libpq", "hint: repair that installation"];
     assert_refused(&mut with_programs(&folder, &broken), &words);
 }
 

@@ -11,7 +11,7 @@ use arc_host::client::{ClientSettings, ServiceClient};
 use arc_host::delivery::{Delivery, Destination, replay_spool};
 use arc_host::extraction::{ExtractionLimits, ExtractionSettings, Extractor};
 use arc_host::recorder::{FailureKind, ReceivedResult, SimulationStart, Submission, Verdict};
-use arc_host::spool::{Entry, Listed, Spool, SpoolSettings, SpooledCall};
+use arc_host::spool::{Entry, EntryFilter, Spool, SpoolSettings, SpooledCall};
 use arc_host::store::NewSimulation;
 use uuid::Uuid;
 
@@ -60,7 +60,7 @@ fn results_of_a_simulation_that_a_service_does_not_know_yet_wait_for_its_start()
     run(async {
         spool.append(vec![entry(simulation_id)]).await.unwrap();
         let delivery = Delivery::with_spool(destination, spool.clone());
-        wait_until("it is held", || delivery.held() == 1).await;
+        wait_until("it is held", || delivery.held_simulations() == 1).await;
         let state = spool.state();
         assert_eq!((state.depth, state.dead_letters), (1, 0));
         // Another service, which has the simulation's start, records it in the database.
@@ -271,10 +271,10 @@ fn a_dead_letter_waits_for_its_simulation_to_become_known_to_the_database() {
         let unknown_sequence = spool.append(vec![entry(unknown)]).await.unwrap()[0];
         let delivery = Delivery::with_spool(Destination::Database(recorder.clone()), spool.clone());
         // The result is held for some seconds, and then becomes a dead letter.
-        wait_until("it is held", || delivery.held() == 1).await;
+        wait_until("it is held", || delivery.held_simulations() == 1).await;
         assert_eq!((spool.state().depth, spool.state().dead_letters), (1, 0));
         wait_until("it is a dead letter", || spool.state().dead_letters == 1).await;
-        let listed = Listed { after: 0, dead_letters: true };
+        let listed = EntryFilter { after: 0, dead_letters: true };
         let until = || async {
             let letters = spool.list(listed, 9, u64::MAX).await.unwrap();
             assert_eq!(letters[0].sequence, unknown_sequence);

@@ -325,7 +325,7 @@ fn an_entry_that_the_database_refuses_blocks_nothing_and_is_requeued_while_the_s
     service.wait_for_empty_spool();
     assert_eq!(outcomes(&server), 1);
     // The refusal is reported in the log, by the health, and on the command line.
-    assert!(service.log().contains("refused for good, and dead-lettered"), "{}", service.log());
+    assert!(service.log().contains("permanently refused, and dead-lettered"), "{}", service.log());
     let health = service.get("/v1/health").json();
     assert_eq!(
         (&health["status"], &health["spool"]["dead_letters"]),
@@ -333,7 +333,7 @@ fn an_entry_that_the_database_refuses_blocks_nothing_and_is_requeued_while_the_s
     );
     assert!(health["error"].as_str().unwrap().contains("/v1/spool/requeue"), "{health}");
     let reported = service.program().run(["health"]).ended(1);
-    assert!(reported.stderr.contains("refused for good"), "{}", reported.stderr);
+    assert!(reported.stderr.contains("permanently refused"), "{}", reported.stderr);
 
     // It is refused again until the cause is removed.
     let retried = service.post("/v1/spool/requeue", &json!({"all": true})).has(200).json();

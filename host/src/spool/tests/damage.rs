@@ -1,4 +1,4 @@
-//! Files that are not as they were written: a byte changed, the end missing, killed in between.
+//! Damaged files: a changed byte, a missing end, a kill.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt as _;
@@ -27,7 +27,7 @@ async fn filled(folder: &TempDir) -> Vec<u64> {
     sequences
 }
 
-/// The file as a kill leaves it: copied while a process has it open.
+/// The file as a kill leaves it: copied while a spool uses it.
 async fn killed(folder: &TempDir) -> TempDir {
     let spool = open(folder);
     spool.append(vec![result(simulation(1), text(ENTRIES_OF_TEST))]).await.unwrap();
@@ -38,7 +38,7 @@ async fn killed(folder: &TempDir) -> TempDir {
     copy
 }
 
-/// Every place in the file where this stands.
+/// All positions of a text in the file.
 fn places(folder: &TempDir, wanted: &str) -> Vec<u64> {
     let bytes = std::fs::read(path(folder)).unwrap();
     let found = memchr::memmem::find_iter(&bytes, wanted.as_bytes()).map(|at| at as u64);
@@ -50,7 +50,7 @@ fn write(folder: &TempDir, at: u64, bytes: &[u8]) {
 }
 
 #[tokio::test]
-async fn a_changed_byte_costs_its_own_entry_alone() {
+async fn a_changed_byte_damages_only_its_own_entry() {
     let folder = TempDir::new().unwrap();
     let sequences = filled(&folder).await;
     let found = places(&folder, "\"number\": 150, \"score\": 0.25");
@@ -67,7 +67,7 @@ async fn a_changed_byte_costs_its_own_entry_alone() {
     assert_eq!(dead_letters.len(), 1);
     assert_eq!(dead_letters[0].sequence, sequences[150]);
     assert!(dead_letters[0].reason.contains("is damaged"), "{}", dead_letters[0].reason);
-    // What is left of it can be looked at, and dropped.
+    // The rest of it can be read, and it can be dropped.
     let (kept, bytes) = spool.entry(sequences[150]).await.unwrap().unwrap();
     assert!(kept.entry.is_none());
     assert!(document_of(&bytes).starts_with(b"{\"number\": 150"));
@@ -77,27 +77,27 @@ async fn a_changed_byte_costs_its_own_entry_alone() {
 }
 
 #[tokio::test]
-async fn a_changed_byte_of_the_last_commit_undoes_it_not_even_after_a_kill() {
+async fn a_changed_byte_of_the_last_commit_does_not_undo_it_even_after_a_kill() {
     let folder = TempDir::new().unwrap();
     filled(&folder).await;
     let copy = killed(&folder).await;
     for at in places(&copy, &format!("\"number\": {ENTRIES_OF_TEST}, \"score\": 0.25")) {
         write(&copy, at + 26, b"9");
     }
-    // Going back to the commit before would lose what was acknowledged, and nobody would know.
+    // Returning to the previous commit would silently lose acknowledged entries.
     let error = Spool::open(&settings(copy.path(), MB)).unwrap_err();
     assert!(error.hint().unwrap().contains("arc-host spool repair --spool-dir"), "{error:?}");
-    let salvaged = salvage(&settings(copy.path(), MB).folder).unwrap();
-    assert_eq!((salvaged.read, salvaged.damaged), (ENTRIES_OF_TEST as u64, 1));
-    // The file as a whole cannot be trusted: every entry in it was looked for.
-    assert!(!salvaged.lists_read);
+    let report = repair(&settings(copy.path(), MB).folder).unwrap();
+    assert_eq!((report.read, report.damaged), (ENTRIES_OF_TEST as u64, 1));
+    // The file as a whole is not trusted: every entry in it was searched for.
+    assert!(!report.lists_read);
     let spool = open(&copy);
     assert_eq!((spool.state().depth, spool.state().dead_letters), (ENTRIES_OF_TEST as u64, 1));
     spool.close().await;
 }
 
 #[tokio::test]
-async fn a_file_that_is_cut_off_gives_what_is_left_of_it() {
+async fn the_remaining_entries_of_a_truncated_file_are_read() {
     let folder = TempDir::new().unwrap();
     filled(&folder).await;
     let whole = std::fs::read(path(&folder)).unwrap();
@@ -106,7 +106,7 @@ async fn a_file_that_is_cut_off_gives_what_is_left_of_it() {
         std::fs::write(path(&folder), &whole[..length]).unwrap();
         let error = Spool::open(&settings(folder.path(), MB)).unwrap_err();
         assert!(error.hint().unwrap().contains("arc-host spool repair --spool-dir"), "{error:?}");
-        // Everything of which all bytes are still there is read.
+        // Every entry whose bytes all remain is read.
         let left = (0..ENTRIES_OF_TEST)
             .filter(|number| {
                 let end = format!("\"number\": {number}, \"score\": 0.25, \"text\": \"");
@@ -114,10 +114,10 @@ async fn a_file_that_is_cut_off_gives_what_is_left_of_it() {
                     .any(|at| at + end.len() + number * 40 + 2 <= length)
             })
             .count();
-        let salvaged = salvage(&settings(folder.path(), MB).folder).unwrap();
-        assert_eq!(salvaged.read, left as u64, "{eighths} eighths");
+        let report = repair(&settings(folder.path(), MB).folder).unwrap();
+        assert_eq!(report.read, left as u64, "{eighths} eighths");
         assert!(left > 0 || eighths == 1);
-        let damaged_file = salvaged.damaged_file.unwrap();
+        let damaged_file = report.damaged_file.unwrap();
         assert_eq!(std::fs::read(&damaged_file).unwrap(), &whole[..length]);
         std::fs::remove_file(damaged_file).unwrap();
         let spool = open(&folder);
@@ -127,12 +127,12 @@ async fn a_file_that_is_cut_off_gives_what_is_left_of_it() {
 }
 
 #[tokio::test]
-async fn a_byte_changed_anywhere_alters_and_loses_nothing_that_can_be_read() {
+async fn a_changed_byte_anywhere_neither_alters_nor_loses_readable_entries() {
     let folder = TempDir::new().unwrap();
     filled(&folder).await;
     let whole = std::fs::read(path(&folder)).unwrap();
     let wanted: HashSet<String> = (0..ENTRIES_OF_TEST).map(text).collect();
-    // Every so many bytes, and each of the header.
+    // One byte in each step, and each byte of the header.
     let step = whole.len() / 300;
     for at in (0..320).step_by(16).chain((320..whole.len()).step_by(step)) {
         let mut damaged = whole.clone();
@@ -152,8 +152,8 @@ async fn a_byte_changed_anywhere_alters_and_loses_nothing_that_can_be_read() {
         assert!(read.is_subset(&wanted), "{at}: something was altered");
         if read.len() + 1 < wanted.len() {
             std::fs::write(path(&folder), &damaged).unwrap();
-            let salvaged = salvage(&settings(folder.path(), MB).folder).unwrap();
-            if let Some(damaged_file) = salvaged.damaged_file {
+            let report = repair(&settings(folder.path(), MB).folder).unwrap();
+            if let Some(damaged_file) = report.damaged_file {
                 std::fs::remove_file(damaged_file).unwrap();
             }
             let spool = open(&folder);
@@ -167,30 +167,30 @@ async fn a_byte_changed_anywhere_alters_and_loses_nothing_that_can_be_read() {
 }
 
 #[tokio::test]
-async fn a_sound_spool_is_left_as_it_is_and_what_was_removed_stays_removed() {
+async fn an_intact_spool_is_unchanged_and_removed_entries_stay_removed() {
     let folder = TempDir::new().unwrap();
     let sequences = filled(&folder).await;
     let spool = open(&folder);
     spool.remove(sequences[..150].to_vec()).await.unwrap();
     spool.dead_letter_entries(vec![(sequences[150], "refused".to_owned())]).await.unwrap();
     let place = settings(folder.path(), MB).folder;
-    let error = salvage(&place).unwrap_err();
+    let error = repair(&place).unwrap_err();
     assert!(
         matches!(&error, Error::Configuration(detail) if detail.message.contains("another process"))
     );
     spool.close().await;
     let before = std::fs::read(path(&folder)).unwrap();
-    let salvaged = salvage(&place).unwrap();
-    let wanted = Salvaged { read: 50, damaged: 0, lists_read: true, damaged_file: None };
-    assert_eq!(salvaged, wanted);
+    let report = repair(&place).unwrap();
+    let wanted = RepairReport { read: 50, damaged: 0, lists_read: true, damaged_file: None };
+    assert_eq!(report, wanted);
     assert_eq!(std::fs::read(path(&folder)).unwrap(), before);
 
-    // One is damaged: the others are what they were, and the dead letter has its reason.
+    // One is damaged: the others are unchanged, and the dead letter has its reason.
     for at in places(&folder, "\"number\": 170, \"score\": 0.25") {
         write(&folder, at + 26, b"9");
     }
-    let salvaged = salvage(&place).unwrap();
-    assert_eq!((salvaged.read, salvaged.damaged, salvaged.lists_read), (49, 1, true));
+    let report = repair(&place).unwrap();
+    assert_eq!((report.read, report.damaged, report.lists_read), (49, 1, true));
     let spool = open(&folder);
     assert_eq!((spool.state().depth, spool.state().dead_letters), (48, 2));
     let dead_letters = spool.dead_letters(10).await.unwrap();
@@ -230,12 +230,12 @@ async fn bytes_of(folder: &TempDir, sequence: u64) -> Vec<u8> {
     bytes
 }
 
-/// An entry a little longer than a power of two: nearly half of its pages is not used.
+/// An entry slightly longer than a power of two: nearly half of its pages is unused.
 fn with_unused_pages() -> Entry {
     result(simulation(9), "y".repeat(33 << 10))
 }
 
-/// Writes bytes to where the file is not used, as pages are that were copied on write.
+/// Writes bytes to an unused part of the file, like pages that were copied on write.
 fn write_to_free_page(folder: &TempDir, bytes: &[u8]) {
     let file = std::fs::read(path(folder)).unwrap();
     let free = vec![0; bytes.len() + 2 * 4096];
@@ -261,13 +261,13 @@ async fn an_older_copy_takes_the_place_of_a_damaged_entry() {
             write(&folder, at + 24, b"9");
         }
     }
-    // Pages of an earlier transaction still have both entries; a part of a copy is none.
+    // Pages of an earlier transaction still have both entries; a partial copy is not used.
     write_to_free_page(&folder, &first[..first.len() - 1]);
     write_to_free_page(&folder, &first);
     write_to_free_page(&folder, &second);
-    let salvaged = salvage(&settings(folder.path(), MB).folder).unwrap();
-    assert_eq!((salvaged.read, salvaged.damaged, salvaged.lists_read), (4, 0, true));
-    // Each has its own number, and is where it was: one waits, and one is a dead letter.
+    let report = repair(&settings(folder.path(), MB).folder).unwrap();
+    assert_eq!((report.read, report.damaged, report.lists_read), (4, 0, true));
+    // Each has its own number and is in its list: one is waiting, and one is a dead letter.
     let spool = open(&folder);
     let waiting = everything(&spool).await;
     assert_eq!(documents(&waiting)[..2], [text(1), text(3)]);
@@ -277,14 +277,14 @@ async fn an_older_copy_takes_the_place_of_a_damaged_entry() {
     assert_eq!(dead_letters.len(), 1);
     assert_eq!((dead_letters[0].sequence, &*dead_letters[0].reason), (sequences[1], "refused"));
     assert_eq!(document(dead_letters[0].entry.as_ref().unwrap()), text(2));
-    // And no number is used again.
+    // No number is reused.
     let next = spool.append(vec![result(simulation(1), "next")]).await.unwrap();
     assert!(next[0] > last);
     spool.close().await;
 }
 
 #[tokio::test]
-async fn entries_that_had_the_same_number_are_all_salvaged() {
+async fn entries_that_had_the_same_number_are_all_recovered() {
     for lists in [false, true] {
         let folder = TempDir::new().unwrap();
         let place = settings(folder.path(), MB).folder;
@@ -308,14 +308,14 @@ async fn entries_that_had_the_same_number_are_all_salvaged() {
             }
             write_to_free_page(&folder, &old);
         } else {
-            // Nothing can be read of the lists, and the older one comes first.
+            // The lists cannot be read, and the older one is first in the file.
             let mut file = std::fs::read(path(&folder)).unwrap();
             file[..64].fill(0);
             let both = [vec![0; 64], old, file].concat();
             std::fs::write(path(&folder), both).unwrap();
         }
-        let salvaged = salvage(&place).unwrap();
-        assert_eq!(salvaged.lists_read, lists);
+        let report = repair(&place).unwrap();
+        assert_eq!(report.lists_read, lists);
         let spool = open(&folder);
         let mut waiting = everything(&spool).await;
         let dead_letters = spool.dead_letters(9).await.unwrap();
@@ -323,10 +323,10 @@ async fn entries_that_had_the_same_number_are_all_salvaged() {
             waiting.retain(|waiting| waiting.entry.call.simulation_id() != Some(simulation(9)));
             assert_eq!(documents(&waiting), [text(1)]);
             assert_ne!(waiting[0].sequence, sequences[0]);
-            assert_eq!((salvaged.damaged, dead_letters[0].sequence), (1, sequences[0]));
+            assert_eq!((report.damaged, dead_letters[0].sequence), (1, sequences[0]));
         } else {
             assert_eq!(documents(&waiting), [text(2), text(1)], "the newest keeps its number");
-            assert_eq!((salvaged.damaged, waiting[0].sequence), (0, sequences[0]));
+            assert_eq!((report.damaged, waiting[0].sequence), (0, sequences[0]));
         }
         spool.close().await;
     }

@@ -1,4 +1,4 @@
-//! Entries as they lie on the disk.
+//! Entries as they are stored on the disk.
 
 use proptest::prelude::*;
 
@@ -126,7 +126,7 @@ fn call() -> impl Strategy<Value = SpooledCall> {
     ]
 }
 
-/// An entry as it is stored under a number.
+/// An entry as it is stored under a sequence number.
 fn stored(entry: Entry, sequence: u64) -> Vec<u8> {
     let encoded = entry.encode().unwrap();
     let mut bytes = vec![0; encoded.length()];
@@ -149,7 +149,7 @@ proptest! {
     }
 
     #[test]
-    fn a_changed_byte_is_seen_wherever_it_is(
+    fn a_changed_byte_is_detected_at_every_position(
         call in call(), at: proptest::sample::Index, changed in 1..=u8::MAX
     ) {
         let entry = Entry { spooled_at: Timestamp::UNIX_EPOCH, call };
@@ -160,7 +160,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_lies_there_is_refused_with_a_reason(bytes: Vec<u8>) {
+    fn arbitrary_bytes_are_refused_with_a_reason(bytes: Vec<u8>) {
         let error = Entry::decode(&bytes).unwrap_err();
         prop_assert!(error.reason().contains("the entry in the spool"));
     }
@@ -181,7 +181,7 @@ fn a_document_is_not_copied_before_it_is_written() {
 }
 
 #[test]
-fn what_is_of_another_version_is_not_read_in_part() {
+fn an_entry_of_another_version_is_not_read_in_part() {
     let call = SpooledCall::Complete { simulation_id: Uuid::nil(), suite: None };
     let bytes = stored(Entry { spooled_at: Timestamp::UNIX_EPOCH, call }, 1);
     let mut later = bytes.clone();
@@ -216,7 +216,7 @@ fn without_digest(header: &str, document: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn the_header_of_a_start_has_its_members_but_for_the_scenarios() {
+fn the_header_of_a_start_has_its_members_except_the_scenarios() {
     let members = serde_json::json!({
         "simulation_id": "00000000-0000-0000-0000-000000000001", "config_version_id": "v1",
         "trials": 3, "simulation_name": "nightly", "modal_app_id": null,
@@ -235,7 +235,7 @@ fn the_header_of_a_start_has_its_members_but_for_the_scenarios() {
 }
 
 #[test]
-fn an_entry_without_a_digest_is_read_if_its_id_is_that_of_its_bytes() {
+fn an_entry_without_a_digest_is_read_if_its_id_matches_its_bytes() {
     let document = r#"{"reliability_score": 0.25}"#;
     let simulation_id = Uuid::from_u128(1);
     let submission = Submission::new(document);

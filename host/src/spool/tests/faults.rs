@@ -12,7 +12,7 @@ use super::*;
 
 type BackendResult<T> = std::result::Result<T, BackendError>;
 
-/// A file whose disk has no room while the switch is on. What is there already can be read.
+/// A file on a disk that has no room while the switch is on. Existing data can be read.
 #[derive(Debug)]
 struct FullDisk {
     file: FileBackend,
@@ -116,7 +116,7 @@ async fn the_spool_works_again_when_its_disk_has_room() {
 }
 
 #[tokio::test]
-async fn what_is_removed_on_a_full_disk_has_the_room_that_is_kept_for_it() {
+async fn a_removal_on_a_full_disk_uses_the_reserve() {
     let folder = TempDir::new().unwrap();
     let full = Arc::new(AtomicBool::new(false));
     let spool = open_on(&full, &folder);
@@ -128,14 +128,14 @@ async fn what_is_removed_on_a_full_disk_has_the_room_that_is_kept_for_it() {
     full.store(true, Ordering::Relaxed);
     let error = spool.append(vec![result(simulation(2), "no room")]).await.unwrap_err();
     assert!(
-        matches!(&error, Error::SpoolUnavailable { trouble: SpoolFailure::DiskFull, .. }),
+        matches!(&error, Error::SpoolUnavailable { failure: SpoolFailure::DiskFull, .. }),
         "{error:?}"
     );
     assert!(error.to_string().contains("is full"), "{error}");
     assert_eq!(spool.state().error, Some(SpoolFailure::DiskFull));
-    assert!(!spool.state().takes_entries());
-    // This disk has no room for anything, also not for the reserve: the error says what it is, and
-    // nothing is lost.
+    assert!(!spool.state().accepts_entries());
+    // This disk has no room at all, not even for the reserve: the error names the cause, and nothing is
+    // lost.
     spool.remove(sequences[..250].to_vec()).await.unwrap_err();
     full.store(false, Ordering::Relaxed);
     spool.remove(sequences[..250].to_vec()).await.unwrap();
@@ -146,7 +146,7 @@ async fn what_is_removed_on_a_full_disk_has_the_room_that_is_kept_for_it() {
 }
 
 #[tokio::test]
-async fn a_reserve_is_kept_beside_the_file_and_made_again() {
+async fn the_reserve_is_created_beside_the_file_and_created_again() {
     let folder = TempDir::new().unwrap();
     let reserve = settings(folder.path(), 0).folder.join("spool.reserve");
     let spool = open(&folder);

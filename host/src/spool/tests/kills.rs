@@ -5,13 +5,13 @@ use std::process::{Command, Stdio};
 
 use super::*;
 
-/// Names the folder to the child, which is this very program.
+/// Passes the folder to the child, which runs this same program.
 const FOLDER: &str = "ARC_RECORDER_TEST_SPOOL";
 
 /// How many acknowledgements come before each kill.
 const ACKNOWLEDGED: [usize; 3] = [1, 40, 150];
 
-/// In a test run of its own nothing; in the child, appends until it is killed.
+/// Does nothing in a normal test run; in the child, appends until it is killed.
 #[tokio::test(flavor = "multi_thread")]
 async fn child() {
     let Some(folder) = std::env::var_os(FOLDER) else { return };
@@ -24,8 +24,8 @@ async fn child() {
                 let text = format!("{caller} {turn} {}", "x".repeat(length));
                 let entries = vec![result(simulation(caller), text.as_str()); 2];
                 let sequences = spool.append(entries).await.unwrap();
-                // One write, so that no other line comes between. Line breaks around it part it
-                // from what the test runner says.
+                // One write, so that lines do not interleave. The line breaks separate it from the test
+                // runner's output.
                 let line = format!("\nappended {} {} {text}\n", sequences[0], sequences[1]);
                 std::io::stdout().lock().write_all(line.as_bytes()).unwrap();
             }
@@ -35,7 +35,7 @@ async fn child() {
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_survives_a_kill_at_any_moment() {
+async fn acknowledged_entries_survive_a_kill_at_any_moment() {
     let folder = TempDir::new().unwrap();
     let mut acknowledged: Vec<(u64, String)> = Vec::new();
     for wanted in ACKNOWLEDGED {
@@ -56,15 +56,15 @@ async fn what_was_acknowledged_survives_a_kill_at_any_moment() {
         };
         let mut seen = 0;
         while seen < wanted {
-            let line = lines.next().expect("the child has ended by itself").unwrap();
+            let line = lines.next().expect("the child has ended without a kill").unwrap();
             seen += usize::from(take(&line).is_some());
         }
-        // Another process has it open.
+        // Another process uses it.
         let error = Spool::open(&settings(folder.path(), MB)).unwrap_err();
         assert!(matches!(error, Error::Configuration(_)), "{error:?}");
         child.kill().unwrap();
         child.wait().unwrap();
-        // What it said before it died counts as well. The last line may be cut off, and is left out.
+        // Lines printed before the kill count too. The last line can be truncated, and is ignored.
         let rest: Vec<String> = lines.map_while(std::result::Result::ok).collect();
         for line in rest.iter().rev().skip(1) {
             take(line);
@@ -78,13 +78,13 @@ async fn what_was_acknowledged_survives_a_kill_at_any_moment() {
         for (sequence, text) in &acknowledged {
             assert_eq!(kept.get(sequence), Some(&text.as_str()), "{sequence} was acknowledged");
         }
-        // Each append is there whole: its entries stand beside one another.
+        // Each append is complete: its entries are next to each other.
         for pair in waiting.chunks(2) {
             assert_eq!(document(&pair[0].entry), document(&pair[1].entry));
         }
         let state = spool.state();
         assert_eq!(state.depth, waiting.len() as u64);
-        // What was not acknowledged may be there too: of each caller, what was under way.
+        // Unacknowledged entries can be present too: the append in progress of each caller.
         assert!(waiting.len() >= acknowledged.len());
         spool.close().await;
     }

@@ -46,11 +46,11 @@ fn document(entry: &Entry) -> &str {
     text
 }
 
-fn documents(waiting: &[Waiting]) -> Vec<&str> {
+fn documents(waiting: &[WaitingEntry]) -> Vec<&str> {
     waiting.iter().map(|waiting| document(&waiting.entry)).collect()
 }
 
-async fn everything(spool: &Spool) -> Vec<Waiting> {
+async fn everything(spool: &Spool) -> Vec<WaitingEntry> {
     spool.next(usize::MAX, usize::MAX).await.unwrap()
 }
 
@@ -59,7 +59,7 @@ fn simulation(number: u128) -> Uuid {
 }
 
 #[tokio::test]
-async fn what_is_appended_waits_in_order_until_it_is_removed() {
+async fn appended_entries_wait_in_order_until_they_are_removed() {
     let folder = TempDir::new().unwrap();
     let spool = open(&folder);
     assert_eq!(spool.append(Vec::new()).await.unwrap(), Vec::<u64>::new());
@@ -94,7 +94,7 @@ async fn what_is_appended_waits_in_order_until_it_is_removed() {
     ] {
         let error = answer.unwrap_err();
         assert!(
-            matches!(&error, Error::SpoolUnavailable { trouble: SpoolFailure::Closed, .. }),
+            matches!(&error, Error::SpoolUnavailable { failure: SpoolFailure::Closed, .. }),
             "{error}"
         );
     }
@@ -140,7 +140,7 @@ async fn sequence_numbers_are_not_used_again_after_a_restart_with_an_empty_spool
 }
 
 #[tokio::test]
-async fn a_new_spool_is_closed_to_others() {
+async fn a_new_spool_is_accessible_only_to_its_owner() {
     let folder = TempDir::new().unwrap();
     let settings = SpoolSettings { folder: folder.path().join("deep/spool"), limit_bytes: MB };
     let spool = Spool::open(&settings).unwrap();
@@ -168,7 +168,7 @@ async fn a_second_opening_is_refused() {
 }
 
 #[tokio::test]
-async fn what_is_no_spool_and_no_folder_is_refused() {
+async fn a_file_that_is_not_a_spool_and_a_path_that_is_not_a_folder_are_refused() {
     let folder = TempDir::new().unwrap();
     let settings = settings(folder.path(), MB);
     std::fs::create_dir(&settings.folder).unwrap();
@@ -186,10 +186,10 @@ async fn what_is_no_spool_and_no_folder_is_refused() {
 }
 
 #[tokio::test]
-async fn a_full_spool_refuses_and_drops_nothing() {
+async fn a_full_spool_refuses_entries_and_loses_none() {
     let folder = TempDir::new().unwrap();
     let entry = || result(simulation(1), "x".repeat(1000));
-    // What it takes of the disk.
+    // The bytes of the disk that it takes.
     let bytes = entry().encode().unwrap().head.disk_bytes();
     let spool = Spool::open(&settings(folder.path(), 3 * bytes + 1)).unwrap();
     let sequences = spool.append(vec![entry(), entry()]).await.unwrap();
@@ -211,12 +211,12 @@ async fn a_full_spool_refuses_and_drops_nothing() {
     assert_eq!(everything(&spool).await.len(), 2);
 
     spool.append(vec![entry()]).await.unwrap();
-    // What is dead-lettered counts too.
+    // Dead letters count too.
     spool.dead_letter_entries(vec![(sequences[0], "refused".to_owned())]).await.unwrap();
     spool.append(vec![entry()]).await.unwrap_err();
     assert!(!spool.holds(simulation(2)));
     spool.append(vec![result(simulation(2), "y".repeat(1000))]).await.unwrap_err();
-    assert!(!spool.holds(simulation(2)), "what is refused is not held");
+    assert!(!spool.holds(simulation(2)), "a refused entry is not held");
     spool.remove(vec![sequences[0]]).await.unwrap();
     assert!(!spool.state().full);
     spool.append(vec![entry()]).await.unwrap();
@@ -225,7 +225,7 @@ async fn a_full_spool_refuses_and_drops_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn callers_that_append_at_once_all_find_their_entries_in_their_order() {
+async fn concurrent_appends_keep_the_order_of_each_caller() {
     let folder = TempDir::new().unwrap();
     let spool = open(&folder);
     let callers = (0..16_u128).map(|caller| {
@@ -249,7 +249,7 @@ async fn callers_that_append_at_once_all_find_their_entries_in_their_order() {
     assert_eq!(waiting.len(), sequences.iter().map(Vec::len).sum::<usize>());
     for (caller, sequences) in sequences.iter().enumerate() {
         let id = Some(simulation(caller as u128));
-        let own: Vec<&Waiting> =
+        let own: Vec<&WaitingEntry> =
             waiting.iter().filter(|waiting| waiting.entry.call.simulation_id() == id).collect();
         assert_eq!(own.iter().map(|own| own.sequence).collect::<Vec<_>>(), *sequences);
         let wanted: Vec<String> = (0..20)
@@ -261,11 +261,11 @@ async fn callers_that_append_at_once_all_find_their_entries_in_their_order() {
 }
 
 #[tokio::test]
-async fn an_append_is_held_from_its_acceptance_and_kept_when_nobody_waits() {
+async fn an_append_is_held_from_its_acceptance_and_completes_without_its_caller() {
     let folder = TempDir::new().unwrap();
     let spool = open(&folder);
     let mut append = Box::pin(spool.append(vec![result(simulation(1), "left alone")]));
-    // The first poll accepts it; whether it is committed by then does not matter.
+    // The first poll accepts it, regardless of whether it is committed by then.
     let polled = (&mut append).now_or_never();
     assert!(spool.holds(simulation(1)));
     drop((polled, append));
@@ -276,7 +276,7 @@ async fn an_append_is_held_from_its_acceptance_and_kept_when_nobody_waits() {
 }
 
 #[tokio::test]
-async fn what_is_set_dead_letter_comes_back_at_the_end() {
+async fn requeued_dead_letters_are_at_the_end_of_the_queue() {
     let folder = TempDir::new().unwrap();
     let spool = open(&folder);
     let names = ["one", "two", "three", "four"];
@@ -309,7 +309,7 @@ async fn what_is_set_dead_letter_comes_back_at_the_end() {
     let waiting = everything(&spool).await;
     assert_eq!(documents(&waiting), ["two", "four", "one", "three"]);
 
-    // A simulation is held by what waits, not by what is dead-lettered.
+    // A simulation is held by its waiting entries, not by its dead letters.
     let all = waiting.iter().map(|waiting| (waiting.sequence, "no".to_owned())).collect();
     spool.dead_letter_entries(all).await.unwrap();
     assert!(!spool.holds(simulation(1)));
@@ -319,7 +319,7 @@ async fn what_is_set_dead_letter_comes_back_at_the_end() {
 }
 
 #[tokio::test]
-async fn more_is_taken_back_than_one_transaction_takes() {
+async fn more_is_requeued_than_one_transaction_takes() {
     let folder = TempDir::new().unwrap();
     let spool = open(&folder);
     let entries = (0..2_500).map(|number| result(simulation(1), number.to_string())).collect();
@@ -365,7 +365,7 @@ async fn an_entry_of_a_newer_version_blocks_nothing() {
     rewrite(200);
 
     let spool = open(&folder);
-    // Nothing among the first two can be read, and yet there is an answer.
+    // The first two cannot be read, and there is still an answer.
     assert_eq!(documents(&spool.next(2, usize::MAX).await.unwrap()), ["after it"]);
     assert_eq!((spool.state().depth, spool.state().dead_letters), (1, 3));
     let dead_letters = spool.dead_letters(10).await.unwrap();
@@ -374,9 +374,9 @@ async fn an_entry_of_a_newer_version_blocks_nothing() {
         assert!(one.entry.is_none());
         assert!(one.reason.contains("has format 200"), "{}", one.reason);
     }
-    // They are not requeued only to be dead-lettered again; the newer version itself reads them.
+    // They are not requeued, which would only dead-letter them again; the newer version can read them.
     let requeued = spool.requeue(None).await.unwrap();
-    assert_eq!(requeued, Requeued { entries: 0, unreadable: 3 });
+    assert_eq!(requeued, RequeueCounts { entries: 0, unreadable: 3 });
     assert_eq!(documents(&spool.next(10, usize::MAX).await.unwrap()), ["after it"]);
     assert_eq!(spool.state().dead_letters, 3);
     spool.close().await;
@@ -388,7 +388,7 @@ async fn an_entry_of_a_newer_version_blocks_nothing() {
 }
 
 #[tokio::test]
-async fn an_empty_spool_gives_its_room_back() {
+async fn an_empty_spool_is_compacted() {
     let folder = TempDir::new().unwrap();
     let spool = Spool::open(&settings(folder.path(), 256 * MB)).unwrap();
     let text = "x".repeat(1 << 20);
@@ -399,7 +399,7 @@ async fn an_empty_spool_gives_its_room_back() {
     assert!(path.metadata().unwrap().len() > 80 * MB);
     let sequences = everything(&spool).await.iter().map(|waiting| waiting.sequence).collect();
     spool.remove(sequences).await.unwrap();
-    // The thread answers the next job after it has seen that nothing is left.
+    // The thread answers the next job after it has found the spool empty.
     spool.remove(vec![0]).await.unwrap();
     let length = path.metadata().unwrap().len();
     assert!(length < 8 * MB, "{length} bytes");
@@ -411,7 +411,7 @@ async fn an_empty_spool_gives_its_room_back() {
 }
 
 #[tokio::test]
-async fn whoever_waits_hears_of_what_comes_and_of_the_end() {
+async fn changed_completes_for_a_new_entry_and_for_the_end() {
     let folder = TempDir::new().unwrap();
     let spool = open(&folder);
     let waiter = tokio::spawn({
@@ -432,9 +432,9 @@ async fn whoever_waits_hears_of_what_comes_and_of_the_end() {
     changed.await;
 }
 
-/// Not a test: what the module's text says of the cost comes from here.
+/// Not a test: measures the numbers in the module's documentation.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "measures; run it alone with --ignored --nocapture"]
+#[ignore = "measures; run only this test, with --ignored --nocapture"]
 async fn cost() {
     use std::io::Write as _;
 
@@ -446,7 +446,7 @@ async fn cost() {
     for _ in 0..1_000 {
         spool.append(vec![result(simulation(1), text.as_str())]).await.unwrap();
     }
-    say(format!("alone: {:.0} appends/s", 1_000.0 / since.elapsed().as_secs_f64()));
+    say(format!("one caller: {:.0} appends/s", 1_000.0 / since.elapsed().as_secs_f64()));
     let since = Instant::now();
     join_all((0..64).map(|_| {
         let (spool, text) = (spool.clone(), text.clone());
@@ -463,7 +463,7 @@ async fn cost() {
     let file = || path.metadata().unwrap().len();
     let taken = path.metadata().unwrap().blocks() * 512;
     say(format!("{} bytes of entries in a file of {}, {taken} on disk", state.bytes, file()));
-    // As a kill leaves it: nothing is written at the moment, and it was not closed.
+    // The file as a kill leaves it: no write in progress, and not closed.
     let killed = TempDir::new_in(env!("CARGO_MANIFEST_DIR")).unwrap();
     std::fs::create_dir(killed.path().join("spool")).unwrap();
     std::fs::copy(&path, killed.path().join("spool/spool.redb")).unwrap();
@@ -490,7 +490,7 @@ async fn cost() {
 }
 
 #[tokio::test]
-async fn dead_letters_are_tried_again_until_a_time_that_another_refusal_does_not_move() {
+async fn dead_letters_are_retried_until_a_time_that_another_refusal_does_not_move() {
     let folder = TempDir::new().unwrap();
     let spool = open(&folder);
     let sequences = spool
@@ -502,7 +502,7 @@ async fn dead_letters_are_tried_again_until_a_time_that_another_refusal_does_not
         spool.dead_letter_refused(vec![Refusal { sequence, reason, retry_until: until.map(at) }])
     };
     let retried = |second: i64| {
-        let read = spool.next_retried_at(at(second), PassedOver::default(), 9, u64::MAX);
+        let read = spool.next_retried_at(at(second), SkippedEntries::default(), 9, u64::MAX);
         async {
             read.await.unwrap().into_iter().map(|waiting| waiting.sequence).collect::<Vec<_>>()
         }
@@ -512,16 +512,16 @@ async fn dead_letters_are_tried_again_until_a_time_that_another_refusal_does_not
     refuse(sequences[0], Some(5_000)).await.unwrap();
     assert_eq!(retried(999).await, sequences);
     let until = |spool: Spool| async move {
-        let listed = Listed { after: 0, dead_letters: true };
+        let listed = EntryFilter { after: 0, dead_letters: true };
         let kept = spool.list(listed, 9, u64::MAX).await.unwrap();
         kept.into_iter().map(|kept| kept.retry_until).collect::<Vec<_>>()
     };
     assert_eq!(until(spool.clone()).await, [Some(at(1_000)), Some(at(2_000))]);
-    // What is over is not looked at again, whatever the clock says later.
+    // Expired ones are not read again, even if the clock goes back.
     assert_eq!(retried(1_001).await, [sequences[1]]);
     assert_eq!(until(spool.clone()).await, [None, Some(at(2_000))]);
     assert_eq!(retried(999).await, [sequences[1]]);
-    // A refusal for good ends it, and the entries stay dead letters.
+    // A permanent refusal ends the retries, and the entries stay dead letters.
     refuse(sequences[1], None).await.unwrap();
     assert!(retried(999).await.is_empty());
     assert_eq!(spool.state().dead_letters, 2);
