@@ -287,7 +287,9 @@ impl Printer<'_> {
                 Ok(())
             }
             ReextractionEvent::Failed { outcome_id, message } => {
-                output::show_error_message(&format!("outcome {outcome_id} stays as it is: {message}"));
+                output::show_error_message(&format!(
+                    "outcome {outcome_id} stays as it is: {message}"
+                ));
                 Ok(())
             }
             ReextractionEvent::Simulation(changes) if !self.output.json() => {

@@ -201,7 +201,11 @@ pub(super) async fn outcomes(
 }
 
 /// Writes a page of outcomes, or of their documents.
-fn show_page(page: OutcomePage, attached: Attachments, output: &mut Output) -> Result<CommandStatus> {
+fn show_page(
+    page: OutcomePage,
+    attached: Attachments,
+    output: &mut Output,
+) -> Result<CommandStatus> {
     if page.outcomes.is_empty() && !output.json() {
         output::note("no such outcomes");
     } else if attached.documents {
