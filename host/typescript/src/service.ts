@@ -8,7 +8,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Whether the process works: to be started again where it does not answer. */
+        /** Whether the process works: a supervisor restarts it if it does not answer. */
         get: operations["live"];
         put?: never;
         post?: never;
@@ -115,8 +115,8 @@ export interface paths {
         /**
          * Record a file of any format: starts a simulation, records every result, and completes it.
          * @description The body is the file as it is: results in one of the built-in containers, or a log of another
-         *     evaluation tool whose format the service knows (`arc-host formats list`). The answer says what
-         *     became of it; results that are not valid are kept with their reasons. The same file again is the
+         *     evaluation tool whose format the service knows (`arc-host formats list`). The answer reports the
+         *     verdicts; results that are not valid are stored as rejected, with their reasons. The same file again is the
          *     same simulation, and stores nothing twice.
          */
         post: operations["record_file"];
@@ -155,7 +155,7 @@ export interface paths {
         put?: never;
         /**
          * Start a simulation.
-         * @description The first writer of an id wins: the same start again gives the same answer, the same id with
+         * @description The first writer of an id wins: the same start again returns the same answer, the same id with
          *     another plan is a `conflict`.
          */
         post: operations["start_simulation"];
@@ -172,7 +172,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Where a simulation stands. */
+        /** The status of a simulation. */
         get: operations["simulation_status"];
         put?: never;
         post?: never;
@@ -210,7 +210,7 @@ export interface paths {
         put?: never;
         /**
          * Complete a simulation, with the suite's own summary as the body, all of it optional.
-         * @description Completing again gives the same answer. Results that come later are counted.
+         * @description Completing again returns the same answer. Results that come later are counted.
          */
         post: operations["complete_simulation"];
         delete?: never;
@@ -277,7 +277,7 @@ export interface paths {
          *     `modal_call_ids`, `sandbox_ids`, `trials` beside it). One of `application/x-ndjson` is a stream
          *     with a result a line, and so is its answer, with a verdict a line as they are committed. One of
          *     `application/octet-stream` is a single result that is never looked into for others. A retry is
-         *     always safe: what is stored is a `duplicate`.
+         *     always safe: a result that is already stored is a `duplicate`.
          */
         post: operations["record_outcomes"];
         delete?: never;
@@ -310,7 +310,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A page of what was rejected in a simulation, and why. */
+        /** A page of the rejected results of a simulation, with their reasons. */
         get: operations["list_rejected"];
         put?: never;
         post?: never;
@@ -330,8 +330,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Remove dead letters for good.
-         * @description Needs a token with the scope `admin`. What waits is never dropped.
+         * Remove dead letters permanently.
+         * @description Needs a token with the scope `admin`. Waiting entries are never dropped.
          */
         post: operations["drop_dead_letters"];
         delete?: never;
@@ -391,8 +391,8 @@ export interface paths {
         put?: never;
         /**
          * Put dead letters back at the end of the queue.
-         * @description Needs a token with the scope `admin`. They get new numbers; what is refused again is a dead letter
-         *     again.
+         * @description Needs a token with the scope `admin`. They get new numbers; an entry that is refused again is a dead
+         *     letter again.
          */
         post: operations["requeue_dead_letters"];
         delete?: never;
@@ -422,7 +422,7 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** @description The verdicts on the results of a request, in order, and how many there are of each. */
+        /** @description The verdicts on the results of a request, in order, and the number of each kind. */
         BatchVerdicts: {
             /**
              * Format: int64
@@ -452,9 +452,9 @@ export interface components {
             /** @description One for each result. */
             verdicts: components["schemas"]["ResultVerdict"][];
         };
-        /** @description The answer to a configuration. */
+        /** @description The response to a new configuration. */
         ConfigurationCreated: {
-            /** @description Its id: the same content has the same one. */
+            /** @description The id of the version; the same content has the same id. */
             config_version_id: string;
             /** @description Whether it is kept in the spool until the database is back. */
             spooled?: boolean;
@@ -465,19 +465,19 @@ export interface components {
             config: unknown;
             /** @description A name for people. */
             name: string;
-            /** @description Whose it is. */
+            /** @description The id of the user that it belongs to. */
             user_id?: string | null;
         };
-        /** @description Which dead letters: these, or all. */
+        /** @description A selection of dead letters: some, or all. */
         DeadLetterSelection: {
-            /** @description All of them. */
+            /** @description All dead letters. */
             all?: boolean;
-            /** @description Those with these numbers. */
+            /** @description The dead letters with these numbers. */
             sequences?: number[];
         };
-        /** @description Why a simulation ends. */
+        /** @description The request that fails or cancels a simulation. */
         EndSimulationRequest: {
-            /** @description Why; kept with the simulation. */
+            /** @description The reason, stored with the simulation. */
             reason?: string;
         };
         /** @description An outcome that is not a success, of any simulation. */
@@ -517,7 +517,7 @@ export interface components {
             completed_scenarios?: number | null;
             /**
              * Format: int64
-             * @description Results that were there before.
+             * @description Results that were stored before.
              */
             duplicate: number;
             /**
@@ -540,7 +540,7 @@ export interface components {
             format?: string | null;
             /** @description Whether it was stopped before the end of the file. */
             interrupted: boolean;
-            /** @description What else of the file is not recorded as it stands there, or worth knowing. */
+            /** @description What else of the file was not recorded as it is written there, or is worth knowing. */
             notes: string[];
             /**
              * Format: double
@@ -592,15 +592,15 @@ export interface components {
                 [key: string]: number;
             };
         };
-        /** @description The database's state. One that cannot be reached is an answer too, not an error. */
+        /** @description The database's state. An unreachable database is also an answer, not an error. */
         Health: {
             /**
              * Format: double
-             * @description How far this host's clock is ahead of the database's in milliseconds, negative where it is
-             *     behind; none where the database does not answer. Times of receipt are corrected by it.
+             * @description How far this host's clock is ahead of the database's in milliseconds; negative if it is
+             *     behind, null if the database does not answer. Times of receipt are corrected by it.
              */
             clock_skew_ms?: number | null;
-            /** @description What is wrong. */
+            /** @description Why the status is not `ok`. */
             error?: string | null;
             /** @description The installed extensions and their versions. */
             extensions: {
@@ -609,27 +609,27 @@ export interface components {
             /** @description The tables that TimescaleDB partitions by time. */
             hypertables: string[];
             layout?: components["schemas"]["Layout"] | null;
-            /** @description What TimescaleDB is to do by itself with the tables, and whether it does. */
+            /** @description The tasks that TimescaleDB runs automatically on the tables, and whether it runs them. */
             policies?: components["schemas"]["Policy"][];
-            /** @description The connections. */
+            /** @description The connection pool. */
             pool_stats: components["schemas"]["PoolStats"];
             /**
              * Format: double
-             * @description How long the answer took, in milliseconds.
+             * @description The response time in milliseconds.
              */
             response_time_ms: number;
             /**
              * Format: int32
-             * @description How many migrations were applied; none where the schema is not there.
+             * @description How many migrations were applied; null if there is no schema.
              */
             schema_version?: number | null;
-            /** @description Such as `15.4`. */
+            /** @description The server's version, such as `15.4`. */
             server_version?: string | null;
-            /** @description `ok` or `error`; of a service also `degraded`. */
+            /** @description `ok` or `error`; for a service also `degraded`. */
             status: string;
             /**
              * Format: date-time
-             * @description When it was asked.
+             * @description When the health was checked.
              */
             timestamp: string;
         };
@@ -642,7 +642,7 @@ export interface components {
             avg_execution_time: number;
             /**
              * Format: double
-             * @description The mean of their scores, from 0 to 1; none where none has a score.
+             * @description The mean of their scores, from 0 to 1; null if no outcome has one.
              */
             avg_reliability?: number | null;
             /**
@@ -652,7 +652,7 @@ export interface components {
             error_count: number;
             /**
              * Format: date-time
-             * @description The hour's beginning.
+             * @description The start of the hour.
              */
             hour: string;
             /**
@@ -662,32 +662,32 @@ export interface components {
             total_cost: number;
             /**
              * Format: int64
-             * @description How many outcomes there are.
+             * @description The number of outcomes.
              */
             total_outcomes: number;
         };
         /**
-         * @description How the tables are laid out.
+         * @description The layout of the tables.
          * @enum {string}
          */
         Layout: "plain" | "timescale" | "citus";
-        /** @description A number that JSON cannot hold: the document has `null` in its place. */
+        /** @description A number that JSON cannot represent: the document has `null` in its place. */
         NotFiniteBody: {
             /** @description `NaN`, `Infinity` or `-Infinity`. */
             number: string;
-            /** @description Where `null` stands for it: the offset in the document in bytes. */
+            /** @description The offset of that `null` in the document in bytes. */
             offset: number;
-            /** @description The same as a JSON Pointer. */
+            /** @description The place of that `null` as a JSON Pointer. */
             path: string;
         };
         /** @description An outcome as it is answered. */
         OutcomeBody: components["schemas"]["RecordedOutcome"] & {
-            /** @description The document's own trajectory object, where it was asked for and is there. */
+            /** @description The document's own trajectory object, if requested and present. */
             trajectory?: unknown;
         };
         /** @description A page of outcomes, in order of scenario, trial and attempt. */
         OutcomeList: {
-            /** @description Where the next page begins; absent on the last. */
+            /** @description The start of the next page; absent on the last. */
             cursor?: string | null;
             /** @description The outcomes. */
             outcomes: components["schemas"]["OutcomeBody"][];
@@ -697,24 +697,24 @@ export interface components {
          * @enum {string}
          */
         OutcomeStatus: "success" | "error" | "timeout" | "cancelled";
-        /** @description A simulation over time. */
+        /** @description The performance of a simulation over time. */
         Performance: {
             /** @description The hours that have outcomes, in order: the last 20,000 of them. */
             hourly_metrics: components["schemas"]["HourlyPerformance"][];
             /**
              * Format: uuid
-             * @description The simulation.
+             * @description The simulation's id.
              */
             simulation_id: string;
-            /** @description All of them together. */
+            /** @description The summary of all these hours. */
             summary: components["schemas"]["PerformanceSummary"];
             /**
              * Format: double
-             * @description How many hours were asked for.
+             * @description The number of requested hours.
              */
             time_range_hours: number;
         };
-        /** @description Some hours of a simulation in one. */
+        /** @description The summary of several hours of a simulation. */
         PerformanceSummary: {
             /**
              * Format: double
@@ -728,11 +728,11 @@ export interface components {
             total_cost: number;
             /**
              * Format: int64
-             * @description How many outcomes there are.
+             * @description The number of outcomes.
              */
             total_outcomes: number;
         };
-        /** @description A task that TimescaleDB runs by itself. */
+        /** @description A task that TimescaleDB runs automatically. */
         Policy: {
             /** @description Whether it runs: it is scheduled, its last run went well, and the next one is not overdue. */
             healthy: boolean;
@@ -741,30 +741,30 @@ export interface components {
              * @description When it ran last.
              */
             last_run_at?: string | null;
-            /** @description How that went: `Success` or `Failed`. */
+            /** @description The result of the last run: `Success` or `Failed`. */
             last_run_status?: string | null;
-            /** @description What it does: `policy_compression` moves old chunks into the columnstore. */
+            /** @description The task: `policy_compression` moves old chunks into the columnstore. */
             name: string;
             /**
              * Format: date-time
-             * @description When it is to run again.
+             * @description When the next run is scheduled.
              */
             next_run_at?: string | null;
-            /** @description The table that it works on. */
+            /** @description The table that the task works on. */
             table: string;
         };
-        /** @description The connections of the pool. */
+        /** @description The connection pool. */
         PoolStats: {
-            /** @description Open and free. */
+            /** @description Open connections that are idle. */
             available: number;
-            /** @description Open now. */
+            /** @description Open connections. */
             size: number;
-            /** @description Calls that wait for one. */
+            /** @description Calls that wait for a connection. */
             waiting: number;
         };
         /** @description An error as the body of an answer (RFC 9457). */
         Problem: {
-            /** @description A stable word for programs. */
+            /** @description A stable code for programs. */
             code: components["schemas"]["ProblemCode"];
             /** @description What happened, and why. */
             detail: string;
@@ -780,29 +780,29 @@ export interface components {
              * @description The id under which a result is kept as rejected.
              */
             outcome_id?: string | null;
-            /** @description The id under which the service's log has the request. */
+            /** @description The id of the request in the service's log. */
             request_id?: string | null;
             /**
              * Format: int32
-             * @description After how many seconds to try again, as the header `Retry-After` says, too.
+             * @description After how many seconds to retry, as in the header `Retry-After`.
              */
             retry_after_seconds?: number | null;
-            /** @description Whether the same request again may work. */
+            /** @description Whether a retry of the same request can succeed. */
             retryable: boolean;
             /**
              * Format: int32
              * @description The HTTP status.
              */
             status: number;
-            /** @description What kind of problem it is, the same for all of its code. */
+            /** @description The summary of the kind of problem, the same for every problem with this code. */
             title: string;
-            /** @description Always `about:blank`: the code says what it is. */
+            /** @description Always `about:blank`: the code names the problem. */
             type?: string;
-            /** @description What is wrong with a document. */
+            /** @description The violations of a document. */
             violations?: components["schemas"]["Violation"][];
         };
         /**
-         * @description What went wrong, as a word that programs compare. It never changes its meaning.
+         * @description The kind of a problem, for programs to compare. It never changes its meaning.
          * @enum {string}
          */
         ProblemCode: "invalid_request" | "envelope_incomplete" | "rejected" | "not_found" | "method_not_allowed" | "conflict" | "unsupported_media_type" | "not_acceptable" | "body_too_large" | "too_many_results" | "body_timeout" | "unauthorized" | "forbidden" | "host_not_allowed" | "origin_not_allowed" | "too_many_requests" | "idempotency_key_reused" | "idempotency_key_in_use" | "refused" | "unavailable" | "spool_full" | "spool_unavailable" | "disk_full" | "shutting_down" | "timeout" | "internal" | "other";
@@ -812,7 +812,7 @@ export interface components {
             attempt: number;
             /** Format: double */
             cost_usd: number;
-            /** @description The document, byte for byte, where it was asked for. */
+            /** @description The document, byte for byte, if requested. */
             document?: string | null;
             error_category?: string | null;
             error_code?: string | null;
@@ -833,7 +833,11 @@ export interface components {
             sandbox_id?: string | null;
             scenario_id: string;
             scenario_name?: string | null;
-            status: components["schemas"]["OutcomeStatus"];
+            /**
+             * @description How the run of a scenario ended.
+             * @enum {string}
+             */
+            status: "success" | "error" | "timeout" | "cancelled";
             /** Format: int64 */
             tokens_used: number;
             /** Format: int32 */
@@ -855,20 +859,20 @@ export interface components {
             path: string;
             /**
              * Format: int64
-             * @description Where it stands in the file, counted from 0.
+             * @description Its position in the file, counted from 0.
              */
             position: number;
             /** @description All of them. */
             violations: components["schemas"]["Violation"][];
         };
-        /** @description A page of what was rejected in a simulation, in order of receipt. */
+        /** @description A page of the rejected results of a simulation, in order of receipt. */
         RejectedList: {
-            /** @description Where the next page begins; absent on the last. */
+            /** @description The start of the next page; absent on the last. */
             cursor?: string | null;
             /** @description The rejected results, without their documents. */
             rejected: components["schemas"]["RejectedResult"][];
         };
-        /** @description A rejected result as it was kept. */
+        /** @description A rejected result as it was stored. */
         RejectedResult: {
             /** Format: int64 */
             document_bytes: number;
@@ -882,10 +886,10 @@ export interface components {
             trial?: number | null;
             violations: unknown;
         };
-        /** @description One result. Only a way to tell the scenario is required; any other member is kept with it. */
+        /** @description One result. Only an identification of the scenario is required; any other member is stored with it. */
         ResultDocument: {
             /**
-             * @description What went wrong, where something did.
+             * @description The error, if there was one.
              * @default null
              */
             error: string | null;
@@ -901,16 +905,19 @@ export interface components {
         };
         /** @description The body of a request that records: one result, an array of them, or an object with `results`. */
         ResultsDocument: components["schemas"]["ResultDocument"] | components["schemas"]["ResultDocument"][] | components["schemas"]["ResultsEnvelope"];
-        /** @description Many results, and what belongs to each of them beside it. */
+        /** @description Several results, with the members that belong to each of them. */
         ResultsEnvelope: components["schemas"]["ResultsMetadata"] & {
             /** @description The results. */
             results: components["schemas"]["ResultDocument"][];
         };
-        /** @description What is beside the results of a body `{"results": […]}`: a member an array, in the results' order. */
+        /**
+         * @description The members next to the results of a body `{"results": […]}`: each is an array in the results'
+         *     order.
+         */
         ResultsMetadata: {
             /**
-             * @description What is said once for all results, where their format has a header: any JSON, or a string that
-             *     holds what is no JSON.
+             * @description The information that all results share, if their format has a header: any JSON, or a string
+             *     with a header that is not JSON.
              */
             header?: Record<string, never> | null;
             /**
@@ -919,7 +926,7 @@ export interface components {
              */
             modal_call_ids: (string | null)[] | null;
             /**
-             * @description The numbers of each that JSON cannot hold.
+             * @description The numbers of each result that JSON cannot represent.
              * @default null
              */
             not_finite: components["schemas"]["NotFiniteBody"][][] | null;
@@ -947,14 +954,17 @@ export interface components {
             outcome_id: string;
             /**
              * Format: int64
-             * @description Where the result stood in what was sent, counted from 0.
+             * @description The position of the result in the request, counted from 0.
              */
             position: number;
-            /** @description Whether the same result again may be recorded, where this one failed. */
+            /** @description If the result failed: whether a retry can succeed. */
             retryable?: boolean | null;
-            /** @description Whether the database was unavailable, where this one failed; else only this result is concerned. */
+            /**
+             * @description If the result failed: whether the database was unavailable. Otherwise, only this result is
+             *     affected.
+             */
             unavailable?: boolean | null;
-            /** @description What became of it. */
+            /** @description The kind of the verdict. */
             verdict: components["schemas"]["VerdictKind"];
             /** @description Why it was rejected. */
             violations?: components["schemas"]["Violation"][];
@@ -963,10 +973,10 @@ export interface components {
              * @description How many of its violations or warnings are left out of this answer to keep it short.
              */
             violations_omitted?: number;
-            /** @description What was assumed or replaced in a result that was accepted. */
+            /** @description The assumptions and replacements in a result that was accepted. */
             warnings?: components["schemas"]["Violation"][];
         };
-        /** @description What was run. */
+        /** @description The scenario that was run. */
         ScenarioDocument: {
             /**
              * @description Its id, up to 512 bytes.
@@ -985,22 +995,22 @@ export interface components {
             task_prompt: string | null;
         };
         /**
-         * @description How the service, its database and its spool are. The status is `degraded` where the database
-         *     answers, but something does not reach it: `error` says what.
+         * @description The health of the service, its database and its spool. The status is `degraded` if the database
+         *     answers, but some results cannot reach it: `error` has the reason.
          */
         ServiceHealth: components["schemas"]["Health"] & {
             /** @description The service's version. */
             service_version: string;
             spool?: components["schemas"]["SpoolState"] | null;
         };
-        /** @description The answer to a completion. */
+        /** @description The response to a completion. */
         SimulationCompleted: components["schemas"]["SimulationFigures"] & {
             /**
              * Format: date-time
              * @description When it was completed first.
              */
             completed_at: string;
-            /** @description The same from the recorded outcomes. */
+            /** @description The same figures, computed from the recorded outcomes. */
             computed: components["schemas"]["SimulationFigures"];
             /**
              * Format: uuid
@@ -1010,7 +1020,7 @@ export interface components {
             /** @description `completed`. */
             status: components["schemas"]["SimulationStatus"];
         };
-        /** @description The answer to a simulation's end. */
+        /** @description The response to a simulation's end. */
         SimulationEnded: {
             /**
              * Format: uuid
@@ -1019,10 +1029,10 @@ export interface components {
             simulation_id: string;
             /** @description Whether the end is kept in the spool until the database is back. */
             spooled?: boolean;
-            /** @description How it ended. */
+            /** @description The simulation's final status. */
             status: components["schemas"]["SimulationStatus"];
         };
-        /** @description A simulation's three figures. */
+        /** @description The three figures of a simulation. */
         SimulationFigures: {
             /**
              * Format: double
@@ -1031,7 +1041,7 @@ export interface components {
             execution_time_seconds: number;
             /**
              * Format: double
-             * @description The mean of the latest reliability scores, from 0 to 1; none where no outcome has one.
+             * @description The mean of the latest reliability scores, from 0 to 1; null if no outcome has one.
              */
             overall_score?: number | null;
             /**
@@ -1042,12 +1052,12 @@ export interface components {
         };
         /** @description A page of simulations, newest first. */
         SimulationList: {
-            /** @description Where the next page begins; absent on the last. */
+            /** @description The start of the next page; absent on the last. */
             cursor?: string | null;
             /** @description The simulations. */
             simulations: components["schemas"]["SimulationSummary"][];
         };
-        /** @description Where a simulation stands. */
+        /** @description The progress of a simulation. */
         SimulationProgress: {
             /** @description How many of them have each error category. */
             by_error_category: {
@@ -1064,7 +1074,7 @@ export interface components {
             completed_at?: string | null;
             /**
              * Format: int64
-             * @description Those that have an outcome.
+             * @description How many of them have an outcome.
              */
             completed_scenarios: number;
             /** @description The version of the agent's configuration. */
@@ -1081,10 +1091,10 @@ export interface components {
             execution_time_ms: number;
             /**
              * Format: int64
-             * @description Those whose latest outcome is not a success.
+             * @description How many of them have another latest outcome than a success.
              */
             failed_outcomes: number;
-            /** @description What it was started with. */
+            /** @description The metadata of the simulation's start. */
             metadata?: unknown;
             /** @description The Modal app that runs the evaluation. */
             modal_app_id?: string | null;
@@ -1095,7 +1105,7 @@ export interface components {
             overall_score?: number | null;
             /**
              * Format: double
-             * @description Completed scenarios of all, from 0 to 100.
+             * @description The percentage of completed scenarios, from 0 to 100.
              */
             progress_percentage: number;
             /**
@@ -1120,11 +1130,11 @@ export interface components {
              * @description When it was started.
              */
             started_at: string;
-            /** @description Where it stands. */
+            /** @description Its status. */
             status: components["schemas"]["SimulationStatus"];
             /**
              * Format: int64
-             * @description Those whose latest outcome is a success.
+             * @description How many of them have a success as their latest outcome.
              */
             successful_outcomes: number;
             /**
@@ -1134,7 +1144,7 @@ export interface components {
             total_cost_usd: number;
             /**
              * Format: int64
-             * @description Planned scenarios times trials, and those that were recorded without being planned.
+             * @description Planned scenarios times trials, and recorded ones that were not planned.
              */
             total_scenarios: number;
             /**
@@ -1143,7 +1153,7 @@ export interface components {
              */
             total_tokens: number;
         };
-        /** @description The answer to a start. */
+        /** @description The response to a start. */
         SimulationStarted: {
             /** @description Whether the version of the configuration was created before. */
             configuration_exists: boolean;
@@ -1154,7 +1164,7 @@ export interface components {
             created_at: string;
             /**
              * Format: int32
-             * @description How many scenarios are planned.
+             * @description The number of planned scenarios.
              */
             scenario_count: number;
             /**
@@ -1162,11 +1172,11 @@ export interface components {
              * @description The simulation's id.
              */
             simulation_id: string;
-            /** @description `running`, or where a simulation that was started before stands. */
+            /** @description `running`, or the current status of a simulation that was started before. */
             status: components["schemas"]["SimulationStatus"];
         };
         /**
-         * @description Where a simulation stands.
+         * @description The status of a simulation.
          * @enum {string}
          */
         SimulationStatus: "running" | "completed" | "failed" | "cancelled";
@@ -1206,7 +1216,7 @@ export interface components {
              * @description When it was started.
              */
             started_at: string;
-            /** @description Where it stands. */
+            /** @description Its status. */
             status: components["schemas"]["SimulationStatus"];
             /**
              * Format: double
@@ -1219,11 +1229,11 @@ export interface components {
              */
             trials: number;
         };
-        /** @description What became of dead letters that were dropped. */
+        /** @description The result of dropping dead letters. */
         SpoolDropped: {
             /**
              * Format: int64
-             * @description How many were removed for good.
+             * @description How many were removed permanently.
              */
             entries: number;
         };
@@ -1231,10 +1241,10 @@ export interface components {
         SpoolEntry: {
             /**
              * Format: int64
-             * @description Its length.
+             * @description Its length in bytes.
              */
             bytes: number;
-            /** @description What it records. */
+            /** @description The kind of its record. */
             kind: components["schemas"]["SpoolEntryKind"];
             /**
              * Format: uuid
@@ -1245,7 +1255,7 @@ export interface components {
             reason?: string | null;
             /**
              * Format: date-time
-             * @description Until when it is tried again by itself, if it is.
+             * @description Until when it is retried automatically, if it is.
              */
             retry_until?: string | null;
             /**
@@ -1270,15 +1280,15 @@ export interface components {
         SpoolEntryDocument: components["schemas"]["SpoolEntry"] & {
             /**
              * @description Its document: a result, a list of scenarios, a configuration, a suite's summary, or why a
-             *     simulation ended. Of an entry that cannot be read, what is left of it. What is not UTF-8 text
-             *     is replaced by U+FFFD.
+             *     simulation ended. If the entry cannot be read, the readable part of it. Bytes that are not UTF-8
+             *     text are replaced by U+FFFD.
              */
             document: string;
             /** @description Whether the document is exactly this text. */
             exact: boolean;
         };
         /**
-         * @description What an entry records.
+         * @description The kind of an entry's record.
          * @enum {string}
          */
         SpoolEntryKind: "configuration" | "start" | "result" | "completion" | "end" | "unreadable" | "other";
@@ -1293,16 +1303,16 @@ export interface components {
             entries: components["schemas"]["SpoolEntry"][];
         };
         /**
-         * @description Whether an entry waits or was refused.
+         * @description Whether an entry waits or is a dead letter.
          * @enum {string}
          */
         SpoolEntryState: "waiting" | "dead_letter" | "other";
         /**
-         * @description Why a spool can keep nothing.
+         * @description Why a spool cannot store entries.
          * @enum {string}
          */
         SpoolFailure: "disk_full" | "disk_error" | "damaged" | "closed";
-        /** @description What became of dead letters. */
+        /** @description The result of requeueing dead letters. */
         SpoolRequeued: {
             /**
              * Format: int64
@@ -1315,21 +1325,22 @@ export interface components {
              */
             unreadable: number;
         };
-        /** @description What the spool holds. */
+        /** @description The state of the spool. */
         SpoolState: {
             /**
              * Format: int64
-             * @description How many bytes of the disk the entries take, waiting entries, dead letters and those under way there.
+             * @description The disk space that the entries take in bytes, including dead letters and entries that
+             *     are being written.
              */
             bytes: number;
             /**
              * Format: int64
-             * @description How many entries were dead-lettered.
+             * @description The number of dead letters.
              */
             dead_letters: number;
             /**
              * Format: int64
-             * @description How many entries wait.
+             * @description The number of waiting entries.
              */
             depth: number;
             error?: components["schemas"]["SpoolFailure"] | null;
@@ -1337,7 +1348,7 @@ export interface components {
             full: boolean;
             /**
              * Format: int64
-             * @description The most bytes that they may take.
+             * @description The limit of the disk space in bytes.
              */
             limit_bytes: number;
             /**
@@ -1346,22 +1357,22 @@ export interface components {
              */
             oldest_at?: string | null;
         };
-        /** @description The answer to a start. */
+        /** @description The response to a start. */
         StartedBody: components["schemas"]["SimulationStarted"] & {
             /** @description Whether the start is kept in the spool until the database is back. */
             spooled?: boolean;
         };
-        /** @description What a simulation is started with. */
+        /** @description The request that starts a simulation. */
         StartSimulationRequest: {
             /** @description The version of the agent's configuration. An unknown one is noted, not refused. */
             config_version_id?: string;
-            /** @description Anything else about the simulation: an object. */
+            /** @description Other information about the simulation: an object. */
             metadata?: {
                 [key: string]: unknown;
             } | null;
             /** @description The Modal app that runs the evaluation. */
             modal_app_id?: string | null;
-            /** @description The Modal environment; `production` where it is absent. */
+            /** @description The Modal environment; `production` if absent. */
             modal_environment?: string | null;
             /**
              * Format: int32
@@ -1372,7 +1383,7 @@ export interface components {
             scenarios: unknown[];
             /**
              * Format: uuid
-             * @description Made by the client, so that a start can be sent again; made by the service where it is absent.
+             * @description Created by the client, so that a start can be retried; if absent, created by the service.
              */
             simulation_id?: string | null;
             /** @description A name for people. */
@@ -1383,24 +1394,24 @@ export interface components {
              */
             trials?: number | null;
         };
-        /** @description What a store has done since it was made. */
+        /** @description The counters of a store since it was created. */
         Stats: {
             /**
              * Format: double
-             * @description The mean time of one in milliseconds, to its first row or its end.
+             * @description The mean time of a statement in milliseconds, to its first row or its end.
              */
             avg_query_time: number;
             /**
              * Format: int64
-             * @description Those that failed.
+             * @description Statements that failed.
              */
             failed_queries: number;
             /**
              * Format: date-time
-             * @description When the health was asked for last.
+             * @description When the health was last checked.
              */
             last_health_check?: string | null;
-            /** @description The connections. */
+            /** @description The connection pool. */
             pool_stats: components["schemas"]["PoolStats"];
             /**
              * Format: int64
@@ -1414,12 +1425,12 @@ export interface components {
             stored_outcomes: number;
             /**
              * Format: double
-             * @description Those that did not fail, of all, in percent; 100 where there was none.
+             * @description The percentage of statements that did not fail; 100 if there were no statements.
              */
             success_rate: number;
             /**
              * Format: int64
-             * @description Statements that the database was asked to run, commits and retries among them.
+             * @description Statements that were sent to the database, including commits and retries.
              */
             total_queries: number;
             /**
@@ -1428,7 +1439,7 @@ export interface components {
              */
             transactions: number;
         };
-        /** @description The suite's own summary. A figure that it does not give is computed from the outcomes. */
+        /** @description The suite's own summary. A missing figure is computed from the outcomes. */
         SuiteDocument: {
             /**
              * @description The mean score of each dimension.
@@ -1457,7 +1468,7 @@ export interface components {
             parallel_execution_time: number | null;
             /**
              * Format: double
-             * @description How many times faster than one after the other the scenarios were run.
+             * @description How many times faster the scenarios were run than one after the other.
              * @default null
              */
             speedup_factor: number | null;
@@ -1480,21 +1491,21 @@ export interface components {
              */
             total_tokens_used: number | null;
         };
-        /** @description How it went. */
+        /** @description The trajectory of a run. */
         TrajectoryDocument: {
             /**
              * Format: double
-             * @description How long it took in seconds.
+             * @description The duration of the run in seconds.
              * @default null
              */
             execution_time_seconds: number | null;
             /**
-             * @description The steps, as they came.
+             * @description The steps, stored unchanged.
              * @default null
              */
             full_trajectory: unknown[] | null;
             /**
-             * @description When it began: RFC 3339.
+             * @description When the run began: RFC 3339.
              * @default null
              */
             start_time: string | null;
@@ -1512,15 +1523,15 @@ export interface components {
             } | null;
         };
         /**
-         * @description What became of a result, in a word.
+         * @description The kind of a verdict.
          * @enum {string}
          */
         VerdictKind: "stored" | "duplicate" | "spooled" | "rejected" | "failed";
-        /** @description One thing that is wrong with a result, or, as a warning, worth knowing about it. */
+        /** @description A violation of the rules by a result, or a warning about it. */
         Violation: {
-            /** @description A stable word. */
+            /** @description A stable code for programs. */
             code: string;
-            /** @description A sentence. */
+            /** @description A message for people. */
             message: string;
             /** @description A JSON Pointer (RFC 6901); empty for the whole document. */
             path: string;
@@ -1616,7 +1627,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Gives a retry the first answer */
+                /** @description A retry with the same key gets the first answer */
                 "Idempotency-Key"?: string | null;
             };
             path?: never;
@@ -1728,7 +1739,7 @@ export interface operations {
             query?: {
                 /** @description The version of the agent's configuration. */
                 config_version_id?: string;
-                /** @description The file's name, by which its format may be recognised, and which names the simulation. */
+                /** @description The file's name: a format can be recognised by it, and it becomes the simulation's name. */
                 file_name?: string;
                 /** @description The format of the results. Default: the one that recognises the file, else arc-guide. */
                 format?: string;
@@ -1803,7 +1814,7 @@ export interface operations {
     list_simulations: {
         parameters: {
             query?: {
-                /** @description Where the page before ended. */
+                /** @description The end of the page before. */
                 cursor?: string;
                 /** @description How many at most. Default: 50. */
                 limit?: number;
@@ -1840,7 +1851,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Gives a retry the first answer */
+                /** @description A retry with the same key gets the first answer */
                 "Idempotency-Key"?: string | null;
             };
             path?: never;
@@ -1852,7 +1863,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description It runs, or stands where it has come to */
+            /** @description It is running, or already has a status */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1917,7 +1928,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Gives a retry the first answer */
+                /** @description A retry with the same key gets the first answer */
                 "Idempotency-Key"?: string | null;
             };
             path: {
@@ -1966,7 +1977,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Gives a retry the first answer */
+                /** @description A retry with the same key gets the first answer */
                 "Idempotency-Key"?: string | null;
             };
             path: {
@@ -2047,7 +2058,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Gives a retry the first answer */
+                /** @description A retry with the same key gets the first answer */
                 "Idempotency-Key"?: string | null;
             };
             path: {
@@ -2095,11 +2106,11 @@ export interface operations {
     list_outcomes: {
         parameters: {
             query?: {
-                /** @description Where the page before ended. */
+                /** @description The end of the page before. */
                 cursor?: string;
                 /** @description With the documents' texts. */
                 documents?: boolean;
-                /** @description How many at most; a stream of lines gives all of them. */
+                /** @description The most rows; a stream of lines returns all of them. */
                 limit?: number;
                 /** @description Only those of this scenario. */
                 scenario_id?: string;
@@ -2151,7 +2162,7 @@ export interface operations {
                 trial?: number;
             };
             header?: {
-                /** @description Gives a retry the first answer; for bodies of application/json */
+                /** @description A retry with the same key gets the first answer; for bodies of application/json */
                 "Idempotency-Key"?: string | null;
             };
             path: {
@@ -2246,7 +2257,7 @@ export interface operations {
     list_rejected: {
         parameters: {
             query?: {
-                /** @description Where the page before ended. */
+                /** @description The end of the page before. */
                 cursor?: string;
                 /** @description How many at most. Default: 100. */
                 limit?: number;
