@@ -320,7 +320,7 @@ impl Host {
         scenarios: String,
     ) -> PyResult<Call> {
         let start: SimulationStart = serde_json::from_str(start).map_err(|error| {
-            errors::exception(py, &Error::Invalid(format!("invalid start: {error}")))
+            errors::exception(py, &Error::invalid("invalid start").with_source(error))
         })?;
         let simulation_id = simulation_id.map(|id| simulation(py, id)).transpose()?;
         let start = SimulationStart { simulation_id, scenarios, ..start };
@@ -682,7 +682,7 @@ fn simulation(py: Python<'_>, id: &str) -> PyResult<Uuid> {
 /// Parses the status of the outcomes that are wanted.
 fn outcome_status(py: Python<'_>, status: Option<String>) -> PyResult<Option<OutcomeStatus>> {
     let status = status.map(|word| word.parse::<OutcomeStatus>()).transpose();
-    status.map_err(|error| errors::exception(py, &Error::Invalid(error.to_string())))
+    status.map_err(|error| errors::exception(py, &Error::invalid(error.to_string())))
 }
 
 fn unreachable_health() -> serde_json::Value {
