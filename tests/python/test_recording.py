@@ -210,8 +210,8 @@ def test_errors_have_types_and_are_retryable_or_not(database_url: str) -> None:
         assert not not_found.value.retryable
         hint = "list them with `arc-host simulations`"
         assert not_found.value.hint == hint
-        assert not_found.value.args[0] == f"simulation {nobody} not found"
-        assert str(not_found.value) == f"simulation {nobody} not found; {hint}"
+        assert not_found.value.args[0] == f"simulation {unknown} not found"
+        assert str(not_found.value) == f"simulation {unknown} not found; {hint}"
         copied = pickle.loads(pickle.dumps(not_found.value))
         assert (str(copied), copied.hint) == (str(not_found.value), hint)
         with pytest.raises(NotFoundError):

@@ -241,9 +241,7 @@ impl EmbeddedError {
             Self::NoDataFolder { .. } => "name a data folder".into(),
             Self::NotUtf8 { .. } => "name another folder".into(),
             Self::File { .. } => format!("correct that, or {ANOTHER_FOLDER}").into(),
-            Self::NotACluster { .. } => {
-                format!("move it to another place, or {ANOTHER_FOLDER}").into()
-            }
+            Self::NotACluster { .. } => format!("move it elsewhere, or {ANOTHER_FOLDER}").into(),
             Self::NotTraversable { .. } => {
                 format!("allow it (chmod o+x), or {ANOTHER_FOLDER}").into()
             }
@@ -259,7 +257,7 @@ impl EmbeddedError {
                 "if the program was replaced while it ran, start it again".into()
             }
             Self::NotStarted { logs, .. } => {
-                format!("correct that and try again; the logs are in {}", logs.display()).into()
+                format!("once that is fixed, try again; the logs are in {}", logs.display()).into()
             }
             Self::TooLong { log, .. } => format!("see {}, and try again", log.display()).into(),
             Self::Refused { log, .. } => format!("see {}", log.display()).into(),

@@ -72,7 +72,7 @@ macro_rules! settings {
 
 settings! {
     listen: Vec<SocketAddr> = vec![SocketAddr::from(([127, 0, 0, 1], 7117))], "ADDRESS",
-        "The addresses on which it listens, with a port, separated by commas. Others than loopback need tokens, or --allow-unauthenticated.";
+        "The addresses with a port on which it listens, separated by commas. Others than loopback need tokens, or --allow-unauthenticated.";
     tls_certificate: Option<PathBuf> = None, "FILE",
         "The certificate chain (PEM) with which it speaks TLS.";
     tls_key: Option<PathBuf> = None, "FILE",

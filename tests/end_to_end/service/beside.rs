@@ -131,7 +131,7 @@ fn a_request_with_incomplete_fields_beside_its_results_is_refused() {
     for (member, sentence) in [
         (r#""trails":[2]"#, "\"trails\""),
         (r#""average_reliability_score":0.9"#, "/complete"),
-        (r#""trials":[2],"trials":[3]"#, "twice"),
+        (r#""trials":[2],"trials":[3]"#, "repeated"),
         (r#""trials":[2,3]"#, "trials has 2 members for 1 results"),
         (r#""trials":[1.5]"#, "1.5"),
         (r#""sandbox_ids":"a""#, "sandbox_ids"),

@@ -264,7 +264,7 @@ fn a_file_goes_to_the_services_spool_while_the_database_is_unavailable() {
     let path = files.write_lines("results.jsonl", &results);
     server.stop();
     let summary = record(&service.program(), &path, &[]).ended(0);
-    assert!(summary.stderr.contains("recorded when it is back"), "{}", summary.stderr);
+    assert!(summary.stderr.contains("recorded when it is available again"), "{}", summary.stderr);
     let shown = summary.json();
     assert_eq!((&shown["spooled"], &shown["stored"]), (&json!(1_500), &json!(0)), "{shown}");
     server.resume();

@@ -333,7 +333,7 @@ fn an_entry_that_the_database_refuses_blocks_nothing_and_is_requeued_while_the_s
     );
     assert!(health["error"].as_str().unwrap().contains("/v1/spool/requeue"), "{health}");
     let reported = service.program().run(["health"]).ended(1);
-    assert!(reported.stderr.contains("permanently refused"), "{}", reported.stderr);
+    assert!(reported.stderr.contains("refused permanently"), "{}", reported.stderr);
 
     // It is refused again until the cause is removed.
     let retried = service.post("/v1/spool/requeue", &json!({"all": true})).has(200).json();
