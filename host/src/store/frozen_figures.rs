@@ -6,11 +6,11 @@
 //! must not overlap unnoticed: a commit of results, and the freezing of figures.
 //!
 //! - Recording holds the simulation's figures lock, shared, until the end of the transaction, and marks
-//! the figures after it has acquired the lock (`note_results` in the migrations).
+//!   the figures after it has acquired the lock (`note_results` in the migrations).
 //! - Freezing claims the figures first, in a transaction that acquires the lock exclusively: the state
-//! becomes `computing`. Results recorded before are committed, and so are included in the computation
-//! that follows; results recorded after it find the claim and mark it, and the figures are then not
-//! frozen.
+//!   becomes `computing`. Results recorded before are committed, and so are included in the computation
+//!   that follows; results recorded after it find the claim and mark it, and the figures are then not
+//!   frozen.
 //!
 //! A claim is never waited for: if results are being recorded at that moment, the figures are computed
 //! for this answer and stay stale.
