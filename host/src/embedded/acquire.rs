@@ -101,6 +101,8 @@ async fn start_server(
     let (settings, folder, start) = (settings.clone(), folder.clone(), Arc::clone(start));
     blocking(move || {
         let _start = start;
+        // Also if the cluster exists: an initdb that was killed can write for a moment after the next one has begun.
+        cluster::remove_half_made(&folder);
         if !exists {
             cluster::make(&folder, &programs, &account)?;
         }

@@ -40,7 +40,6 @@ pub(super) fn make(
     programs: &Programs,
     account: &Account,
 ) -> Result<(), EmbeddedError> {
-    remove_half_made(folder);
     let cluster = folder.cluster();
     let making = |error| EmbeddedError::file("make a folder in", folder.path())(error);
     let new =
@@ -113,8 +112,9 @@ fn initdb_reason(said: &str) -> Option<String> {
     if first.is_empty() { log::last_lines(said, 2) } else { Some(first.join("; ")) }
 }
 
-/// Removes the folders of earlier attempts. Errors are ignored, because the next folder has another name.
-fn remove_half_made(folder: &DataFolder) {
+/// Removes the folders of earlier attempts to create a cluster. The caller holds the start lock, so no other process
+/// creates one. Errors are ignored, because the next folder has another name.
+pub(super) fn remove_half_made(folder: &DataFolder) {
     let entries = fs::read_dir(folder.path()).into_iter().flatten().flatten();
     for entry in
         entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(IN_THE_MAKING))

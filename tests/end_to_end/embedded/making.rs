@@ -1,5 +1,7 @@
 //! A cluster is created completely or not at all, even if processes are killed or cancelled.
 
+use std::fs;
+
 use arc_host::embedded::{EmbeddedDatabase, Stage};
 use tokio::sync::Notify;
 
@@ -42,6 +44,12 @@ async fn the_remains_of_a_killed_initdb_are_removed() {
     assert_eq!(folder.half_made().len(), 1);
     assert!(!folder.data.join("postgres").exists());
 
+    connect(&folder.acquire().await).await;
+    assert!(folder.half_made().is_empty());
+
+    // It wrote once more after its folder was removed and the cluster was complete.
+    folder.wait_until_stopped();
+    fs::create_dir(folder.data.join("postgres-new-late")).unwrap();
     connect(&folder.acquire().await).await;
     assert!(folder.half_made().is_empty());
 }
