@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The first pause between attempts, and the longest one, to which they double.
+/// The pauses between attempts: they double from the first to the longest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RetryPolicy {
     /// The first pause.
@@ -18,7 +18,7 @@ pub(crate) struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// Attempts at a database or a service. A deadlock or a lost race is over after the first pause; a
+    /// The policy for a database or a service. A deadlock or a lost race is over after the first pause; a
     /// restarted server is noticed soon, and not flooded.
     pub(crate) const SERVER: RetryPolicy = RetryPolicy {
         first: Duration::from_millis(20),
@@ -61,7 +61,7 @@ impl Backoff {
         pause / 2 + (pause / 2) * share / 512
     }
 
-    /// Returns the next pause, extended to a minimum, unless it ends later than a moment.
+    /// Returns the next pause, extended to `at_least`; `None` if it would end after `until`.
     pub(crate) fn next_pause_until(
         &mut self,
         until: Instant,

@@ -35,7 +35,7 @@ const COMPILE_TIME: Duration = Duration::from_secs(120);
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// The maximum length of the process's error output in messages.
-const TOLD_BYTES: u64 = 4_096;
+const MAX_OUTPUT_BYTES: u64 = 4_096;
 
 /// How a component is loaded.
 #[derive(Clone, Debug, Default)]
@@ -55,7 +55,7 @@ pub struct LoadOptions {
 pub struct CompilerCommand {
     /// The program's file.
     pub program: PathBuf,
-    /// The prefix of the folder of the cache and of the component's file.
+    /// The arguments before the folder of the cache and the component's file.
     pub args: Vec<OsString>,
 }
 
@@ -155,7 +155,7 @@ fn compile_elsewhere(command: &CompilerCommand, folder: &Path, file: &Path) -> R
     }
     let mut told = Vec::new();
     said.rewind()?;
-    said.take(TOLD_BYTES).read_to_end(&mut told)?;
+    said.take(MAX_OUTPUT_BYTES).read_to_end(&mut told)?;
     let told = String::from_utf8_lossy(&told);
     let told = told.trim().trim_start_matches("error: ");
     Err(wasmtime::Error::msg(match told {
@@ -221,7 +221,8 @@ fn write(folder: &Path, path: &Path, compiled: &[u8]) -> std::io::Result<()> {
         return Err(std::io::Error::new(
             std::io::ErrorKind::PermissionDenied,
             format!(
-                "the folder of compiled components, {}, is writable by others; run chmod go-w on it, or remove it",
+                "the folder of compiled components, {}, belongs to another user or is writable by others; run \
+                 chmod go-w on it, or remove it",
                 folder.display()
             ),
         ));
@@ -322,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_component_that_another_process_compiles_is_not_compiled_again() {
+    fn a_component_that_another_process_failed_to_compile_is_not_compiled_here() {
         let folder = tempfile::tempdir().unwrap();
         let load_by = |program: &str, args: &[&str]| {
             let args = args.iter().map(Into::into).collect();
@@ -337,13 +338,13 @@ mod tests {
         // The output is far longer than a pipe's buffer.
         let long = "printf 'error: %200000s' no >&2; exit 1";
         let message = load_by("sh", &["-c", long]).unwrap_err().to_string();
-        assert!(message.len() <= TOLD_BYTES as usize, "{}", message.len());
+        assert!(message.len() <= MAX_OUTPUT_BYTES as usize, "{}", message.len());
         load_from(folder.path());
         load_by("false", &[]).unwrap();
     }
 
     #[test]
-    fn compiling_into_a_folder_that_is_open_to_others_says_so() {
+    fn compiling_into_a_folder_that_is_open_to_others_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
         let refused = compile(&Engine::default(), COMPONENT, &KEY, folder.path());

@@ -13,7 +13,7 @@ use tokio_postgres::error::SqlState;
 
 use crate::bindings::exports::arc::recording::types::Violation;
 use crate::blocking::Aborted;
-use crate::reason::report;
+use crate::reason::{report, with_hint};
 
 /// The result of all fallible functions of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -162,7 +162,7 @@ impl From<crate::embedded::EmbeddedError> for Error {
     }
 }
 
-/// The cause of an error.
+/// What is at fault in an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -211,7 +211,7 @@ impl fmt::Display for SpoolFailure {
 }
 
 impl Error {
-    /// Returns the cause of the error, which decides what to do next.
+    /// Returns what is at fault, which decides what to do next.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Error::Invalid(_)
@@ -270,10 +270,7 @@ impl Error {
 
     /// Returns the text with the causes and the hint, for an interface that has a single text for both.
     pub fn report_with_hint(&self) -> String {
-        match self.hint() {
-            Some(hint) => format!("{}; {hint}", self.report()),
-            None => self.report(),
-        }
+        with_hint(self.report(), self.hint().as_deref())
     }
 
     /// Adds advice. An invalid document has none, and the embedded database has its own.

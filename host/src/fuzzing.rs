@@ -45,7 +45,7 @@ fn words(input: &[u8]) {
     }
     crate::cli::fuzz_words(text);
     if let Ok(scope) = text.parse::<access::Scope>() {
-        assert_eq!(scope.word(), text);
+        assert_eq!(scope.as_str(), text);
     }
     if let Some(token) = access::Token::parse(text) {
         assert_eq!(token.reveal(), text);

@@ -30,6 +30,14 @@ pub(crate) fn report(error: &dyn Error) -> String {
     text
 }
 
+/// Returns a text with a hint, for an interface that has a single text for both.
+pub(crate) fn with_hint(text: String, hint: Option<&str>) -> String {
+    match hint {
+        Some(hint) => format!("{text}; {hint}"),
+        None => text,
+    }
+}
+
 /// Returns the message of an error of the database, or of the connection to it.
 pub(crate) fn database_message(error: &tokio_postgres::Error) -> String {
     error.as_db_error().map_or_else(|| innermost(error), server_message)

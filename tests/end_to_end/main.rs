@@ -11,6 +11,7 @@
 //! | [`documentation`] | the README and the pages of `docs/`: commands, output, links, names |
 //! | [`embedded`] | the private PostgreSQL: shared, killed, moved, refused |
 //! | [`embedding`] | the component in Python, Node, a browser and C, and its core module |
+//! | [`errors`] | errors with their sources and hints, at each edge |
 //! | [`exports`] | files for other programs: every format, complete or not written at all |
 //! | [`formats`] | components that read the files of other tools, including hostile ones |
 //! | [`faults`] | no result is lost or stored twice when processes are killed |

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use crate::answer::{ErrorCategory, OutcomeStatus};
 use crate::json::{Place, Reader, Value};
 
-/// The longest error code, in bytes of UTF-8. The column is indexed, and index entries are limited
-/// in size.
+/// The longest error code, in bytes of UTF-8: short enough for an index, whose entries are limited in
+/// size.
 const MAX_CODE_BYTES: usize = 128;
 
 /// How many bytes of an error text are searched for its category, at each end. The cause is at the

@@ -101,7 +101,7 @@ pub trait Format {
     /// result format.
     ///
     /// # Errors
-    /// Every violation found. Two scenarios with the same id are one.
+    /// Every violation found. Two scenarios with the same id are a violation.
     fn scenarios(scenarios: &str) -> Result<Vec<Scenario>, Vec<Violation>> {
         scenario::extract_scenarios(scenarios)
     }

@@ -18,7 +18,7 @@ pub const MAX_TRIALS: f64 = 10_000.0;
 /// Reads a list of scenarios; see `extract-scenarios` in `wit/extraction.wit`.
 ///
 /// # Errors
-/// Every violation found. Two scenarios with the same id are one.
+/// Every violation found. Two scenarios with the same id are a violation.
 pub fn extract_scenarios(scenarios: &str) -> Result<Vec<Scenario>, Vec<Violation>> {
     let (mut reader, root) = Reader::new(scenarios)?;
     let answer = reader.root_elements(root).map(|elements| {

@@ -12,7 +12,7 @@ unsafe extern "C" {
     fn atexit(function: extern "C" fn()) -> i32;
 }
 
-/// Records that a test, or a part of one, is skipped.
+/// Registers a function that runs at the end of the process, once.
 pub(crate) fn at_exit(once: &Once, function: extern "C" fn()) {
     once.call_once(|| {
         // SAFETY: the function has no arguments, and uses only data that lives as long as the
@@ -22,7 +22,7 @@ pub(crate) fn at_exit(once: &Once, function: extern "C" fn()) {
     });
 }
 
-/// Notes that a test, or a part of one, is skipped.
+/// Records that a test, or a part of one, is skipped.
 pub fn skip(what: &str, why: &str) {
     static LIST: Once = Once::new();
     at_exit(&LIST, list);

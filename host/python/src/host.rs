@@ -310,20 +310,21 @@ impl Host {
         })
     }
 
-    /// Starts a simulation: `start` is a JSON object of the members of [`SimulationStart`], but for its
-    /// id and its scenarios.
+    /// Starts a simulation: `start` is a JSON object of the members of [`SimulationStart`], except its
+    /// id, its scenarios and its metadata, which are long.
     fn start_simulation(
         &self,
         py: Python<'_>,
         simulation_id: Option<&str>,
         start: &str,
         scenarios: String,
+        metadata: Option<String>,
     ) -> PyResult<Call> {
         let start: SimulationStart = serde_json::from_str(start).map_err(|error| {
             errors::exception(py, &Error::invalid("invalid start").with_source(error))
         })?;
         let simulation_id = simulation_id.map(|id| simulation(py, id)).transpose()?;
-        let start = SimulationStart { simulation_id, scenarios, ..start };
+        let start = SimulationStart { simulation_id, scenarios, metadata, ..start };
         self.recording_call(
             py,
             |opened| async move { opened.delivery.start_simulation(start).await },

@@ -35,7 +35,7 @@ pub enum AccessError {
     #[error("the token is unknown or was revoked")]
     Unknown,
     /// The token lacks the required scope.
-    #[error("the token {name:?} lacks the required scope {needed}", needed = needed.word())]
+    #[error("the token {name:?} lacks the required scope {needed}", needed = needed.as_str())]
     MissingScope {
         /// The token's name.
         name: String,

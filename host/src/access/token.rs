@@ -33,7 +33,7 @@ pub enum Scope {
 
 impl Scope {
     /// Returns the scope's name.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Scope::Read => "read",
             Scope::Record => "record",
@@ -53,7 +53,7 @@ impl FromStr for Scope {
     fn from_str(name: &str) -> std::result::Result<Self, String> {
         [Scope::Read, Scope::Record, Scope::Admin]
             .into_iter()
-            .find(|scope| scope.word() == name)
+            .find(|scope| scope.as_str() == name)
             .ok_or_else(|| format!("invalid scope: {name:?} (expected read, record or admin)"))
     }
 }
@@ -145,7 +145,7 @@ mod tests {
         ] {
             let allowed = [Scope::Read, Scope::Record, Scope::Admin].map(|it| scope.allows(it));
             assert_eq!(allowed, [read, record, admin], "{scope:?}");
-            assert_eq!(scope.word().parse(), Ok(scope));
+            assert_eq!(scope.as_str().parse(), Ok(scope));
         }
         assert!("write".parse::<Scope>().unwrap_err().contains("write"));
     }

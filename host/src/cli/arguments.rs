@@ -143,7 +143,7 @@ pub(super) enum Command {
     Man(Manual),
 }
 
-/// Parses any text as the arguments of a runner; see [`crate::fuzzing`].
+/// Parses any text as a command line, and as the options of a runner; see [`crate::fuzzing`].
 #[cfg(any(test, fuzzing))]
 pub(crate) fn fuzz_words(text: &str) {
     super::run::fuzz_words(text);

@@ -37,8 +37,8 @@ pub(super) async fn open_source(global: &Global) -> Result<OpenSource> {
         if let Err(error) = client.reach().await
             && error.retryable()
         {
-            let error = error.report();
-            output::warn(&format!("{error}; retrying for {} s", RETRY_FOR.as_secs()));
+            let text = format!("{}; retrying for {} s", error.report(), RETRY_FOR.as_secs());
+            output::warn_with_hint(&text, error.hint().as_deref());
         }
         return Ok(OpenSource { source: Source::Service(client), _database: None });
     }
@@ -86,7 +86,7 @@ pub(super) async fn open_with(global: &Global, connections: usize) -> Result<Dat
         },
         supervisor: global.program.supervisor()?,
     };
-    let told = |stage: Stage| match stage {
+    let progress = |stage: Stage| match stage {
         Stage::Fetching => {
             output::note(
                 "fetching PostgreSQL, which this machine lacks (once; --no-download forbids it) …",
@@ -99,7 +99,7 @@ pub(super) async fn open_with(global: &Global, connections: usize) -> Result<Dat
         Stage::MakingCluster => output::note("making the embedded database (once) …"),
         _ => {}
     };
-    Database::open(&settings, told).await
+    Database::open(&settings, progress).await
 }
 
 /// Opens the database and brings its schema up to date.

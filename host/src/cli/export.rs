@@ -14,12 +14,11 @@ use uuid::Uuid;
 use super::CommandStatus;
 use super::connection;
 use super::global::Global;
-use super::options;
+use super::options::{self, OutcomeSelection};
 use super::output::{self, Output};
 use crate::error::{Error, Result};
 use crate::export::{Destination, Exported, Format, export};
-use crate::extraction::OutcomeStatus;
-use crate::store::{ExportSelection, OutcomeFilter};
+use crate::store::ExportSelection;
 
 /// The size of the output buffer.
 const BUFFER_BYTES: usize = 1 << 18;
@@ -38,13 +37,8 @@ pub(super) struct Export {
     #[arg(long, short, value_name = "FILE", default_value = "-")]
     output: PathBuf,
 
-    /// Only those with this status.
-    #[arg(long, value_name = "STATUS", value_parser = options::outcome_status())]
-    status: Option<OutcomeStatus>,
-
-    /// Only those of this scenario.
-    #[arg(long, value_name = "SCENARIO")]
-    scenario: Option<String>,
+    #[command(flatten)]
+    selection: OutcomeSelection,
 
     /// Include the documents, byte for byte as recorded, in a last column of text.
     #[arg(long)]
@@ -84,7 +78,7 @@ pub(super) async fn run(
     }
     let selection = ExportSelection {
         simulations: arguments.simulations,
-        filter: OutcomeFilter { scenario_id: arguments.scenario, status: arguments.status },
+        filter: arguments.selection.into_filter(),
         documents: arguments.documents,
     };
     let opened = connection::open_source(global).await?;

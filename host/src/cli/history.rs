@@ -56,10 +56,8 @@ async fn recorders(recorder: &Recorder, named: Option<&str>) -> Result<Vec<Recor
         match recorder.in_format(&name).await {
             Ok(recorder) => all.push(recorder),
             Err(error) => {
-                output::warn(&format!("results of the format {name} stay: {}", error.report()));
-                if let Some(hint) = error.hint() {
-                    output::show_hint(&hint);
-                }
+                let text = format!("results of the format {name} stay: {}", error.report());
+                output::warn_with_hint(&text, error.hint().as_deref());
             }
         }
     }

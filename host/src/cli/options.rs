@@ -7,6 +7,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use uuid::Uuid;
 
 use crate::extraction::OutcomeStatus;
+use crate::store::OutcomeFilter;
 
 /// The options that select the format of a file.
 #[derive(Debug, Args)]
@@ -22,6 +23,25 @@ pub(super) struct FormatOptions {
     pub(super) header: Option<PathBuf>,
 }
 
+/// The options that select outcomes of a simulation.
+#[derive(Debug, Args)]
+pub(super) struct OutcomeSelection {
+    /// Only those with this status.
+    #[arg(long, value_name = "STATUS", value_parser = outcome_status())]
+    status: Option<OutcomeStatus>,
+
+    /// Only those of this scenario.
+    #[arg(long, value_name = "SCENARIO")]
+    scenario: Option<String>,
+}
+
+impl OutcomeSelection {
+    /// Returns the filter of these options.
+    pub(super) fn into_filter(self) -> OutcomeFilter {
+        OutcomeFilter { scenario_id: self.scenario, status: self.status }
+    }
+}
+
 /// Parses the id of a simulation or a result.
 pub(super) fn id(text: &str) -> Result<Uuid, String> {
     Uuid::try_parse(text).map_err(|_| {
@@ -30,7 +50,7 @@ pub(super) fn id(text: &str) -> Result<Uuid, String> {
 }
 
 /// Returns the parser of an outcome's status.
-pub(super) fn outcome_status() -> impl TypedValueParser<Value = OutcomeStatus> {
+fn outcome_status() -> impl TypedValueParser<Value = OutcomeStatus> {
     PossibleValuesParser::new(OutcomeStatus::ALL.map(OutcomeStatus::as_str))
         .try_map(|name| name.parse::<OutcomeStatus>())
 }

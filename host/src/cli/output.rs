@@ -188,6 +188,14 @@ pub(super) fn warn(text: &str) {
     write_message(&format!("{WARNING}warning:{WARNING:#} {}", printable_lines(text)));
 }
 
+/// Shows a warning, and a hint on the next line.
+pub(super) fn warn_with_hint(text: &str, hint: Option<&str>) {
+    warn(text);
+    if let Some(hint) = hint {
+        show_hint(hint);
+    }
+}
+
 /// Shows an error with its causes, and its hint on the next line.
 pub(super) fn show_error(error: &Error) {
     show_error_with_hint(&error.report(), error.hint().as_deref());

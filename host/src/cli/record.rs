@@ -16,8 +16,8 @@ use super::options::{self, FormatOptions};
 use super::output::{self, BAD, BOLD, GOOD, Output, WARNING};
 use crate::blocking::blocking;
 use crate::delivery::{
-    Destination, FileIdentity, FileOptions, FileSummary, NO_CONFIGURATION, Progress, RecordedFile,
-    Sink as _, Stage, record_file,
+    Destination, FileIdentity, FileOptions, FileSummary, Progress, RecordedFile, Sink as _, Stage,
+    record_file,
 };
 use crate::documents::DocumentFile;
 use crate::error::{Error, Result};
@@ -88,18 +88,13 @@ pub(super) async fn run(
         }
         Destination::Service(_) => (connection::extractor(global)?, connection::formats(global)?),
     };
-    let config_version_id = match &configuration {
-        Some(Configuration { name, text }) => {
-            destination.create_configuration(name, text, None).await?.0
-        }
-        None => NO_CONFIGURATION.to_owned(),
-    };
+    let mut start =
+        SimulationStart { simulation_name: arguments.name.clone(), ..SimulationStart::default() };
+    if let Some(Configuration { name, text }) = &configuration {
+        start.config_version_id = destination.create_configuration(name, text, None).await?.0;
+    }
     let options = FileOptions {
-        start: SimulationStart {
-            simulation_name: arguments.name.clone(),
-            config_version_id,
-            ..SimulationStart::default()
-        },
+        start,
         identity: match (arguments.simulation, arguments.new) {
             (Some(simulation_id), _) => FileIdentity::Named(simulation_id),
             (None, true) => FileIdentity::New,

@@ -121,7 +121,7 @@ fn variable(text: &str) -> std::result::Result<(String, String), String> {
     }
 }
 
-/// Parses any text as the arguments of a runner; see [`crate::fuzzing`].
+/// Parses any text as a folder and a variable of a runner; see [`crate::fuzzing`].
 #[cfg(any(test, fuzzing))]
 pub(super) fn fuzz_words(text: &str) {
     if let Ok((host, guest)) = folder(text) {

@@ -8,16 +8,14 @@ use uuid::Uuid;
 use super::CommandStatus;
 use super::connection;
 use super::global::Global;
-use super::options;
+use super::options::{self, OutcomeSelection};
 use super::output::{self, Output};
 use crate::delivery::{DeliveryAnswer, Source};
 use crate::error::Result;
-use crate::extraction::{OutcomeStatus, Violation, violations_of_json};
+use crate::extraction::{Violation, violations_of_json};
 use crate::paging::{PAGE_ROWS, Pages};
 use crate::recorder::duration_hours;
-use crate::store::{
-    Attachments, OutcomeFilter, OutcomePage, RecordedOutcome, RejectedResult, SimulationStatus,
-};
+use crate::store::{Attachments, OutcomePage, RecordedOutcome, RejectedResult, SimulationStatus};
 
 /// The number of listed simulations without a limit.
 const LISTED_SIMULATIONS: u32 = 20;
@@ -125,13 +123,8 @@ pub(super) struct Outcomes {
     #[arg(value_name = "ID", value_parser = options::id)]
     simulation: Uuid,
 
-    /// Only those with this status.
-    #[arg(long, value_name = "STATUS", value_parser = options::outcome_status())]
-    status: Option<OutcomeStatus>,
-
-    /// Only those of this scenario.
-    #[arg(long, value_name = "SCENARIO")]
-    scenario: Option<String>,
+    #[command(flatten)]
+    selection: OutcomeSelection,
 
     /// Write the documents instead, byte for byte as they were recorded, a newline after each.
     #[arg(long)]
@@ -154,7 +147,7 @@ pub(super) async fn outcomes(
 ) -> Result<CommandStatus> {
     let opened = connection::open_source(global).await?;
     let source = opened.source();
-    let filter = OutcomeFilter { scenario_id: arguments.scenario, status: arguments.status };
+    let filter = arguments.selection.into_filter();
     let attached = Attachments { documents: arguments.documents, trajectories: false };
     if arguments.limit.is_some() || arguments.cursor.is_some() {
         let limit = arguments.limit.unwrap_or(LISTED_OUTCOMES);

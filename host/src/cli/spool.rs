@@ -16,7 +16,7 @@ use super::interrupt::stop_on_interrupt;
 use super::output::{self, BAD, GOOD, Output};
 use crate::client::ServiceClient;
 use crate::database;
-use crate::delivery::{Destination, ReplaySummary, replay_spool};
+use crate::delivery::{Destination, SpoolReplaySummary, replay_spool};
 use crate::error::{Error, Result};
 use crate::paging::{PAGE_ROWS, Page, Pages};
 use crate::spool::{self, DeadLetter, EntryFilter, Spool, SpoolSettings, SpooledCall};
@@ -138,7 +138,7 @@ pub(super) struct DeadLetters {
 #[derive(Serialize)]
 struct Summary {
     #[serde(flatten)]
-    replayed: ReplaySummary,
+    replayed: SpoolReplaySummary,
     /// The number of entries that still wait.
     remaining: u64,
     interrupted: bool,
@@ -164,7 +164,7 @@ async fn drain(
     let bar = output::progress_counter("delivering");
     bar.set_length(spool.state().depth);
     let shown = bar.clone();
-    let mut replayed = ReplaySummary::default();
+    let mut replayed = SpoolReplaySummary::default();
     let delivered = replay_spool(&destination, &spool, &stop, |total| {
         replayed = *total;
         shown.set_position(total.recorded + total.duplicate + total.rejected + total.dead_letters);
@@ -204,7 +204,7 @@ async fn drain(
 
 fn print(
     output: &mut Output,
-    replayed: &ReplaySummary,
+    replayed: &SpoolReplaySummary,
     remaining: u64,
     refused: &[DeadLetter],
 ) -> Result<()> {
@@ -397,7 +397,7 @@ impl SpoolAccess {
 }
 
 fn sequences(choice: DeadLetterSelection) -> Result<Option<Vec<u64>>> {
-    choice.sequences().map_err(|reason| Error::invalid(reason.to_owned()))
+    choice.sequences().map_err(Error::invalid)
 }
 
 fn kind_name(kind: SpoolEntryKind) -> &'static str {
@@ -577,36 +577,36 @@ async fn repair(
 ) -> Result<CommandStatus> {
     let folder = folder_of(global, place)?;
     check_folder(&folder)?;
-    let salvaging = tokio::task::spawn_blocking(move || spool::repair(&folder)).await;
-    let salvaged = salvaging
+    let repairing = tokio::task::spawn_blocking(move || spool::repair(&folder)).await;
+    let report = repairing
         .map_err(|error| Error::invalid("the repair was aborted").with_source(error))??;
     if output.json() {
-        output.value(&salvaged)?;
+        output.value(&report)?;
     } else {
-        let Some(damaged_file) = &salvaged.damaged_file else {
+        let Some(damaged_file) = &report.damaged_file else {
             output.line(&format!(
                 "{GOOD}nothing is damaged{GOOD:#}: {} entries can be read; the spool stays as it is",
-                output::count(salvaged.read)
+                output::count(report.read)
             ))?;
             return Ok(CommandStatus::Complete);
         };
         output.fields(&[
-            ("read", output::count(salvaged.read)),
-            ("damaged", output::count(salvaged.damaged)),
+            ("read", output::count(report.read)),
+            ("damaged", output::count(report.damaged)),
             ("damaged file", damaged_file.display().to_string()),
         ])?;
     }
-    if salvaged.damaged > 0 {
+    if report.damaged > 0 {
         output::warn(
             "the readable parts of damaged entries are kept as dead letters: `arc-host spool list` and \
              `spool show` show them, `spool drop` removes them",
         );
     }
-    if !salvaged.lists_read {
+    if !report.lists_read {
         output::warn(
             "the list of the entries was damaged, too: some might be missing, and some that were \
              delivered before might reappear; recording these again changes nothing",
         );
     }
-    Ok(if salvaged.damaged > 0 { CommandStatus::Incomplete } else { CommandStatus::Complete })
+    Ok(if report.damaged > 0 { CommandStatus::Incomplete } else { CommandStatus::Complete })
 }

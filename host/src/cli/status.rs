@@ -63,7 +63,7 @@ pub(super) async fn run(
 
 /// Shows every change until the simulation ends: a line for each, or in place on a terminal.
 async fn watch(source: &Source, simulation_id: Uuid, output: &mut Output) -> Result<CommandStatus> {
-    let mut redrawn = LiveLines::on_terminal(output);
+    let mut live = LiveLines::on_terminal(output);
     let mut shown = None;
     let mut unavailable = false;
     loop {
@@ -74,8 +74,8 @@ async fn watch(source: &Source, simulation_id: Uuid, output: &mut Output) -> Res
                 // The execution time changes even if nothing else does.
                 let state = SimulationProgress { execution_time_ms: 0.0, ..status.clone() };
                 if shown.as_ref() != Some(&state) {
-                    match &mut redrawn {
-                        Some(redrawn) => redrawn.draw(&lines(&status)),
+                    match &mut live {
+                        Some(live) => live.draw(&lines(&status)),
                         None if output.json() => output.value(&status)?,
                         None => output.line(&summary(&status))?,
                     }

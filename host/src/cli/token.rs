@@ -68,7 +68,7 @@ async fn new(
     }
     scopes.sort_unstable();
     scopes.dedup();
-    let scope_names: Vec<&str> = scopes.iter().map(|scope| Scope::word(*scope)).collect();
+    let scope_names: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
     let token = Token::make()?;
     let database = connection::open_current(global).await?;
     database.store().insert_token(token.id(), &name, &scope_names, &token.sha256()).await?;

@@ -265,7 +265,7 @@ impl ServiceClient {
             let (error, wanted) = match self.once(&call).await {
                 Ok(bytes) => return Ok(bytes),
                 Err(RequestFailure::Retryable(error, wanted)) => (error, wanted),
-                Err(trouble) => return Err(trouble),
+                Err(failure) => return Err(failure),
             };
             let Some(pause) = backoff.next_pause_until(until, wanted.unwrap_or_default()) else {
                 return Err(RequestFailure::Retryable(error, wanted));
@@ -425,7 +425,7 @@ fn error_of(problem: Problem) -> Error {
         ProblemCode::Conflict => Error::Conflict(detail),
         ProblemCode::Unauthorized | ProblemCode::Forbidden => {
             Error::configuration(format!("the service refuses: {detail}"))
-                .with_hint(format!("pass a token with --token or {TOKEN_VARIABLE}"))
+                .with_hint(format!("pass a valid token with --token or {TOKEN_VARIABLE}"))
         }
         // This concerns the address of the service, and not the content of the request.
         ProblemCode::HostNotAllowed | ProblemCode::OriginNotAllowed => {

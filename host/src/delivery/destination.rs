@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{DeliveryAnswer, StartAnswer};
 use crate::Recorder;
 use crate::client::ServiceClient;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, TRY_AGAIN};
 use crate::recorder::{
     CheckedStart, ItemVerdict, ReceivedResult, SimulationCompleted, SimulationStart, Verdict,
 };
@@ -152,7 +152,7 @@ impl Sink for Destination {
         };
         tokio::time::timeout(ANSWER_TIME, asked).await.unwrap_or_else(|_| {
             Err(Error::unavailable(format!("no answer within {} s", ANSWER_TIME.as_secs()))
-                .with_hint("try again"))
+                .with_hint(TRY_AGAIN))
         })
     }
 

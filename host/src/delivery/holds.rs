@@ -101,7 +101,7 @@ impl Holds {
         true
     }
 
-    /// Returns whether it was held before this failure.
+    /// Returns whether it is held.
     pub(super) fn is_held(&self, culprit: Culprit) -> bool {
         self.holds.contains_key(&culprit)
     }

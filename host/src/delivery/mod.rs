@@ -11,7 +11,7 @@
 //! |---|---|
 //! | `destination`, `source` | recording, and answering queries: a database or a service |
 //! | `watch`, `replay`, `holds` | availability of the destination; delivery from the spool; held entries |
-//! | `whole_file`, `survey`, `file`, `file_summary` | a file as a simulation: all; two readings; summary |
+//! | `whole_file`, `survey`, `file`, `file_summary` | a file as a simulation: the whole recording; the first reading; the second; the summary |
 
 mod destination;
 mod file;
@@ -41,16 +41,14 @@ pub use destination::Destination;
 pub(crate) use destination::Sink;
 pub use file::{FileRecording, Progress, Stage};
 pub use file_summary::{FileFailure, FileSummary, REMEMBERED_REJECTED, RejectedItem};
-pub use replay::{ReplaySummary, ReplayVerdict, replay_spool};
+pub use replay::{ReplayVerdict, SpoolReplaySummary, replay_spool};
 pub use source::Source;
 pub use survey::Survey;
-pub use whole_file::{
-    FileIdentity, FileOptions, FileReport, NO_CONFIGURATION, RecordedFile, record_file,
-};
+pub use whole_file::{FileIdentity, FileOptions, FileReport, RecordedFile, record_file};
 
 use replay::Notices;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, TRY_AGAIN};
 use crate::identity;
 use crate::lock::lock;
 use crate::recorder::{
@@ -280,22 +278,18 @@ impl<S: Sink> Delivery<S> {
             return Ok(verdicts);
         }
         // The destination could not take some of them.
-        let unavailable = verdicts.iter().find_map(|item| match &item.verdict {
-            Verdict::Failed { kind: FailureKind::Unavailable, message, hint } => {
-                Some((message, hint.as_deref()))
-            }
-            _ => None,
-        });
-        if let Some((message, hint)) = unavailable {
+        let first = |wanted: FailureKind| {
+            verdicts.iter().find_map(|item| match &item.verdict {
+                Verdict::Failed { kind, message, hint } if *kind == wanted => {
+                    Some((message, hint.as_deref()))
+                }
+                _ => None,
+            })
+        };
+        if let Some((message, hint)) = first(FailureKind::Unavailable) {
             self.note_unavailable(message, hint);
         }
-        let internal = verdicts.iter().find_map(|item| match &item.verdict {
-            Verdict::Failed { kind: FailureKind::Internal, message, hint } => {
-                Some((message, hint.as_deref()))
-            }
-            _ => None,
-        });
-        if let Some((message, hint)) = internal {
+        if let Some((message, hint)) = first(FailureKind::Internal) {
             log_fault(message, hint);
         }
         let (places, rest): (Vec<usize>, Vec<ReceivedResult>) = received
@@ -532,7 +526,7 @@ impl<S: Sink> Delivery<S> {
 
     async fn append(&self, calls: Vec<SpooledCall>) -> Result<()> {
         let Some(spooling) = &self.shared.spooling else {
-            return Err(Error::unavailable("the database is unavailable").with_hint("try again"));
+            return Err(Error::unavailable("the database is unavailable").with_hint(TRY_AGAIN));
         };
         let spooled_at = Timestamp::now();
         let entries = calls.into_iter().map(|call| Entry { spooled_at, call }).collect();

@@ -31,6 +31,7 @@ use super::watch::{note_back, note_unavailable_for};
 use crate::backoff::{Backoff, RetryPolicy};
 use crate::error::{Error, Result};
 use crate::paging::BATCH_ROWS;
+use crate::reason::with_hint;
 use crate::recorder::{FailureKind, ReceivedResult, Verdict};
 use crate::spool::{Refusal, Spool, SpooledCall, WaitingEntry};
 
@@ -58,7 +59,7 @@ const SHOWN_SIMULATIONS: usize = 8;
 
 /// The counts of a replay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct ReplaySummary {
+pub struct SpoolReplaySummary {
     /// Recorded now.
     pub recorded: u64,
     /// Recorded before.
@@ -82,7 +83,7 @@ pub enum ReplayVerdict {
     Refused(String),
 }
 
-impl AddAssign<&ReplayVerdict> for ReplaySummary {
+impl AddAssign<&ReplayVerdict> for SpoolReplaySummary {
     fn add_assign(&mut self, verdict: &ReplayVerdict) {
         *match verdict {
             ReplayVerdict::Recorded => &mut self.recorded,
@@ -340,9 +341,9 @@ pub async fn replay_spool(
     destination: &impl Sink,
     spool: &Spool,
     stop: &AtomicBool,
-    mut progress: impl FnMut(&ReplaySummary),
-) -> Result<ReplaySummary> {
-    let mut total = ReplaySummary::default();
+    mut progress: impl FnMut(&SpoolReplaySummary),
+) -> Result<SpoolReplaySummary> {
+    let mut total = SpoolReplaySummary::default();
     let mut held = Holds::new(Duration::ZERO);
     let mut first_reason = None;
     let mut settlement = Settlement::default();
@@ -504,14 +505,14 @@ impl<S: Sink> EntryDelivery<'_, S> {
                     Verdict::Stored | Verdict::Spooled => ReplayVerdict::Recorded,
                     Verdict::Duplicate => ReplayVerdict::Duplicate,
                     Verdict::Rejected(_) => ReplayVerdict::Rejected,
-                    Verdict::Failed { kind: FailureKind::Unavailable, message, .. } => {
-                        left = Some(Error::unavailable(message));
+                    Verdict::Failed { kind: kind @ FailureKind::Unavailable, message, hint } => {
+                        left = Some(kind.into_error(message, hint));
                         continue;
                     }
                     // Also results that ran out of time, which must not block the entries after them.
-                    Verdict::Failed { kind, message, .. } => {
+                    Verdict::Failed { kind, message, hint } => {
                         retry = kind != FailureKind::Refused;
-                        ReplayVerdict::Refused(message)
+                        ReplayVerdict::Refused(with_hint(message, hint.as_deref()))
                     }
                 };
                 self.done.push(DeliveredEntry { sequence, simulation_id, verdict, retry });
@@ -538,11 +539,11 @@ impl<S: Sink> EntryDelivery<'_, S> {
             {
                 Err(error)
             }
-            // A fault of the program or of the database's may be one of the moment, such as a plan
-            // that another one's change of the schema has made wrong.
+            // A fault of the program or of the database can be temporary, for example a cached plan
+            // that became invalid when another client changed the schema.
             Err(error) if error.is_request_error() || matches!(error, Error::Internal(_)) => {
                 let retry = matches!(error, Error::NotFound(_) | Error::Internal(_));
-                Ok((ReplayVerdict::Refused(error.report()), retry))
+                Ok((ReplayVerdict::Refused(error.report_with_hint()), retry))
             }
             // The call can succeed after the database is repaired, and the entry must be kept until
             // then.

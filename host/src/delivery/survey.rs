@@ -204,7 +204,7 @@ pub(super) struct Summary {
     pub(super) incomplete: bool,
 }
 
-/// The members of a service request, each of which is for one result.
+/// The members of a service request that are lists with one value for each result.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct RequestMembers<'e> {
@@ -390,17 +390,16 @@ impl Iterator for PlanReader<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         let SurveyedPlan { rows, places, .. } = &self.survey.plan;
         let number = self.next;
-        let place = number.checked_sub(rows.len()).map(|number| places.get(number));
-        if matches!(place, Some(None)) {
+        if number >= self.survey.plan.len() {
             return None;
         }
         if self.recording.stopped() {
             return Some(Err(self.recording.stopped_at_the_start()));
         }
         self.next += 1;
-        match place.flatten() {
-            None => rows.get(number).cloned().map(Ok),
-            Some(place) => Some(self.read(*place)),
+        match rows.get(number) {
+            Some(row) => Some(Ok(row.clone())),
+            None => places.get(number - rows.len()).map(|place| self.read(*place)),
         }
     }
 }

@@ -56,10 +56,10 @@ pub(super) fn note_unavailable(
 /// Marks the destination as available again.
 pub(super) fn note_back(unavailable: &watch::Sender<Option<String>>) {
     unavailable.send_if_modified(|known| {
-        let was_away = known.take().is_some();
-        if was_away {
+        let was_unavailable = known.take().is_some();
+        if was_unavailable {
             tracing::info!(target: "arc_host::delivery", "the database takes calls again");
         }
-        was_away
+        was_unavailable
     });
 }

@@ -17,7 +17,6 @@ use crate::error::{Error, Result};
 use crate::extraction::OutcomeStatus;
 use crate::formats::OpenedFile;
 use crate::recorder::{SimulationProgress, new_simulation_id};
-pub use crate::store::NO_CONFIGURATION;
 use crate::store::{SimulationStart, SimulationStatus};
 
 /// The simulation that a file is recorded in.
@@ -33,7 +32,7 @@ pub enum FileIdentity {
 }
 
 /// How a file is recorded.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct FileOptions {
     /// The parameters of the simulation's start. Its plan and its metadata are those of the file, and
     /// its id is that of `identity`. The name defaults to the file's.
@@ -43,18 +42,6 @@ pub struct FileOptions {
     /// One permit for each batch in memory, shared by concurrent recordings. `None` without such a
     /// limit.
     pub batches: Option<Arc<Semaphore>>,
-}
-
-impl Default for FileOptions {
-    /// A simulation without a configuration.
-    fn default() -> Self {
-        let config_version_id = NO_CONFIGURATION.to_owned();
-        FileOptions {
-            start: SimulationStart { config_version_id, ..SimulationStart::default() },
-            identity: FileIdentity::default(),
-            batches: None,
-        }
-    }
 }
 
 /// The result of recording a file.

@@ -46,7 +46,7 @@ pub(super) fn find(file: &Path, patterns: &[String]) -> Result<Option<PathBuf>> 
     }
 }
 
-/// Returns how many characters two names have in common before their extensions.
+/// Returns the length of the common ending of two names without their extensions, in characters.
 fn shared_ending(one: &str, other: &str) -> usize {
     let stem =
         |name: &str| name.rsplit_once('.').map_or(name.to_owned(), |(stem, _)| stem.to_owned());

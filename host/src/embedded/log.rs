@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::EmbeddedError;
-use crate::reason::report;
+use crate::reason::{report, with_hint};
 
 /// The size beyond which a log is rotated when its writer starts. A healthy server writes ten megabytes in months.
 const MAX_BYTES: u64 = 10 << 20;
@@ -97,12 +97,11 @@ pub(super) fn say(what: impl Display) {
 
 /// Logs the supervisor's final error, for the process that started it.
 pub(super) fn say_failed(error: &EmbeddedError) {
-    if let Some(hint) = error.hint() {
-        say(format_args!("hint: {hint}"));
-    }
     match error {
         EmbeddedError::NotStarted { reason, .. } => say(format_args!("{FAILED}{reason}")),
-        other => say(format_args!("{FAILED}{}", report(other))),
+        other => {
+            say(format_args!("{FAILED}{}", with_hint(report(other), other.hint().as_deref())));
+        }
     }
 }
 

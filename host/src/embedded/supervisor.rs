@@ -125,7 +125,7 @@ async fn run(arguments: SupervisorArguments) -> Result<(), EmbeddedError> {
 
 /// Runs a server, and restarts it if it ends, until it is no longer needed.
 async fn serve(plan: &Plan, end: &mut End) -> Result<(), EmbeddedError> {
-    let mut patience = RestartPolicy::new();
+    let mut restarts = RestartPolicy::new();
     loop {
         let lock = tokio::select! {
             // Checked first, because both can be ready at once, and a server without users must not be started.
@@ -163,7 +163,7 @@ async fn serve(plan: &Plan, end: &mut End) -> Result<(), EmbeddedError> {
             server.age().as_secs_f32()
         ));
         let blocked = is_blocked(&reason);
-        let wait = match patience.after(server.was_ready(), server.age(), blocked, Instant::now()) {
+        let wait = match restarts.after(server.was_ready(), server.age(), blocked, Instant::now()) {
             RestartDecision::GiveUp => {
                 return Err(EmbeddedError::NotStarted {
                     reason,

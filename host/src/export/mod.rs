@@ -26,7 +26,7 @@ use crate::store::{ExportSelection, OutcomeRecord};
 use reading::Chunk;
 
 /// The number of chunks that are read ahead of the writer.
-const CHUNKS_AHEAD: usize = 4;
+const CHUNKS_AHEAD: usize = 1;
 
 /// A file format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -391,5 +391,5 @@ fn check_span(name: &str, span: Option<Span>, document: &str) -> Result<(), Extr
 /// Returns the reason without the component's backtrace.
 fn first_line(error: &wasmtime::Error) -> String {
     let reason = error.root_cause().to_string();
-    reason.lines().next().unwrap_or("without a reason").to_owned()
+    reason.lines().next().unwrap_or("unknown reason").to_owned()
 }

@@ -144,7 +144,7 @@ impl<T: Item> GroupCommit<T> {
     /// Takes the items of one transaction; the items that must not be in it remain in the queue.
     fn take(&mut self, can_go: impl Fn(&T) -> bool) -> Vec<T> {
         let (mut rows, mut bytes) = (0, 0);
-        let (mut taken, mut passed_over) = (Vec::new(), Vec::new());
+        let (mut taken, mut skipped) = (Vec::new(), Vec::new());
         while rows < TRANSACTION_ROWS && bytes < TRANSACTION_BYTES {
             let Some((since, next)) = self.waiting.pop_front() else { break };
             if can_go(&next) {
@@ -152,10 +152,10 @@ impl<T: Item> GroupCommit<T> {
                 bytes += next.bytes();
                 taken.push(next);
             } else {
-                passed_over.push((since, next));
+                skipped.push((since, next));
             }
         }
-        for waiting in passed_over.into_iter().rev() {
+        for waiting in skipped.into_iter().rev() {
             self.waiting.push_front(waiting);
         }
         self.rows -= rows;

@@ -294,17 +294,7 @@ impl Recorder {
             Verdict::Rejected(violations) => {
                 Err(Error::Rejected { what: "the result", violations })
             }
-            Verdict::Failed { kind, message, hint } => {
-                let error = match kind {
-                    FailureKind::Unavailable | FailureKind::Timeout => Error::unavailable(message),
-                    FailureKind::Internal => Error::internal(message),
-                    FailureKind::Refused => Error::refused(message),
-                };
-                Err(match hint {
-                    Some(hint) => error.with_hint(hint),
-                    None => error,
-                })
-            }
+            Verdict::Failed { kind, message, hint } => Err(kind.into_error(message, hint)),
         }
     }
 

@@ -25,8 +25,8 @@ impl Recorder {
     ///
     /// # Errors
     /// [`Error::NotFound`](crate::Error::NotFound) if the simulation does not exist;
-    /// [`Error::Invalid`](crate::Error::Invalid) for another limit, or a cursor of another simulation
-    /// or of none.
+    /// [`Error::Invalid`](crate::Error::Invalid) for another limit, or a cursor that is not one of
+    /// this simulation.
     pub async fn outcomes(
         &self,
         simulation_id: Uuid,
@@ -59,8 +59,8 @@ impl Recorder {
     ///
     /// # Errors
     /// [`Error::NotFound`](crate::Error::NotFound) if the simulation does not exist;
-    /// [`Error::Invalid`](crate::Error::Invalid) for another limit, or a cursor of another simulation
-    /// or of none.
+    /// [`Error::Invalid`](crate::Error::Invalid) for another limit, or a cursor that is not one of
+    /// this simulation.
     pub async fn rejected(
         &self,
         simulation_id: Uuid,
@@ -81,7 +81,7 @@ impl Recorder {
         Ok(verdict?)
     }
 
-    /// Returns the hourly performance of a simulation in its last hours.
+    /// Returns a simulation's performance by the hour, for the last `hours` hours.
     ///
     /// # Errors
     /// [`Error::NotFound`](crate::Error::NotFound) if the simulation does not exist.

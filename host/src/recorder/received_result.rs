@@ -29,7 +29,8 @@ pub struct ReceivedResult {
     pub host_clock: bool,
     /// The result itself.
     pub submission: Submission,
-    /// The warnings that did not come from the document; they are kept regardless of the verdict.
+    /// The warnings that did not come from the document. An accepted outcome has them in addition to
+    /// those of the extractor.
     pub(crate) sender_warnings: Vec<Violation>,
 }
 
@@ -130,7 +131,8 @@ impl Recorder {
         match Placement::of(&received, target.sessions.extractor()) {
             Placement::Inline => Ok(queue.write(Results::Received(target, received), None).await),
             Placement::Threads { parts } => {
-                // It is let go when the queue has room for them. The semaphore is never closed.
+                // The permit is released when the queue has room for the results. The semaphore is never
+                // closed.
                 let call = Arc::clone(&self.shared.calls).acquire_owned().await.ok();
                 let extracted = extract_on_threads(&target, received, parts).await?;
                 Ok(queue.write(Results::Extracted(extracted), call).await)

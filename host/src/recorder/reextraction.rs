@@ -21,6 +21,7 @@ use crate::error::Result;
 use crate::extraction::{Violation, violations_of_json};
 use crate::json_text::JsonText;
 use crate::paging::next_batch;
+use crate::reason::with_hint;
 use crate::store::{
     ColumnChange, ExtractedColumns, ExtractedOutcome, RewriteTransaction, RewrittenOutcome,
 };
@@ -125,16 +126,27 @@ impl AddAssign for Reextraction {
     }
 }
 
-impl Reextraction {
-    fn add(&mut self, changes: &SimulationChanges) {
-        self.simulations += 1;
-        self.examined += changes.examined;
-        self.changed += changes.changed;
-        self.rewritten += changes.rewritten;
-        self.rejected += changes.rejected;
-        self.failed += changes.failed;
-        for (column, count) in &changes.by_column {
-            *self.by_column.entry(column).or_default() += count;
+impl From<SimulationChanges> for Reextraction {
+    /// Returns the totals of one simulation.
+    fn from(changes: SimulationChanges) -> Self {
+        let SimulationChanges {
+            simulation_id: _,
+            examined,
+            changed,
+            rewritten,
+            rejected,
+            failed,
+            by_column,
+        } = changes;
+        Reextraction {
+            simulations: 1,
+            examined,
+            changed,
+            rewritten,
+            rejected,
+            failed,
+            by_column,
+            interrupted: false,
         }
     }
 }
@@ -182,7 +194,7 @@ impl Recorder {
                         // Recomputes the figures of a simulation that has ended, as the next query would.
                         store.simulation_with_figures(simulation_id).await?;
                     }
-                    reextraction.add(&changes);
+                    reextraction += changes.into();
                 }
                 None => {
                     reextraction.interrupted = true;
@@ -326,7 +338,8 @@ impl<R: FnMut(ReextractionEvent)> Examination<'_, R> {
         let row = match now {
             ExtractionResult::Failed { outcome_id, error } => {
                 changes.failed += 1;
-                report(ReextractionEvent::Failed { outcome_id, message: error.to_string() });
+                let message = with_hint(error.to_string(), error.hint());
+                report(ReextractionEvent::Failed { outcome_id, message });
                 return None;
             }
             ExtractionResult::Rejected(row, violations) => {

@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::extraction::{Violation, violations_of_json};
 use crate::json_text::JsonText;
 use crate::paging::next_batch;
+use crate::reason::with_hint;
 use crate::store::{OutcomeRow, RejectedSubmission, Replay};
 
 /// The codes of the host's reasons for documents whose end is missing or that could not be decompressed
@@ -69,7 +70,7 @@ impl AddAssign for ReplaySummary {
 }
 
 impl ReplaySummary {
-    fn fail(&mut self, outcome_id: Uuid, message: &str) {
+    fn fail(&mut self, outcome_id: Uuid, message: String) {
         self.failed += 1;
         self.failure.get_or_insert_with(|| format!("result {outcome_id}: {message}"));
     }
@@ -168,7 +169,7 @@ impl Recorder {
                     }
                 }
                 ExtractionResult::Failed { outcome_id, error } => {
-                    replayed.fail(outcome_id, &error.to_string());
+                    replayed.fail(outcome_id, with_hint(error.to_string(), error.hint()));
                 }
             }
         }
@@ -208,7 +209,7 @@ impl Recorder {
                     parts.extend([(first, reasons), (second, &[])]);
                 }
                 (Err(error @ Error::Refused(_)), [row]) => {
-                    replayed.fail(row.key.outcome_id, &error.report());
+                    replayed.fail(row.key.outcome_id, error.report_with_hint());
                     if !reasons.is_empty() {
                         parts.push((&[], reasons));
                     }

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::extraction::{Scenario, Session, Violation};
 use crate::identity::Fingerprint;
 use crate::json_text::{JsonText, is_json, nesting};
-use crate::store::{NewSimulation, PlannedRow, SimulationStart, SimulationStatus};
+use crate::store::{NewSimulation, PlannedRow, SimulationStart, SimulationStatus, whole};
 
 /// The maximum number of trials of a scenario, as in the extraction rules.
 const MAX_TRIALS: u32 = 10_000;
@@ -246,10 +246,6 @@ fn storable(what: &str, text: Option<&str>) -> Result<()> {
         ))
         .with_hint("leave it out")),
     }
-}
-
-fn whole(number: u32) -> i32 {
-    i32::try_from(number).unwrap_or(i32::MAX)
 }
 
 #[cfg(test)]

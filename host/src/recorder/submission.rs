@@ -273,6 +273,19 @@ impl FailureKind {
         matches!(self, FailureKind::Unavailable | FailureKind::Timeout)
     }
 
+    /// Returns the error of a failure of this kind.
+    pub(crate) fn into_error(self, message: String, hint: Option<String>) -> Error {
+        let error = match self {
+            FailureKind::Unavailable | FailureKind::Timeout => Error::unavailable(message),
+            FailureKind::Internal => Error::internal(message),
+            FailureKind::Refused => Error::refused(message),
+        };
+        match hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
+    }
+
     /// Whether other submissions might fail for the same reason.
     pub fn affects_others(self) -> bool {
         matches!(self, FailureKind::Unavailable | FailureKind::Internal)

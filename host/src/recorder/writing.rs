@@ -95,7 +95,7 @@ fn chunks<R>(rows: &[R], bytes: impl Fn(&R) -> usize) -> impl Iterator<Item = &[
 
 /// Splits a part in two, each smaller than the whole.
 fn halves<O, R>(mut outcomes: Vec<O>, mut rejected: Vec<R>) -> [(Vec<O>, Vec<R>); 2] {
-    // One outcome and one rejected result cannot be halved, but separated.
+    // A single outcome cannot be halved: it is separated from the rejected results.
     if outcomes.len() == 1 && !rejected.is_empty() {
         return [(outcomes, Vec::new()), (Vec::new(), rejected)];
     }

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use crate::bindings::runner::arc::recording::recorder as wit;
 use crate::error::Error;
 use crate::extraction::{ErrorCategory, Violation, violations_of_json};
+use crate::reason::with_hint;
 use crate::recorder::{self, ItemVerdict, SimulationCompleted, SimulationFigures};
 use crate::store::{Failure, HourlyPerformance, OutcomePage, RecordedOutcome, SimulationStatus};
 
@@ -91,10 +92,7 @@ impl From<ItemVerdict> for wit::ItemVerdict {
             recorder::Verdict::Spooled => wit::Verdict::Spooled(id),
             recorder::Verdict::Rejected(violations) => wit::Verdict::Rejected(violations),
             recorder::Verdict::Failed { kind, message, hint } => {
-                let message = match hint {
-                    Some(hint) => format!("{message}; {hint}"),
-                    None => message,
-                };
+                let message = with_hint(message, hint.as_deref());
                 wit::Verdict::Failed(wit::RecordingFailure { retryable: kind.may_retry(), message })
             }
         };

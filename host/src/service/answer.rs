@@ -50,7 +50,7 @@ impl Failure {
         Problem::new(code, detail).into()
     }
 
-    /// Returns an error with a hint.
+    /// Adds a hint.
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.problem.hint = Some(hint.into());
         self

@@ -158,7 +158,7 @@ fn differs(one: &SimulationProgress, other: &SimulationProgress) -> bool {
     still(one) != still(other)
 }
 
-/// Returns the events of one client.
+/// The events of one client.
 struct Events {
     changes: Changes,
     stopping: watch::Receiver<bool>,
@@ -226,8 +226,8 @@ mod tests {
         // This client has read the status before the change, and joins after it.
         let asked_before = with_outcomes(1);
         asking.send_replace(with_outcomes(2));
-        let (mut second, nobody) = watchers.join(Uuid::nil(), asked_before);
-        assert!(nobody.is_none());
+        let (mut second, no_sender) = watchers.join(Uuid::nil(), asked_before);
+        assert!(no_sender.is_none());
         for changes in [&mut first, &mut second] {
             changes.changed().await.unwrap();
             assert_eq!(changes.borrow_and_update().recorded_outcomes, 2);

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use uuid::Uuid;
@@ -17,11 +17,11 @@ use super::app::{App, SharedApp};
 use super::body::{Chunks, too_large};
 use super::file_disk::{DiskShare, unwritable};
 use super::observe::RequestId;
-use super::parameters::Parameters;
+use super::parameters::{Parameters, media_type};
 use super::record::{self, problem};
 use crate::blocking::blocking;
 use crate::delivery::{
-    Destination, FileIdentity, FileOptions, FileReport, NO_CONFIGURATION, RecordedFile, record_file,
+    Destination, FileIdentity, FileOptions, FileReport, RecordedFile, record_file,
 };
 use crate::documents::{DocumentFile, FileLimits};
 use crate::error::Error;
@@ -128,11 +128,13 @@ impl Drop for StopOnDrop {
 }
 
 fn stopped() -> Failure {
-    Problem::new(ProblemCode::ShuttingDown, "the service is stopping")
-        .hint("the recorded part of the file is kept")
-        .hint("the same file again continues")
-        .retry_after(STOPPING_SECONDS)
-        .into()
+    Problem::new(
+        ProblemCode::ShuttingDown,
+        "the service is stopping; the recorded part of the file is kept",
+    )
+    .hint("send the same file again to record the rest")
+    .retry_after(STOPPING_SECONDS)
+    .into()
 }
 
 /// Returns the report about a file for its client; the log has the causes of failed results.
@@ -176,14 +178,13 @@ async fn record_sent(
         Ok::<_, Error>((opened, problems))
     })
     .await??;
+    let mut start =
+        SimulationStart { simulation_name: query.simulation_name, ..SimulationStart::default() };
+    if let Some(config_version_id) = query.config_version_id {
+        start.config_version_id = config_version_id;
+    }
     let options = FileOptions {
-        start: SimulationStart {
-            simulation_name: query.simulation_name,
-            config_version_id: query
-                .config_version_id
-                .unwrap_or_else(|| NO_CONFIGURATION.to_owned()),
-            ..SimulationStart::default()
-        },
+        start,
         identity: query.simulation_id.map_or(FileIdentity::OfContent, FileIdentity::Named),
         batches: Some(Arc::clone(&app.file_batches)),
     };
@@ -235,8 +236,7 @@ async fn receive(app: &App, body: Body) -> Result<(std::fs::File, DiskShare), Fa
 /// # Errors
 /// If the type is not allowed.
 fn check_type(headers: &HeaderMap) -> Result<(), Failure> {
-    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let essence = media_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
+    let essence = media_type(headers);
     match essence.to_ascii_lowercase().as_str() {
         "" | "text/plain" | "multipart/form-data" | "application/x-www-form-urlencoded" => {
             Err(Failure::new(

@@ -6,7 +6,7 @@
 //! connection continues then, and nothing else would notice.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -128,12 +128,8 @@ impl Drop for LongAnswer {
     fn drop(&mut self) {
         self.watch.abort();
         // The task that holds it, too, ends a moment later.
-        drop(locked(&self.rest).take());
+        drop(lock(&self.rest).take());
     }
-}
-
-fn locked(rest: &Mutex<Option<Rest>>) -> MutexGuard<'_, Option<Rest>> {
-    lock(rest)
 }
 
 /// Drops the rest of an answer if the client takes nothing for this long, or less than the least rate.
@@ -141,7 +137,7 @@ async fn abort_stalled(rest: Arc<Mutex<Option<Rest>>>, limit: Duration) {
     let mut look_at = Instant::now() + limit;
     loop {
         tokio::time::sleep_until(look_at).await;
-        let mut rest = locked(&rest);
+        let mut rest = lock(&rest);
         let Some(held) = rest.as_ref() else { return };
         let limit = held.rate.as_ref().map_or(limit, |rate| limit.min(rate.left()));
         let until = held.since.unwrap_or_else(Instant::now) + limit;
@@ -161,7 +157,7 @@ impl HttpBody for LongAnswer {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let mut rest = locked(&self.rest);
+        let mut rest = lock(&self.rest);
         if let Some(held) = rest.as_mut()
             && held.was_taken_in_time()
         {
@@ -178,13 +174,13 @@ impl HttpBody for LongAnswer {
     }
 
     fn is_end_stream(&self) -> bool {
-        locked(&self.rest)
+        lock(&self.rest)
             .as_ref()
             .is_some_and(|held| held.come.is_empty() && held.body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        locked(&self.rest).as_ref().map_or_else(SizeHint::default, |held| {
+        lock(&self.rest).as_ref().map_or_else(SizeHint::default, |held| {
             let come = held.come.len() as u64;
             let body = held.body.size_hint();
             let mut hint = SizeHint::new();

@@ -5,18 +5,18 @@
 //! | [`settings`] | every setting, in one place |
 //! | `listener`, `connection_timeouts`, `activity`, `tls`, `open_files` | connections and their limits |
 //! | `router` | paths, and what a request passes through; the OpenAPI document |
-//! | `observe`, `guard` | a request's id, log and counters; who gets in |
+//! | `observe`, `guard` | a request's id, log and counters; authentication and limits |
 //! | `origins`, `concurrency`, `min_rate` | web pages; how many requests at once; how slowly they can arrive and be read |
 //! | `parameters`, `body`, `decoding`, `memory_budget` | the parameters and body of a request, and the memory for them |
 //! | `simulations`, `record`, `files`, `reading`, `events` | the handlers |
-//! | `file_disk`, `shared_check` | the disk for files; a question that many ask at once |
-//! | `submitted_results`, `request_metadata`, `stream`, `reader` | the results of a body; a stream of them, and batches out of it |
+//! | `file_disk`, `shared_check` | the disk for files; a query that concurrent clients share |
+//! | `submitted_results`, `request_metadata`, `stream`, `reader` | the results of a body; a stream of them, and batches from it |
 //! | `retention` | removal of old simulations |
-//! | `answer`, `idempotency` | what a request gets |
+//! | `answer`, `idempotency` | answers, and repeated requests |
 //! | `answers`, `long_answer`, `body_drain` | the memory of long answers; bodies that are not read |
 //!
-//! Handlers translate: they have no rules of their own. What records goes through
-//! [`Delivery`], which spools while the database is unavailable.
+//! Handlers translate: they have no rules of their own. Recording requests go
+//! through [`Delivery`], which spools while the database is unavailable.
 
 mod activity;
 mod answer;

@@ -85,7 +85,7 @@ pub(super) struct SimulationsQuery {
     /// How many at most. Default: 50.
     #[param(minimum = 1, maximum = 10_000)]
     pub(super) limit: Option<u32>,
-    /// The end of the page before.
+    /// The cursor that the previous page returned.
     pub(super) cursor: Option<String>,
 }
 
@@ -97,7 +97,7 @@ pub(super) struct PageQuery {
     /// How many at most. Default: 100.
     #[param(minimum = 1, maximum = 1000)]
     pub(super) limit: Option<u32>,
-    /// The end of the page before.
+    /// The cursor that the previous page returned.
     pub(super) cursor: Option<String>,
 }
 
@@ -113,7 +113,7 @@ pub(super) struct OutcomesQuery {
     /// The most rows; a stream of lines returns all of them.
     #[param(minimum = 1, maximum = 1000)]
     pub(super) limit: Option<u32>,
-    /// The end of the page before.
+    /// The cursor that the previous page returned.
     pub(super) cursor: Option<String>,
     /// With the documents' texts.
     #[serde(default)]
@@ -210,18 +210,22 @@ pub(super) enum BodyType {
 /// # Errors
 /// If it is another type.
 pub(super) fn body_type(headers: &HeaderMap) -> Result<BodyType, Failure> {
-    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let essence = media_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
-    match essence.to_ascii_lowercase().as_str() {
+    match media_type(headers).to_ascii_lowercase().as_str() {
         "application/json" => Ok(BodyType::Json),
         NDJSON | "application/jsonl" | "application/json-lines" => Ok(BodyType::Lines),
         crate::wire::ONE_DOCUMENT => Ok(BodyType::OneDocument),
         _ => Err(Failure::new(
             ProblemCode::UnsupportedMediaType,
             "missing or unknown Content-Type (expected application/json, or application/x-ndjson \
-             for a result a line",
+             for a result a line)",
         )),
     }
+}
+
+/// Returns the media type of the body without its parameters, or an empty text if there is none.
+pub(super) fn media_type(headers: &HeaderMap) -> &str {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    content_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim()
 }
 
 /// Returns whether the client accepts lines rather than one JSON value.

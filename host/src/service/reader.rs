@@ -42,7 +42,7 @@ impl Reader {
         Reader::of(chunks, limits(app), app.body_limit(), app.stream_room.empty_permit())
     }
 
-    /// `body_limit` is the most bytes without the end of a document, at least.
+    /// At least `body_limit` bytes can arrive without the end of a document.
     pub(super) fn of(chunks: Chunks, limits: Limits, body_limit: u64, room: MemoryPermit) -> Self {
         let document_bytes = limits.max_document_bytes;
         Reader {

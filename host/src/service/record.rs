@@ -191,7 +191,7 @@ fn all_with(verdict: &Verdict, ids: Vec<Uuid>) -> Vec<ItemVerdict> {
     ids.into_iter().map(one).collect()
 }
 
-/// Splits results into batches of the same size as those of a stream.
+/// Results in batches of the same size as those of a stream.
 struct Batches(VecDeque<Submission>);
 
 impl Batches {
@@ -253,7 +253,7 @@ pub(super) fn problem(kind: FailureKind, cause: &str) -> Problem {
         FailureKind::Unavailable => crate::Error::unavailable(cause).into(),
         FailureKind::Timeout => {
             Problem::new(ProblemCode::Timeout, "the extraction of this result did not end in time")
-                .hint("a retry can, when the service is less busy")
+                .hint("send it again when the service is less busy")
         }
         FailureKind::Refused => crate::Error::refused(cause).into(),
         FailureKind::Internal => crate::Error::internal(cause).into(),

@@ -63,9 +63,9 @@ impl<T> IntoIterator for PerResult<T> {
 /// metadata.
 pub(super) fn read_metadata(envelope: &str, count: usize) -> serde_json::Result<RequestMetadata> {
     let mut reader = serde_json::Deserializer::from_str(envelope);
-    let beside = reader.deserialize_map(Members { count })?;
+    let metadata = reader.deserialize_map(Members { count })?;
     reader.end()?;
-    Ok(beside)
+    Ok(metadata)
 }
 
 /// The object of all members.
@@ -81,7 +81,7 @@ impl<'de> Visitor<'de> for Members {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<RequestMetadata, A::Error> {
-        let mut beside = RequestMetadata::default();
+        let mut metadata = RequestMetadata::default();
         let mut seen: Vec<String> = Vec::new();
         while let Some(name) = members.next_key::<String>()? {
             if seen.contains(&name) {
@@ -89,11 +89,11 @@ impl<'de> Visitor<'de> for Members {
             }
             let count = self.count;
             match name.as_str() {
-                "modal_call_ids" => beside.modal_call_ids = per_result(&mut members, count)?,
-                "sandbox_ids" => beside.sandbox_ids = per_result(&mut members, count)?,
-                "trials" => beside.trials = per_result(&mut members, count)?,
-                "not_finite" => beside.not_finite = per_result(&mut members, count)?,
-                "header" => beside.header = members.next_value()?,
+                "modal_call_ids" => metadata.modal_call_ids = per_result(&mut members, count)?,
+                "sandbox_ids" => metadata.sandbox_ids = per_result(&mut members, count)?,
+                "trials" => metadata.trials = per_result(&mut members, count)?,
+                "not_finite" => metadata.not_finite = per_result(&mut members, count)?,
+                "header" => metadata.header = members.next_value()?,
                 _ => {
                     let name: String = name.chars().take(SHOWN_CHARACTERS).collect();
                     return Err(A::Error::custom(format!(
@@ -104,7 +104,7 @@ impl<'de> Visitor<'de> for Members {
             }
             seen.push(name);
         }
-        Ok(beside)
+        Ok(metadata)
     }
 }
 
@@ -186,11 +186,11 @@ mod tests {
     #[test]
     fn values_that_are_too_many_are_counted_and_not_kept() {
         let envelope = format!(r#"{{"trials": [{}1]}}"#, "null,".repeat(9_999));
-        let beside = read_metadata(&envelope, 3).unwrap();
-        assert_eq!(beside.other_length(3), Some(("trials", 10_000)));
-        assert_eq!(beside.trials.unwrap().values, [None, None, None]);
-        let beside = read_metadata(r#"{"trials": null, "sandbox_ids": [null, "a"]}"#, 2).unwrap();
-        assert_eq!(beside.other_length(2), None);
-        assert!(beside.trials.is_none());
+        let metadata = read_metadata(&envelope, 3).unwrap();
+        assert_eq!(metadata.other_length(3), Some(("trials", 10_000)));
+        assert_eq!(metadata.trials.unwrap().values, [None, None, None]);
+        let metadata = read_metadata(r#"{"trials": null, "sandbox_ids": [null, "a"]}"#, 2).unwrap();
+        assert_eq!(metadata.other_length(2), None);
+        assert!(metadata.trials.is_none());
     }
 }

@@ -238,7 +238,7 @@ impl ServiceSettings {
 
     /// Checks the constraints among the settings.
     fn check(&self) -> Result<()> {
-        let wrong = |reason: &str| Err(Error::configuration(reason.to_owned()));
+        let wrong = |reason: &str| Err(Error::configuration(reason));
         if self.listen.is_empty() {
             return Err(Error::configuration("listen names no address")
                 .with_hint("127.0.0.1:7117 is a good one"));

@@ -10,6 +10,7 @@ use super::app::{App, SharedApp};
 use super::body;
 use super::parameters::{Parameters, checked_limit};
 use super::simulations::parse;
+use crate::paging::PAGE_ROWS;
 use crate::spool::{EntryFilter, Spool};
 use crate::wire::{
     DeadLetterSelection, Problem, ProblemCode, SpoolDropped, SpoolEntry, SpoolEntryDocument,
@@ -18,9 +19,6 @@ use crate::wire::{
 
 /// The default number of entries of a page.
 const PAGE: u32 = 100;
-
-/// The most entries of a page.
-const MOST_ENTRIES: u32 = 1_000;
 
 /// The most bytes of entries that are read for a page.
 const PAGE_BYTES: u64 = 16 << 20;
@@ -64,7 +62,7 @@ pub(super) async fn list_spool_entries(
     State(app): State<SharedApp>,
     Parameters(query): Parameters<SpoolQuery>,
 ) -> Answer {
-    let limit = checked_limit(query.limit, PAGE, MOST_ENTRIES)? as usize;
+    let limit = checked_limit(query.limit, PAGE, PAGE_ROWS)? as usize;
     let listed = EntryFilter { after: query.after.unwrap_or(0), dead_letters: !query.waiting };
     // One more than the page, to find out whether there is another page.
     let mut found = spool_of(&app)?.list(listed, limit + 1, PAGE_BYTES).await?;

@@ -23,11 +23,11 @@ pub(super) struct SubmittedResults {
     pub(super) submissions: Vec<Submission>,
     /// Whether it is a single result rather than a list with one.
     pub(super) single: bool,
-    /// The parameters of all results.
+    /// The header that all results share.
     pub(super) header: Option<String>,
 }
 
-/// The most bytes of a body.
+/// The limits of a body.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BodyLimits {
     pub(super) bytes: u64,
@@ -182,14 +182,14 @@ fn apply_envelope(
 ) -> Result<(Vec<Submission>, Option<String>), Failure> {
     let wrong = |detail: String| Failure::new(ProblemCode::InvalidRequest, detail);
     let count = submissions.len();
-    let beside = read_metadata(envelope, count)
+    let metadata = read_metadata(envelope, count)
         .map_err(|error| wrong(format!("invalid member next to `results`: {error}")))?;
-    if let Some((name, length)) = beside.other_length(count) {
+    if let Some((name, length)) = metadata.other_length(count) {
         return Err(wrong(format!(
             "{name} has {length} members for {count} results; it must have one for each"
         )));
     }
-    let RequestMetadata { modal_call_ids, sandbox_ids, trials, not_finite, header } = beside;
+    let RequestMetadata { modal_call_ids, sandbox_ids, trials, not_finite, header } = metadata;
     let mut modal_call_ids = modal_call_ids.into_iter().flatten();
     let mut sandbox_ids = sandbox_ids.into_iter().flatten();
     let mut trials = trials.into_iter().flatten();

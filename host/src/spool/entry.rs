@@ -408,7 +408,7 @@ fn parts(call: SpooledCall) -> (Call, Bytes) {
             (Call::Start { start, host_clock }, scenarios.into())
         }
         SpooledCall::Result { simulation_id, result } => {
-            // The sender's warnings are repeated when the document is extracted.
+            // The sender's warnings are made from `not_finite` when the document is extracted.
             let ReceivedResult { outcome_id, received_at, host_clock, submission, .. } = result;
             let Submission {
                 document,

@@ -58,7 +58,7 @@ use disk::{
 pub use entry::{Entry, SpooledCall};
 use entry::{Head, Unreadable};
 pub use repair::{RepairReport, repair};
-use writer::{Job, NewDeadLetter, Order, Work};
+use writer::{Job, Order, Work};
 
 /// The most entries that are requeued in a transaction, and the most bytes of them.
 const REQUEUED_ENTRIES: usize = 1_000;
@@ -363,13 +363,7 @@ impl Spool {
         if entries.is_empty() {
             return Ok(());
         }
-        let dead_letter_entries = |Refusal { sequence, reason, retry_until }| NewDeadLetter {
-            sequence,
-            reason,
-            retry_until,
-        };
-        self.work(Work::NewDeadLetter(entries.into_iter().map(dead_letter_entries).collect()))
-            .await?;
+        self.work(Work::DeadLetter(entries)).await?;
         Ok(())
     }
 

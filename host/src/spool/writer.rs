@@ -10,17 +10,16 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use redb::{Database, Durability, ReadableTable as _, Table, WriteTransaction};
 use tokio::sync::oneshot;
 
-use super::SpoolFailure;
 use super::counts::Change;
 use super::disk::{
     DEAD_LETTERS, Disk, DiskResult, ENTRIES, Failure, HeadRow, LAST_SEQUENCE, RETRIED, WAITING,
     classify, head, head_row,
 };
 use super::entry::{EncodedEntry, Entry, Head};
+use super::{Refusal, SpoolFailure};
 use crate::error::{Error, Result};
 
 /// The most jobs in a transaction, so that the first of them does not wait for long.
@@ -46,21 +45,13 @@ pub(super) enum Work {
     /// Removes dead letters, and no waiting entries.
     Drop(Vec<u64>),
     /// Dead-letters entries, each with a reason and the end of its automatic retries.
-    NewDeadLetter(Vec<NewDeadLetter>),
+    DeadLetter(Vec<Refusal>),
     /// Ends the automatic retries of these entries, which stay in their list.
     EndRetries(Vec<u64>),
     /// Moves dead letters to the end of the queue, except those that cannot be read.
     Requeue(Vec<u64>),
     /// Corrects heads in the list of waiting entries that do not match the entries themselves.
     Correct(Vec<(u64, Head)>),
-}
-
-/// An entry to dead-letter.
-#[derive(Clone, Debug)]
-pub(super) struct NewDeadLetter {
-    pub(super) sequence: u64,
-    pub(super) reason: String,
-    pub(super) retry_until: Option<Timestamp>,
 }
 
 /// Work, and the channel of its answer: the sequence numbers that it assigned or found.
@@ -252,7 +243,7 @@ impl Work {
             Work::Requeue(_) => TRANSACTION_BYTES,
             Work::Remove(_)
             | Work::Drop(_)
-            | Work::NewDeadLetter(_)
+            | Work::DeadLetter(_)
             | Work::EndRetries(_)
             | Work::Correct(_) => 0,
         }
@@ -283,7 +274,7 @@ impl Work {
         match self {
             Work::Remove(all) => parts(&all, most, Work::Remove),
             Work::Drop(all) => parts(&all, most, Work::Drop),
-            Work::NewDeadLetter(all) => parts(&all, most, Work::NewDeadLetter),
+            Work::DeadLetter(all) => parts(&all, most, Work::DeadLetter),
             Work::EndRetries(all) => parts(&all, most, Work::EndRetries),
             Work::Correct(all) => parts(&all, most, Work::Correct),
             whole @ (Work::Append(_) | Work::Requeue(_)) => vec![whole],
@@ -329,7 +320,7 @@ fn write(
             }
             Work::Remove(sequences) => tables.remove(sequences, true)?,
             Work::Drop(sequences) => tables.remove(sequences, false)?,
-            Work::NewDeadLetter(entries) => tables.dead_letter_entries(entries)?,
+            Work::DeadLetter(entries) => tables.dead_letter_entries(entries)?,
             Work::EndRetries(sequences) => tables.end_retries(sequences)?,
             Work::Requeue(sequences) => tables.requeue(disk, sequences)?,
             Work::Correct(heads) => tables.correct(heads)?,
@@ -381,9 +372,9 @@ impl Tables<'_> {
 
     /// Dead-letters entries. An entry that already is a dead letter gets the new reason but keeps the
     /// end of its retries: otherwise the retries would never end.
-    fn dead_letter_entries(&mut self, entries: &[NewDeadLetter]) -> DiskResult<Vec<u64>> {
+    fn dead_letter_entries(&mut self, entries: &[Refusal]) -> DiskResult<Vec<u64>> {
         let mut put = Vec::with_capacity(entries.len());
-        for NewDeadLetter { sequence, reason, retry_until } in entries {
+        for Refusal { sequence, reason, retry_until } in entries {
             let waiting = self.waiting.remove(sequence)?.map(|row| row.value());
             let row = match waiting {
                 Some(row) => {
@@ -462,6 +453,7 @@ impl Tables<'_> {
 mod tests {
     use std::path::Path;
 
+    use jiff::Timestamp;
     use tempfile::TempDir;
     use uuid::Uuid;
 

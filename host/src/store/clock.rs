@@ -6,8 +6,8 @@
 //! database is not queried when a result is received, because it can be unreachable then; a result that
 //! is received while there is no valid measurement is corrected when it is recorded.
 //!
-//! The host's own time is the time of its clock at the start of the process, plus the time on the
-//! monotonic clock since, so that setting the clock moves no time of receipt. The monotonic clock can
+//! The host's own time is the time of its clock at the first reading, plus the time on the monotonic
+//! clock since, so that setting the clock moves no time of receipt. The monotonic clock can
 //! stop while the machine is suspended. Both clocks differ then, and a measurement is no longer valid.
 //!
 //! A measurement is wrong by at most half of its round trip, and the fastest ones count.

@@ -22,11 +22,11 @@ use crate::extraction::OutcomeStatus;
 pub struct Figures {
     /// Planned scenarios times trials, plus those that were recorded without being planned.
     pub total_scenarios: i64,
-    /// Scenarios that have an outcome.
+    /// How many of them have an outcome.
     pub completed_scenarios: i64,
-    /// Scenarios whose latest outcome is a success.
+    /// How many of them have a success as their latest outcome.
     pub successful_outcomes: i64,
-    /// Scenarios whose latest outcome is not a success.
+    /// How many of them have a latest outcome that is not a success.
     pub failed_outcomes: i64,
     /// Recorded outcomes, of every attempt.
     pub recorded_outcomes: i64,

@@ -1,4 +1,4 @@
-//! Headers: JSON that applies to all results of a file.
+//! Headers: the text that applies to all results of a file.
 
 use uuid::Uuid;
 

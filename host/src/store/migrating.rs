@@ -279,7 +279,7 @@ async fn remarks(
     Ok(remarks)
 }
 
-/// Returns the users with the privileges that this user lacks.
+/// Returns the error for missing privileges, whose hint names the users who have them.
 async fn not_allowed(client: &Session<impl GenericClient>, reason: &str) -> Error {
     let owners = "SELECT current_user::text, pg_catalog.current_database()::text,
              pg_catalog.pg_get_userbyid(datdba)::text,

@@ -64,20 +64,20 @@ pub use outcome_columns::{OutcomeRow, outcome_columns_of_table};
 pub use outcome_page::{Attachments, OutcomePage};
 pub use outcomes::{OutcomeFilter, OutcomeRecord, RecordedOutcome};
 pub use performance::{Failure, HourlyPerformance, Performance, PerformanceSummary};
-#[doc(hidden)]
 pub use rejected::{RejectedPage, RejectedResult};
 pub use retention::{ExpiredSimulations, RemovedRows, hours_before};
 pub use simulation_page::SimulationPage;
 pub use simulations::{Simulation, SimulationStatus};
 pub use sql::SqlAnswer;
 pub(crate) use starting::scenario_key;
+pub(crate) use starting::whole;
 pub use starting::{NO_CONFIGURATION, NewSimulation, PlannedRow, SimulationStart};
 pub use writing::{RejectedRow, ResultKey};
 pub(crate) use writing::{Replay, RewriteTransaction, RewrittenOutcome};
 
 use connection::{CONNECT_TIMEOUT, Connector, Manager, Pool};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, TRY_AGAIN};
 #[cfg(any(test, fuzzing))]
 pub(crate) use cursor::fuzz as fuzz_cursor;
 use metrics::Counters;
@@ -229,7 +229,7 @@ impl Store {
     pub async fn answers(&self) -> Result<()> {
         let client = deadpool::managed::Manager::create(self.pool.manager()).await?;
         if !client.answers().await {
-            return Err(Error::unavailable("the database does not answer").with_hint("try again"));
+            return Err(Error::unavailable("the database does not answer").with_hint(TRY_AGAIN));
         }
         let asked = client.query_one("SHOW transaction_read_only", &[]).await;
         let failed =
@@ -240,7 +240,7 @@ impl Store {
                 "the database takes no writes just now (transaction_read_only is on, as on a \
                  standby)",
             )
-            .with_hint("try again"));
+            .with_hint(TRY_AGAIN));
         }
         Ok(())
     }

@@ -86,7 +86,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NotFound`] if the simulation does not exist; [`Error::Invalid`] for another limit, or a
-    /// cursor of another simulation or of none.
+    /// cursor that is not one of this simulation.
     pub async fn outcomes_page(
         &self,
         simulation_id: Uuid,

@@ -121,8 +121,8 @@ fn failures_statement(limit: i64) -> Statement {
 }
 
 impl Store {
-    /// Aggregates the runs of the last hours (this many) by the hour in which they began, and all of
-    /// them together.
+    /// Aggregates the runs of the last `hours` hours by the hour in which they began, and all of them
+    /// together.
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such simulation.

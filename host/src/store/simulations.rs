@@ -20,7 +20,7 @@ pub enum SimulationStatus {
     Running,
     /// Its figures are fixed.
     Completed,
-    /// Cancelled by its runner.
+    /// Its runner reported a failure.
     Failed,
     /// Stopped on purpose.
     Cancelled,

@@ -23,7 +23,7 @@ const PLAN_BYTES: usize = 8 << 20;
 pub const NO_CONFIGURATION: &str = "unspecified";
 
 /// The fields with which a simulation is started.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SimulationStart {
     /// Made by the client, so that a start can be repeated; made here if it is absent.
     pub simulation_id: Option<Uuid>,
@@ -47,6 +47,24 @@ pub struct SimulationStart {
     /// When it was started, if that was before it is sent to the database. Default: now.
     #[serde(default)]
     pub started_at: Option<Timestamp>,
+}
+
+impl Default for SimulationStart {
+    /// Returns a start without a configuration and without planned scenarios.
+    fn default() -> Self {
+        SimulationStart {
+            simulation_id: None,
+            config_version_id: NO_CONFIGURATION.to_owned(),
+            scenarios: String::new(),
+            trials: None,
+            simulation_name: None,
+            modal_app_id: None,
+            modal_environment: None,
+            sandbox_instances: None,
+            metadata: None,
+            started_at: None,
+        }
+    }
 }
 
 impl SimulationStart {
@@ -91,7 +109,7 @@ impl NewSimulation {
 }
 
 /// Returns a count in the type of the database's column.
-fn whole(count: u32) -> i32 {
+pub(crate) fn whole(count: u32) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
 

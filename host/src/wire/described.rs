@@ -370,7 +370,7 @@ describe! {
         completed_scenarios: i64,
         /// How many of them have a success as their latest outcome.
         successful_outcomes: i64,
-        /// How many of them have another latest outcome than a success.
+        /// How many of them have a latest outcome that is not a success.
         failed_outcomes: i64,
         /// How many results were rejected.
         rejected_results: i64,

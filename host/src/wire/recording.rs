@@ -267,8 +267,8 @@ pub struct ResultVerdict {
     /// If the result failed: whether a retry can succeed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retryable: Option<bool>,
-    /// If the result failed: whether the database was unavailable. Otherwise, only this result is
-    /// affected.
+    /// If the result failed: whether the database was unavailable; if it was not, only this
+    /// result is affected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unavailable: Option<bool>,
     /// Why it failed.

@@ -24,7 +24,9 @@ fn round_trip<T: Serialize + DeserializeOwned>(answer: &T) -> T {
 /// The doubles that JSON can represent: all but the infinities and NaN.
 fn figure() -> impl Strategy<Value = f64> {
     prop_oneof![
-        any::<u64>().prop_map(f64::from_bits).prop_filter("it is in the JSON", |it| it.is_finite()),
+        any::<u64>()
+            .prop_map(f64::from_bits)
+            .prop_filter("JSON can represent it", |it| it.is_finite()),
         0.0..=1.0_f64,
         // A mean, whose last digits come from division.
         (1..1_000_000_u32, 1..1_000_000_u32)

@@ -331,9 +331,10 @@ export class ArcClient {
     const count = (verdicts as ResultVerdict[] | undefined)?.length ?? 0;
     if (count !== part.length) {
       throw new ArcError(
-        `the service returned ${count} verdicts for ${part.length} results; check its version`,
+        `the service returned ${count} verdicts for ${part.length} results`,
         'foreign_answer',
         false,
+        { hint: 'check its version' },
       );
     }
     return verdicts;

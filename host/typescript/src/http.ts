@@ -10,7 +10,7 @@ export interface ClientOptions {
   /** How long a call is retried after a retryable error, in seconds. Default: 30; 0 disables retries. */
   retryTimeoutSeconds?: number;
   /** The timeout of one request, in seconds. Default: 150, longer than the service's own timeout. */
-  requestSeconds?: number;
+  requestTimeoutSeconds?: number;
   /** Whether bodies are compressed. Default: only bodies to other machines. */
   compress?: boolean;
   /** The function that sends requests. Default: the global `fetch`. */
@@ -113,7 +113,7 @@ export class Http {
         init.body = await compressed(call.body);
       }
     }
-    const timeout = AbortSignal.timeout((this.#options.requestSeconds ?? 150) * 1000);
+    const timeout = AbortSignal.timeout((this.#options.requestTimeoutSeconds ?? 150) * 1000);
     init.signal = call.signal === undefined ? timeout : AbortSignal.any([timeout, call.signal]);
     let response: Response;
     try {
@@ -130,7 +130,7 @@ export class Http {
     if (signal?.aborted === true) return signal.reason;
     const { message, cause: deeper } = cause as Error;
     const reason = deeper instanceof Error ? `${message}: ${deeper.message}` : message;
-    const hint = permanentErrorAdvice(cause);
+    const hint = permanentErrorHint(cause);
     if (hint !== undefined) {
       const detail = `${this.base.href} cannot be reached from here (${reason})`;
       return new ArcError(detail, 'not_connectable', false, { hint, cause });
@@ -163,7 +163,7 @@ export class Http {
         (retryable ? '' : ` (${excerpt})`),
       'foreign_answer' satisfies ErrorCode,
       retryable,
-      { hint: retryable ? 'try retryable' : 'check the URL', status },
+      { hint: retryable ? 'try again' : 'check the URL', status },
     );
   }
 }
@@ -172,8 +172,8 @@ export class Http {
 const CERTIFICATE_ERRORS =
   /^(CERT_|CRL_|ERR_TLS|ERR_SSL|ERROR_IN_C|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH_|HOSTNAME_MISMATCH)/;
 
-/** Returns advice on an error that no retry can resolve, or undefined for other errors. */
-function permanentErrorAdvice(error: unknown): string | undefined {
+/** Returns the hint for an error that no retry can resolve, or undefined for other errors. */
+function permanentErrorHint(error: unknown): string | undefined {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     const { name, message } = cause;
     const code = String((cause as { code?: unknown }).code ?? '');
@@ -205,7 +205,9 @@ function base(url: string | URL): URL {
     throw new ArcError("the service's URL must begin with http:// or https://", 'invalid_call', false);
   }
   if (parsed.username !== '' || parsed.password !== '') {
-    throw new ArcError("the service's URL has a user name or a password; pass the token as an option", 'invalid_call', false);
+    throw new ArcError("the service's URL has a user name or a password", 'invalid_call', false, {
+      hint: 'pass the token as an option',
+    });
   }
   parsed.search = parsed.hash = '';
   if (!parsed.pathname.endsWith('/')) parsed.pathname += '/';

@@ -61,7 +61,7 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// Begins a run: `test` is one of [`TESTS`], `name` is its name in the summary line.
+    /// Begins a run; `name` is its name in the summary line.
     pub(super) fn begin(name: &'static str) -> Self {
         let seed = number_of("ARC_TEST_FAULT_SEED");
         let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(name) >> 32);

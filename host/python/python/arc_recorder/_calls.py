@@ -207,13 +207,13 @@ class Calls:
             "modal_app_id": None if modal_app_id is None else str(modal_app_id),
             "modal_environment": _text(modal_environment, "modal_environment"),
             "sandbox_instances": _count(sandbox_instances, "sandbox_instances"),
-            "metadata": None if metadata is None else await self._json(metadata, "the metadata"),
         }
         call = self._host.start_simulation(
             None if simulation_id is None else simulation_text(simulation_id),
             # Half of a surrogate pair is not escaped, so it is refused when the text is encoded as UTF-8.
             json.dumps(start, ensure_ascii=False),
             planned,
+            None if metadata is None else await self._json(metadata, "the metadata"),
         )
         started = cast(SimulationStarted, await self._answer("start_simulation", call))
         if not started.get("configuration_exists", True) and not started.get("spooled"):
@@ -317,7 +317,8 @@ class Calls:
             return ids, None
         kind = UnavailableError if all(item["retryable"] for item in failed) else DatabaseError
         error = kind(f"{len(failed)} of {len(ids)} results were not recorded: {failed[0]['message']}")
-        return ids, with_hint(error, "the same call again stores nothing twice")
+        hint, again = failed[0]["hint"], "the same call again stores nothing twice"
+        return ids, with_hint(error, f"{hint}; {again}" if hint else again)
 
     async def _record(
         self,

@@ -61,6 +61,7 @@ class Host:
         simulation_id: Optional[str],
         start: str,
         scenarios: str,
+        metadata: Optional[str],
     ) -> Call: ...
     def record(
         self,

@@ -95,12 +95,12 @@ def from_host(
 
 
 def with_hint(error: DatabaseError, hint: Optional[str]) -> DatabaseError:
-    """The same error with what to do about it."""
+    """Sets the hint of an error, and returns the error."""
     if hint is not None:
         error.hint = hint
     return error
 
 
 def message_of(error: BaseException) -> str:
-    """What happened, without the hint."""
+    """Returns the message of an error, without its hint."""
     return BaseException.__str__(error)

@@ -42,8 +42,8 @@ impl ConnectFailure {
             "password missing" => (
                 ": the server asks for one",
                 Some(
-                    "set PGPASSWORD or add it to ~/.pgpass (which must not be readable by \
-                     others)",
+                    "set PGPASSWORD, or add the password to ~/.pgpass (which must not be readable \
+                     by others)",
                 ),
                 false,
                 true,
@@ -74,6 +74,7 @@ impl ConnectFailure {
         let (one, other) = if with_tls_first { ("with", "without") } else { ("without", "with") };
         ConnectFailure {
             reason: format!("{one} TLS: {}; {other} TLS: {}", first.reason, second.reason),
+            hint: second.hint.or(first.hint),
             ..second
         }
     }

@@ -13,7 +13,7 @@ use super::super::metrics::Counters;
 use super::connect::Connector;
 use super::session::{KnownTypes, Session};
 use super::watch;
-use crate::error::Error;
+use crate::error::{Error, TRY_AGAIN};
 
 /// A connection that was idle for this long is tested before it is used again: a firewall might have
 /// dropped it, or this process might have been frozen and resumed on another machine. The test costs a
@@ -82,7 +82,7 @@ impl managed::Manager for Manager {
             false => pooled.answers().await,
         };
         if !answers {
-            return Err(Error::unavailable("the database does not answer").with_hint("try again"));
+            return Err(Error::unavailable("the database does not answer").with_hint(TRY_AGAIN));
         }
         Ok(pooled)
     }

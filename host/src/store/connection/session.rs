@@ -188,7 +188,7 @@ impl<C: GenericClient> Session<C> {
         .await
     }
 
-    /// Returns the first row of a statement, if any.
+    /// Returns the only row of a statement, or `None` if it returns no row.
     pub(crate) async fn query_opt(
         &self,
         statement: &(impl AsStatement + ?Sized),

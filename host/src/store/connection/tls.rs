@@ -143,8 +143,8 @@ fn trusted(roots: &Roots) -> Result<Option<TrustedCertificates>> {
 #[derive(Debug)]
 struct TrustedCertificates {
     roots: RootCertStore,
-    /// The certificates of a file. As in OpenSSL, a server that presents one of them is trusted for any
-    /// purpose: a self-signed server certificate is an example.
+    /// The certificates of a file. As in OpenSSL, a server that presents one of them is trusted
+    /// regardless of the certificate's purpose, such as one with a self-signed certificate.
     named: Vec<CertificateDer<'static>>,
 }
 

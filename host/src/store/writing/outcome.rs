@@ -75,7 +75,7 @@ pub(super) async fn copy_without_look_up(
 ) -> (Result<(), tokio_postgres::Error>, bool) {
     let (copied, committed) = match copy_in_transaction(client, simulations, rows).await {
         Ok(answers) => answers,
-        // An error before the COMMIT was sent; if the server is gone, the COMMIT was lost, too.
+        // An error before the COMMIT was sent; if the server is gone, the ROLLBACK fails, too.
         Err(error) => (Err(error), client.batch_execute("ROLLBACK").await),
     };
     let ended = committed.is_ok();

@@ -138,7 +138,8 @@ class Recording:
         for document, verdict in zip(documents, verdicts):
             if verdict["verdict"] == "failed":
                 left.append(document)
-                self._pause(verdict["message"] or "not recorded", retryable=verdict["retryable"])
+                reason = "; ".join(filter(None, [verdict["message"] or "not recorded", verdict["hint"]]))
+                self._pause(reason, retryable=verdict["retryable"])
             elif verdict["verdict"] == "rejected":
                 scenario_id = json.loads(document)["scenario"]["id"]
                 for violation in verdict["violations"]:
