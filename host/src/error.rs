@@ -162,7 +162,7 @@ impl From<crate::embedded::EmbeddedError> for Error {
     }
 }
 
-/// What is at fault in an error.
+/// The party at fault in an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -211,7 +211,7 @@ impl fmt::Display for SpoolFailure {
 }
 
 impl Error {
-    /// Returns what is at fault, which decides what to do next.
+    /// Returns the party at fault, which decides what to do next.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Error::Invalid(_)

@@ -222,7 +222,7 @@ pub(super) fn body_type(headers: &HeaderMap) -> Result<BodyType, Failure> {
     }
 }
 
-/// Returns the media type of the body without its parameters, or an empty text if there is none.
+/// Returns the media type of the body without its parameters, or an empty text without any.
 pub(super) fn media_type(headers: &HeaderMap) -> &str {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     content_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim()

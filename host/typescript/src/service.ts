@@ -960,8 +960,8 @@ export interface components {
             /** @description If the result failed: whether a retry can succeed. */
             retryable?: boolean | null;
             /**
-             * @description If the result failed: whether the database was unavailable. Otherwise, only this result is
-             *     affected.
+             * @description If the result failed: whether the database was unavailable; if it was not, only this
+             *     result is affected.
              */
             unavailable?: boolean | null;
             /** @description The kind of the verdict. */
@@ -1091,7 +1091,7 @@ export interface components {
             execution_time_ms: number;
             /**
              * Format: int64
-             * @description How many of them have another latest outcome than a success.
+             * @description How many of them have a latest outcome that is not a success.
              */
             failed_outcomes: number;
             /** @description The metadata of the simulation's start. */
@@ -1814,7 +1814,7 @@ export interface operations {
     list_simulations: {
         parameters: {
             query?: {
-                /** @description The end of the page before. */
+                /** @description The cursor that the previous page returned. */
                 cursor?: string;
                 /** @description How many at most. Default: 50. */
                 limit?: number;
@@ -2106,7 +2106,7 @@ export interface operations {
     list_outcomes: {
         parameters: {
             query?: {
-                /** @description The end of the page before. */
+                /** @description The cursor that the previous page returned. */
                 cursor?: string;
                 /** @description With the documents' texts. */
                 documents?: boolean;
@@ -2257,7 +2257,7 @@ export interface operations {
     list_rejected: {
         parameters: {
             query?: {
-                /** @description The end of the page before. */
+                /** @description The cursor that the previous page returned. */
                 cursor?: string;
                 /** @description How many at most. Default: 100. */
                 limit?: number;
