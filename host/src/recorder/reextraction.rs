@@ -129,23 +129,14 @@ impl AddAssign for Reextraction {
 impl From<SimulationChanges> for Reextraction {
     /// Returns the totals of one simulation.
     fn from(changes: SimulationChanges) -> Self {
-        let SimulationChanges {
-            simulation_id: _,
-            examined,
-            changed,
-            rewritten,
-            rejected,
-            failed,
-            by_column,
-        } = changes;
         Reextraction {
             simulations: 1,
-            examined,
-            changed,
-            rewritten,
-            rejected,
-            failed,
-            by_column,
+            examined: changes.examined,
+            changed: changes.changed,
+            rewritten: changes.rewritten,
+            rejected: changes.rejected,
+            failed: changes.failed,
+            by_column: changes.by_column,
             interrupted: false,
         }
     }

@@ -250,13 +250,11 @@ pub(super) fn log_cause(
 /// Returns the cause of a failed result, as far as the client is allowed to know it.
 pub(super) fn problem(kind: FailureKind, cause: &str) -> Problem {
     match kind {
-        FailureKind::Unavailable => crate::Error::unavailable(cause).into(),
         FailureKind::Timeout => {
             Problem::new(ProblemCode::Timeout, "the extraction of this result did not end in time")
                 .hint("send it again when the service is less busy")
         }
-        FailureKind::Refused => crate::Error::refused(cause).into(),
-        FailureKind::Internal => crate::Error::internal(cause).into(),
+        kind => kind.into_error(cause.to_owned(), None).into(),
     }
 }
 

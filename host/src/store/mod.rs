@@ -69,9 +69,8 @@ pub use retention::{ExpiredSimulations, RemovedRows, hours_before};
 pub use simulation_page::SimulationPage;
 pub use simulations::{Simulation, SimulationStatus};
 pub use sql::SqlAnswer;
-pub(crate) use starting::scenario_key;
-pub(crate) use starting::whole;
 pub use starting::{NO_CONFIGURATION, NewSimulation, PlannedRow, SimulationStart};
+pub(crate) use starting::{scenario_key, whole};
 pub use writing::{RejectedRow, ResultKey};
 pub(crate) use writing::{Replay, RewriteTransaction, RewrittenOutcome};
 

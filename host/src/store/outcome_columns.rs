@@ -4,7 +4,8 @@
 //! the outcomes that are read ([`RecordedOutcome`](super::RecordedOutcome),
 //! [`OutcomeRecord`](super::OutcomeRecord)), the fields that re-extraction compares and rewrites, the
 //! columns of Arrow, Parquet and CSV, and the members in JSON and in the OpenAPI document. A new
-//! column is a field in `wit/types.wit` that the guest fills, a migration, and a line here. A type that no other column has needs a [`ColumnType`].
+//! column is a field in `wit/types.wit` that the guest fills, a migration, and a line here. A type
+//! that no other column has needs a [`ColumnType`].
 //!
 //! The table is a macro that calls another macro with its lines, so that types stay static: a user
 //! of the table defines a macro, and passes its name together with that of a list.
