@@ -13,14 +13,15 @@
 
 mod format;
 mod result;
+mod run_report;
 mod scenario;
 mod suite;
 
 pub use arc_format_kit::scenario::extract_scenarios;
 pub use arc_format_kit::verdict::rejected_json;
 pub use arc_format_kit::{
-    DimensionScore, ErrorCategory, MAX_DEPTH, MAX_DOCUMENT_BYTES, Outcome, OutcomeStatus,
-    PlannedScenario, Scenario, Span, SuiteSummary, Verdict, Violation, codes,
+    ErrorCategory, MAX_DEPTH, MAX_DOCUMENT_BYTES, Outcome, OutcomeStatus, PlannedScenario,
+    RunReport, Scenario, Score, Span, SuiteSummary, Verdict, Violation, codes,
 };
 pub use format::GuideFormat;
 pub use result::{extract_json, extract_outcome};

@@ -3,9 +3,9 @@
 use arc_format_kit::json::{Place, Reader, Value};
 use arc_format_kit::number::MAX_WHOLE;
 use arc_format_kit::scenario::read_trial;
-use arc_format_kit::score::Scale;
+use arc_format_kit::score::reject_duplicates;
 use arc_format_kit::time::in_utc;
-use arc_format_kit::{DimensionScore, Outcome, OutcomeStatus, Violation, codes, failure, verdict};
+use arc_format_kit::{Outcome, OutcomeStatus, Score, Violation, codes, failure, verdict};
 
 use crate::scenario::{TRIAL, read_scenario};
 
@@ -71,7 +71,7 @@ fn read<'a>(reader: &mut Reader<'a>, members: [Option<Value<'a>>; 6]) -> Option<
     let execution_time = read_time(reader, start_time);
     let event_count = read_event_count(reader, events);
     let tokens = Tokens::read(reader, usage);
-    let score = Score::read(reader, reliability);
+    let score = Reliability::read(reader, reliability);
 
     let [call, sandbox, trial] = reader.object(
         recording,
@@ -86,9 +86,10 @@ fn read<'a>(reader: &mut Reader<'a>, members: [Option<Value<'a>>; 6]) -> Option<
         scenario: scenario?,
         trial,
         status: status?,
-        reliability_score: score.overall,
+        headline: score.has_overall.then(|| OVERALL.to_owned()),
+        scores: score.scores,
         grade: score.grade,
-        dimension_scores: score.dimension_scores,
+        invalidation: None,
         execution_time,
         execution_time_ms: execution_time_ms.unwrap_or(0.0),
         tokens_used: tokens.total,
@@ -104,6 +105,11 @@ fn read<'a>(reader: &mut Reader<'a>, members: [Option<Value<'a>>; 6]) -> Option<
         trajectory: trajectory.and_then(|value| reader.span(value)),
         detailed_trajectory: detailed.and_then(|value| reader.span(value)),
         dimensions: score.dimensions.and_then(|value| reader.span(value)),
+        key: None,
+        place: None,
+        revised_at: None,
+        discarded_tokens: 0.0,
+        discarded_cost_usd: 0.0,
         warnings: Vec::new(),
     })
 }
@@ -193,44 +199,106 @@ impl Tokens {
     }
 }
 
+/// The name of the overall score among the scores.
+pub(crate) const OVERALL: &str = "reliability_score";
+
+/// The scores of a result: the overall score, and one for each dimension.
 #[derive(Default)]
-struct Score<'a> {
-    overall: Option<f64>,
+struct Reliability<'a> {
+    scores: Vec<Score>,
+    has_overall: bool,
     grade: Option<String>,
-    dimension_scores: Vec<DimensionScore>,
     dimensions: Option<Value<'a>>,
 }
 
-impl<'a> Score<'a> {
+impl<'a> Reliability<'a> {
     /// Reads a score object, or a bare number.
-    fn read(reader: &mut Reader<'a>, value: Option<Value<'a>>) -> Score<'a> {
+    fn read(reader: &mut Reader<'a>, value: Option<Value<'a>>) -> Reliability<'a> {
         let place = Place { object: "", member: "reliability_score" };
         let at = |member| Place { object: RELIABILITY, member };
-        let (score, written, score_place) = match value {
+        let (written, written_place, scale, grade, dimensions) = match value {
             Some(object) if object.is_object() => {
                 let names = ["overall_score", "grade", "dimension_scores", "scale"];
                 let [overall, grade, dimensions, scale] = reader.object(value, place, names);
-                let scale = Scale::read(reader, scale, at("scale"));
-                let score = Score {
-                    overall: scale.score(reader, overall, at("overall_score")),
-                    grade: reader.text(grade, at("grade")),
-                    dimension_scores: scale.dimensions(reader, dimensions, at("dimension_scores")),
-                    dimensions,
-                };
-                (score, overall, at("overall_score"))
+                let scale = read_scale(reader, scale, at("scale"));
+                let grade = reader.text(grade, at("grade"));
+                (overall, at("overall_score"), scale, grade, dimensions)
             }
-            _ => {
-                let overall = Scale::Guessed.score(reader, value, place);
-                (Score { overall, ..Score::default() }, value, place)
-            }
+            _ => (value, place, None, None, None),
         };
+        let mut scores = Vec::new();
         if written.is_none() {
             reader.warning(
-                score_place.pointer(),
+                written_place.pointer(),
                 codes::SCORE_MISSING,
                 "the result has no overall reliability score; averages leave it out".to_owned(),
             );
+        } else {
+            scores.extend(read_score(reader, OVERALL, scale, written, written_place));
         }
-        score
+        let has_overall = !scores.is_empty();
+        scores.extend(read_dimensions(reader, scale, dimensions, at("dimension_scores")));
+        Reliability { scores, has_overall, grade, dimensions }
     }
+}
+
+/// Reads the highest value of the scores of a result; `None` if it is not declared.
+fn read_scale<'a>(reader: &mut Reader<'a>, value: Option<Value<'a>>, place: Place) -> Option<f64> {
+    let scale = reader.number(value, place)?;
+    if scale > 0.0 {
+        return Some(scale);
+    }
+    reader.out_of_range(place, value?, "a number above 0");
+    None
+}
+
+/// Reads one score, which is unchanged. It must be in the range of the scale, if that is declared.
+fn read_score<'a>(
+    reader: &mut Reader<'a>,
+    name: &str,
+    scale: Option<f64>,
+    value: Option<Value<'a>>,
+    place: Place,
+) -> Option<Score> {
+    let number = reader.number(value, place)? + 0.0;
+    let score = Score::new(name, Some(number));
+    match scale {
+        None => Some(score),
+        Some(scale) if (0.0..=scale).contains(&number) => Some(score.of(scale)),
+        Some(scale) => {
+            reader.out_of_range(place, value?, &format!("a score from 0 to {scale}"));
+            None
+        }
+    }
+}
+
+/// Reads an object of dimension scores, in its order; `null` means absent.
+pub(crate) fn read_dimensions<'a>(
+    reader: &mut Reader<'a>,
+    scale: Option<f64>,
+    value: Option<Value<'a>>,
+    place: Place,
+) -> Vec<Score> {
+    let Some(value) = value else { return Vec::new() };
+    let Some(members) = value.members() else {
+        reader.wrong_type(place, value, "an object");
+        return Vec::new();
+    };
+    let object = place.pointer();
+    reject_duplicates(reader, &members, &object);
+    let mut scores = Vec::with_capacity(members.len());
+    for (name, value) in members {
+        let place = Place { object: &object, member: &name.text };
+        if name.replaced {
+            reader.warn_replaced(place);
+        }
+        if value.json() == "null" {
+            continue;
+        }
+        // The name of the overall score.
+        let own =
+            if name.text == OVERALL { "dimension_scores/reliability_score" } else { &name.text };
+        scores.extend(read_score(reader, own, scale, Some(value), place));
+    }
+    scores
 }

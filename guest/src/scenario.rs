@@ -22,7 +22,7 @@ pub fn extract_scenario(document: &str) -> Result<PlannedScenario, Vec<Violation
             reader.object(recording, Place { object: "", member: "recording" }, ["trial"]);
         let trial = read_trial(&mut reader, trial, TRIAL);
         let scenario = read_scenario(&mut reader, scenario, trajectory)?;
-        Some(PlannedScenario { scenario, trial })
+        Some(PlannedScenario { trial, ..PlannedScenario::new(scenario) })
     });
     reader.finish(answer)
 }

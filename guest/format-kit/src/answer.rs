@@ -75,16 +75,186 @@ pub struct PlannedScenario {
     pub scenario: Scenario,
     /// Counted from 1.
     pub trial: Option<u32>,
+    /// The tool's own id of the run, if each result has it.
+    pub run_id: Option<String>,
+    /// The result's place in the run.
+    pub place: Option<String>,
 }
 
-/// One of the scores that make up a reliability score.
+impl PlannedScenario {
+    /// Creates one of a result that names neither a trial nor its run.
+    pub fn new(scenario: Scenario) -> Self {
+        PlannedScenario { scenario, trial: None, run_id: None, place: None }
+    }
+}
+
+/// A score of a result, as the tool wrote it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct DimensionScore {
-    /// The dimension's name.
+pub struct Score {
+    /// The metric's name, unique in the result.
     pub name: String,
-    /// From 0 to 1.
-    #[serde(serialize_with = "number")]
-    pub score: f64,
+    /// The number that the tool's own mean counts; always finite. `None` if the result has no score
+    /// under this metric.
+    #[serde(serialize_with = "optional_number")]
+    pub value: Option<f64>,
+    /// The value as the tool wrote it, if that is not a number.
+    pub label: Option<String>,
+    /// The lowest value that the result itself declares.
+    #[serde(serialize_with = "optional_number")]
+    pub lowest: Option<f64>,
+    /// The highest value that the result itself declares.
+    #[serde(serialize_with = "optional_number")]
+    pub highest: Option<f64>,
+    /// The position of the scorer's text, a JSON string.
+    pub explanation: Option<Span>,
+}
+
+impl Score {
+    /// Creates a score whose scale the result does not declare.
+    pub fn new(name: impl Into<String>, value: Option<f64>) -> Self {
+        let name = name.into();
+        Score { name, value, label: None, lowest: None, highest: None, explanation: None }
+    }
+
+    /// Declares that the value is a part of the range from 0 to `highest`.
+    #[must_use]
+    pub fn of(self, highest: f64) -> Self {
+        Score { lowest: Some(0.0), highest: Some(highest), ..self }
+    }
+}
+
+/// A mark that a result does not count.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Invalidation {
+    /// Who invalidated it.
+    pub author: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+    /// When: RFC 3339, UTC, at most microseconds.
+    pub at: Option<String>,
+}
+
+/// What the values of a metric are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names are clear; wit/types.wit describes them")]
+pub enum MetricKind {
+    Binary,
+    Fraction,
+    Number,
+    Label,
+}
+
+/// The definition of a metric in a simulation.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct MetricDefinition {
+    /// The name, as in [`Score`].
+    pub name: String,
+    /// The unit.
+    pub unit: Option<String>,
+    /// The lowest possible value.
+    #[serde(serialize_with = "optional_number")]
+    pub lowest: Option<f64>,
+    /// The highest possible value.
+    #[serde(serialize_with = "optional_number")]
+    pub highest: Option<f64>,
+    /// True if absent.
+    pub higher_is_better: Option<bool>,
+    /// What the values are.
+    pub kind: Option<MetricKind>,
+    /// From this value on, a result passes.
+    #[serde(serialize_with = "optional_number")]
+    pub pass_threshold: Option<f64>,
+    /// Whether it is the simulation's score.
+    pub headline: bool,
+}
+
+/// How a tool computes a figure from the values of its results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names are clear; wit/types.wit describes them")]
+pub enum Aggregation {
+    Mean,
+    ScenarioMean,
+    Sum,
+    NotComparable,
+}
+
+/// How a figure counts a result that has no value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names are clear; wit/types.wit describes them")]
+pub enum MissingPolicy {
+    Exclude,
+    Zero,
+}
+
+/// A figure of a whole run, as its tool reports it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ReportedFigure {
+    /// The metric whose values it aggregates, as in [`Score`].
+    pub metric: String,
+    /// The tool's name of the figure.
+    pub figure: String,
+    /// `None` if the tool could not compute it.
+    #[serde(serialize_with = "optional_number")]
+    pub value: Option<f64>,
+    /// The standard error that the tool reports with it.
+    #[serde(serialize_with = "optional_number")]
+    pub standard_error: Option<f64>,
+    /// How it is computed from the results.
+    pub aggregation: Aggregation,
+    /// How it counts results without a value.
+    pub missing: MissingPolicy,
+    /// The largest difference that rounding explains; 1e-9 if absent.
+    #[serde(serialize_with = "optional_number")]
+    pub tolerance: Option<f64>,
+    /// Whether it is the score of the run.
+    pub headline: bool,
+}
+
+/// How a run ended, as its tool reports it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names are clear; wit/types.wit describes them")]
+pub enum RunStatus {
+    Completed,
+    Failed,
+    Cancelled,
+    Incomplete,
+}
+
+/// What a tool reports about a whole run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct RunReport {
+    /// The tool's own id of the run.
+    pub run_id: Option<String>,
+    /// How it ended.
+    pub status: Option<RunStatus>,
+    /// Why it did not complete.
+    pub status_reason: Option<String>,
+    /// When this log of the run was created: RFC 3339, UTC, at most microseconds.
+    pub created_at: Option<String>,
+    /// When the run started.
+    pub started_at: Option<String>,
+    /// When the run ended.
+    pub completed_at: Option<String>,
+    /// The number of planned results, all trials counted.
+    #[serde(serialize_with = "optional_number")]
+    pub planned_results: Option<f64>,
+    /// The number of results that the log says it has.
+    #[serde(serialize_with = "optional_number")]
+    pub reported_results: Option<f64>,
+    /// All tokens, counted the way that the results count them.
+    #[serde(serialize_with = "optional_number")]
+    pub total_tokens: Option<f64>,
+    /// The cost in US dollars, counted the way that the results count it.
+    #[serde(serialize_with = "optional_number")]
+    pub total_cost_usd: Option<f64>,
+    /// The metrics, as far as the log defines them.
+    pub metrics: Vec<MetricDefinition>,
+    /// The figures.
+    pub figures: Vec<ReportedFigure>,
 }
 
 /// The fields of a valid result.
@@ -96,13 +266,14 @@ pub struct Outcome {
     pub trial: Option<u32>,
     /// How the run ended.
     pub status: OutcomeStatus,
-    /// From 0 to 1.
-    #[serde(serialize_with = "optional_number")]
-    pub reliability_score: Option<f64>,
+    /// In the document's order.
+    pub scores: Vec<Score>,
+    /// The name of the score that the tool counts as the result's own.
+    pub headline: Option<String>,
     /// For example `B`.
     pub grade: Option<String>,
-    /// In the document's order.
-    pub dimension_scores: Vec<DimensionScore>,
+    /// Absent if the result counts.
+    pub invalidation: Option<Invalidation>,
     /// The start of the run: RFC 3339, UTC, at most microseconds.
     pub execution_time: Option<String>,
     /// Milliseconds.
@@ -138,6 +309,18 @@ pub struct Outcome {
     pub detailed_trajectory: Option<Span>,
     /// The position of the object of dimension scores.
     pub dimensions: Option<Span>,
+    /// The tool's own id of this execution.
+    pub key: Option<String>,
+    /// The result's place in the run, at most 512 bytes.
+    pub place: Option<String>,
+    /// When this revision was made: RFC 3339, UTC, at most microseconds.
+    pub revised_at: Option<String>,
+    /// A whole number; a part of all tokens.
+    #[serde(serialize_with = "number")]
+    pub discarded_tokens: f64,
+    /// US dollars; a part of the cost.
+    #[serde(serialize_with = "number")]
+    pub discarded_cost_usd: f64,
     /// Values that were assumed or replaced.
     pub warnings: Vec<Violation>,
 }
@@ -150,9 +333,10 @@ impl Outcome {
             scenario,
             trial: None,
             status,
-            reliability_score: None,
+            scores: Vec::new(),
+            headline: None,
             grade: None,
-            dimension_scores: Vec::new(),
+            invalidation: None,
             execution_time: None,
             execution_time_ms: 0.0,
             tokens_used: 0.0,
@@ -168,15 +352,26 @@ impl Outcome {
             trajectory: None,
             detailed_trajectory: None,
             dimensions: None,
+            key: None,
+            place: None,
+            revised_at: None,
+            discarded_tokens: 0.0,
+            discarded_cost_usd: 0.0,
             warnings: Vec::new(),
         }
+    }
+
+    /// Returns the value of the score that the tool counts as the result's own.
+    pub fn headline_value(&self) -> Option<f64> {
+        let headline = self.headline.as_deref()?;
+        self.scores.iter().find(|score| score.name == headline)?.value
     }
 }
 
 /// A suite's own figures.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct SuiteSummary {
-    /// From 0 to 1.
+    /// On the scale of the results.
     #[serde(serialize_with = "optional_number")]
     pub average_reliability_score: Option<f64>,
     /// US dollars.
@@ -195,10 +390,12 @@ pub struct SuiteSummary {
     #[serde(serialize_with = "optional_number")]
     pub average_execution_time_ms: Option<f64>,
     /// The mean of each dimension.
-    pub average_dimension_scores: Vec<DimensionScore>,
+    pub average_dimension_scores: Vec<Score>,
     /// A factor.
     #[serde(serialize_with = "optional_number")]
     pub speedup_factor: Option<f64>,
+    /// What the tool reports about the run.
+    pub run: RunReport,
     /// Values that were assumed or replaced.
     pub warnings: Vec<Violation>,
 }

@@ -34,8 +34,14 @@ pub const NOT_AN_EVALUATION: &str = "not_an_evaluation";
 /// There are more violations than are reported; also used as a warning.
 pub const MORE_FOUND: &str = "more_found";
 
-/// Warning: a score is not from 0 to 1, so it is not used as a dimension.
-pub const SCORE_OUT_OF_SCALE: &str = "score_out_of_scale";
+/// Warning: the document has `NaN` or an infinity, which is read as absent.
+pub const NOT_FINITE: &str = "not_finite";
+/// Warning: the tool itself counts this score as no number.
+pub const NOT_SCORED: &str = "not_scored";
+/// Warning: a score is a label whose meaning is unknown, so it has no number.
+pub const LABEL_UNKNOWN: &str = "label_unknown";
+/// Warning: the result was invalidated, so it does not count.
+pub const INVALIDATED: &str = "invalidated";
 /// Warning: the scenario has no id; one was derived from its name and prompt.
 pub const SCENARIO_ID_MADE: &str = "scenario_id_made";
 /// Warning: there is no status; `error` was assumed.

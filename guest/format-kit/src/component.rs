@@ -69,11 +69,11 @@ impl<F: Format + 'static> extraction::Guest for Exported<F> {
     }
 
     fn extract_scenario(document: String) -> Result<types::PlannedScenario, Vec<types::Violation>> {
-        F::scenario(None, &document).map(planned).map_err(violation_list)
+        crate::finite::scenario::<F>(None, &document).map(planned).map_err(violation_list)
     }
 
     fn extract_outcome(document: String) -> Result<types::Outcome, Vec<types::Violation>> {
-        F::outcome(None, &document).map(outcome).map_err(violation_list)
+        crate::finite::outcome::<F>(None, &document).map(outcome).map_err(violation_list)
     }
 
     fn extract_outcomes(
@@ -87,7 +87,7 @@ impl<F: Format + 'static> extraction::Guest for Exported<F> {
     }
 
     fn extract_json(document: String) -> String {
-        verdict::json(F::outcome(None, &document))
+        verdict::json(crate::finite::outcome::<F>(None, &document))
     }
 }
 
@@ -109,18 +109,18 @@ impl<F: Format + 'static> container::Guest for Exported<F> {
         header: String,
         item: String,
     ) -> Result<types::PlannedScenario, Vec<types::Violation>> {
-        F::scenario(Some(&header), &item).map(planned).map_err(violation_list)
+        crate::finite::scenario::<F>(Some(&header), &item).map(planned).map_err(violation_list)
     }
 
     fn extract_item_outcome(
         header: String,
         item: String,
     ) -> Result<types::Outcome, Vec<types::Violation>> {
-        F::outcome(Some(&header), &item).map(outcome).map_err(violation_list)
+        crate::finite::outcome::<F>(Some(&header), &item).map(outcome).map_err(violation_list)
     }
 
     fn extract_item_json(header: String, item: String) -> String {
-        verdict::json(F::outcome(Some(&header), &item))
+        verdict::json(crate::finite::outcome::<F>(Some(&header), &item))
     }
 }
 
@@ -144,7 +144,12 @@ fn layout(layout: Layout) -> container::ContainerLayout {
 }
 
 fn planned(planned: answer::PlannedScenario) -> types::PlannedScenario {
-    types::PlannedScenario { scenario: scenario(planned.scenario), trial: planned.trial }
+    types::PlannedScenario {
+        scenario: scenario(planned.scenario),
+        trial: planned.trial,
+        run_id: planned.run_id,
+        place: planned.place,
+    }
 }
 
 fn span(span: answer::Span) -> types::Span {
@@ -185,12 +190,81 @@ fn scenario(scenario: answer::Scenario) -> types::Scenario {
     }
 }
 
-fn dimension_scores(scores: Vec<answer::DimensionScore>) -> Vec<types::DimensionScore> {
-    let convert = |score: answer::DimensionScore| types::DimensionScore {
+fn scores(scores: Vec<answer::Score>) -> Vec<types::Score> {
+    let convert = |score: answer::Score| types::Score {
         name: score.name,
-        score: score.score,
+        value: score.value,
+        label: score.label,
+        lowest: score.lowest,
+        highest: score.highest,
+        explanation: score.explanation.map(span),
     };
     scores.into_iter().map(convert).collect()
+}
+
+fn invalidation(mark: answer::Invalidation) -> types::Invalidation {
+    types::Invalidation { author: mark.author, reason: mark.reason, at: mark.at }
+}
+
+fn metric_definition(metric: answer::MetricDefinition) -> types::MetricDefinition {
+    types::MetricDefinition {
+        name: metric.name,
+        unit: metric.unit,
+        lowest: metric.lowest,
+        highest: metric.highest,
+        higher_is_better: metric.higher_is_better,
+        kind: metric.kind.map(|kind| match kind {
+            answer::MetricKind::Binary => types::MetricKind::Binary,
+            answer::MetricKind::Fraction => types::MetricKind::Fraction,
+            answer::MetricKind::Number => types::MetricKind::Number,
+            answer::MetricKind::Label => types::MetricKind::Label,
+        }),
+        pass_threshold: metric.pass_threshold,
+        headline: metric.headline,
+    }
+}
+
+fn reported_figure(figure: answer::ReportedFigure) -> types::ReportedFigure {
+    types::ReportedFigure {
+        metric: figure.metric,
+        figure: figure.figure,
+        value: figure.value,
+        standard_error: figure.standard_error,
+        aggregation: match figure.aggregation {
+            answer::Aggregation::Mean => types::Aggregation::Mean,
+            answer::Aggregation::ScenarioMean => types::Aggregation::ScenarioMean,
+            answer::Aggregation::Sum => types::Aggregation::Sum,
+            answer::Aggregation::NotComparable => types::Aggregation::NotComparable,
+        },
+        missing: match figure.missing {
+            answer::MissingPolicy::Exclude => types::MissingPolicy::Exclude,
+            answer::MissingPolicy::Zero => types::MissingPolicy::Zero,
+        },
+        tolerance: figure.tolerance,
+        headline: figure.headline,
+    }
+}
+
+fn run_report(run: answer::RunReport) -> types::RunReport {
+    types::RunReport {
+        run_id: run.run_id,
+        status: run.status.map(|status| match status {
+            answer::RunStatus::Completed => types::RunStatus::Completed,
+            answer::RunStatus::Failed => types::RunStatus::Failed,
+            answer::RunStatus::Cancelled => types::RunStatus::Cancelled,
+            answer::RunStatus::Incomplete => types::RunStatus::Incomplete,
+        }),
+        status_reason: run.status_reason,
+        created_at: run.created_at,
+        started_at: run.started_at,
+        completed_at: run.completed_at,
+        planned_results: run.planned_results,
+        reported_results: run.reported_results,
+        total_tokens: run.total_tokens,
+        total_cost_usd: run.total_cost_usd,
+        metrics: run.metrics.into_iter().map(metric_definition).collect(),
+        figures: run.figures.into_iter().map(reported_figure).collect(),
+    }
 }
 
 fn status(status: answer::OutcomeStatus) -> types::OutcomeStatus {
@@ -221,9 +295,10 @@ fn outcome(outcome: answer::Outcome) -> types::Outcome {
         scenario: scenario(outcome.scenario),
         trial: outcome.trial,
         status: status(outcome.status),
-        reliability_score: outcome.reliability_score,
+        scores: scores(outcome.scores),
+        headline: outcome.headline,
         grade: outcome.grade,
-        dimension_scores: dimension_scores(outcome.dimension_scores),
+        invalidation: outcome.invalidation.map(invalidation),
         execution_time: outcome.execution_time,
         execution_time_ms: outcome.execution_time_ms,
         tokens_used: outcome.tokens_used,
@@ -239,6 +314,11 @@ fn outcome(outcome: answer::Outcome) -> types::Outcome {
         trajectory: outcome.trajectory.map(span),
         detailed_trajectory: outcome.detailed_trajectory.map(span),
         dimensions: outcome.dimensions.map(span),
+        key: outcome.key,
+        place: outcome.place,
+        revised_at: outcome.revised_at,
+        discarded_tokens: outcome.discarded_tokens,
+        discarded_cost_usd: outcome.discarded_cost_usd,
         warnings: violation_list(outcome.warnings),
     }
 }
@@ -251,8 +331,9 @@ fn summary(suite: answer::SuiteSummary) -> types::SuiteSummary {
         successful_runs: suite.successful_runs,
         total_tokens_used: suite.total_tokens_used,
         average_execution_time_ms: suite.average_execution_time_ms,
-        average_dimension_scores: dimension_scores(suite.average_dimension_scores),
+        average_dimension_scores: scores(suite.average_dimension_scores),
         speedup_factor: suite.speedup_factor,
+        run: run_report(suite.run),
         warnings: violation_list(suite.warnings),
     }
 }

@@ -12,6 +12,7 @@
 //! | [`Layout`], [`Items`], [`Header`], [`Role`] | the layout of files, with the names of `wit/container.wit` |
 //! | [`json`] | members of a document without copies, and their violations |
 //! | [`scenario`], [`failure`], [`number`], [`score`], [`time`] | the rules that all formats share |
+//! | [`finite`] | documents that contain `NaN` or an infinity |
 //! | [`outline`] | the member names at the start of a file, by which it is recognised |
 //! | [`memo`] | a header that is read once for all results of a file |
 //! | [`codes`] | the stable codes of violations and warnings |
@@ -23,6 +24,7 @@ pub mod codes;
 #[doc(hidden)]
 pub mod component;
 pub mod failure;
+pub mod finite;
 mod format;
 pub mod json;
 pub mod memo;
@@ -35,7 +37,8 @@ pub mod time;
 pub mod verdict;
 
 pub use answer::{
-    DimensionScore, ErrorCategory, Outcome, OutcomeStatus, PlannedScenario, Scenario, Span,
+    Aggregation, ErrorCategory, Invalidation, MetricDefinition, MetricKind, MissingPolicy, Outcome,
+    OutcomeStatus, PlannedScenario, ReportedFigure, RunReport, RunStatus, Scenario, Score, Span,
     SuiteSummary, Verdict, Violation,
 };
 pub use format::{Format, Header, Items, Layout, Role};

@@ -1,148 +1,94 @@
-//! Scores: converted to the scale from 0 to 1.
+//! Scores, as the tool wrote them.
 
 use std::collections::BTreeMap;
 
-use crate::answer::DimensionScore;
+use crate::answer::Score;
 use crate::codes;
 use crate::json::{Place, Reader, Text, Value};
 
-/// The value that represents a score of 1.
-#[derive(Clone, Copy, Debug)]
-pub enum Scale {
-    /// Not declared: 0 to 1 is unchanged, above 1 and up to 100 is a percentage.
-    Guessed,
-    /// Declared by the result, as `scale`.
-    Declared(f64),
-}
-
-impl Scale {
-    /// Reads the `scale` member of a score object.
-    pub fn read<'a>(reader: &mut Reader<'a>, value: Option<Value<'a>>, place: Place) -> Scale {
-        match (reader.number(value, place), value) {
-            (Some(scale), _) if scale > 0.0 => Scale::Declared(scale),
-            (Some(_), Some(value)) => {
-                reader.out_of_range(place, value, "a number above 0");
-                Scale::Guessed
-            }
-            _ => Scale::Guessed,
-        }
-    }
-
-    /// Reads one score.
-    pub fn score<'a>(
-        self,
-        reader: &mut Reader<'a>,
-        value: Option<Value<'a>>,
-        place: Place,
-    ) -> Option<f64> {
-        let number = reader.number(value, place)?;
-        let (most, score) = match self {
-            Scale::Declared(scale) => (scale, number / scale),
-            Scale::Guessed if number <= 1.0 => (100.0, number),
-            Scale::Guessed => (100.0, number / 100.0),
-        };
-        if (0.0..=most).contains(&number) {
-            return Some(score + 0.0);
-        }
-        let expected = match self {
-            Scale::Declared(scale) => format!("a score from 0 to {scale}"),
-            Scale::Guessed => "a score from 0 to 1, or a percentage up to 100".to_owned(),
-        };
-        reader.out_of_range(place, value?, &expected);
-        None
-    }
-
-    /// Reads an object of dimension scores, in its order; `null` means absent.
-    pub fn dimensions<'a>(
-        self,
-        reader: &mut Reader<'a>,
-        value: Option<Value<'a>>,
-        place: Place,
-    ) -> Vec<DimensionScore> {
-        let Some(value) = value else { return Vec::new() };
-        let Some(members) = value.members() else {
-            reader.wrong_type(place, value, "an object");
-            return Vec::new();
-        };
-        let object = place.pointer();
-        reject_duplicates(reader, &members, &object);
-        let mut scores: Vec<DimensionScore> = Vec::with_capacity(members.len());
-        for (name, value) in members {
-            let place = Place { object: &object, member: &name.text };
-            if name.replaced {
-                reader.warn_replaced(place);
-            }
-            if value.json() == "null" {
-                continue;
-            }
-            if let Some(score) = self.score(reader, Some(value), place) {
-                scores.push(DimensionScore { name: name.text.into_owned(), score });
-            }
-        }
-        scores
-    }
-}
-
-/// Dimension scores in the order in which their names first occurred. Of two with the same name,
-/// the last one counts. A result can have very many, so names are indexed.
+/// Scores in the order in which their names first occurred. Of two with the same name, the last
+/// one counts. A result can have very many, so names are indexed.
 #[derive(Debug, Default)]
-pub struct Dimensions {
-    scores: Vec<DimensionScore>,
+pub struct Scores {
+    list: Vec<Score>,
     places: BTreeMap<String, usize>,
 }
 
-impl Dimensions {
-    /// Sets the score of a dimension.
-    pub fn set(&mut self, name: String, score: f64) {
-        let place = self.places.get(&name).and_then(|place| self.scores.get_mut(*place));
+impl Scores {
+    /// Sets the score of a metric.
+    pub fn set(&mut self, score: Score) {
+        let place = self.places.get(&score.name).and_then(|place| self.list.get_mut(*place));
         if let Some(known) = place {
-            known.score = score;
+            *known = score;
             return;
         }
-        self.places.insert(name.clone(), self.scores.len());
-        self.scores.push(DimensionScore { name, score });
+        self.places.insert(score.name.clone(), self.list.len());
+        self.list.push(score);
     }
 
-    /// Returns the score of a dimension.
-    pub fn get(&self, name: &str) -> Option<f64> {
-        self.places.get(name).and_then(|place| self.scores.get(*place)).map(|found| found.score)
+    /// Returns the score of a metric.
+    pub fn get(&self, name: &str) -> Option<&Score> {
+        self.places.get(name).and_then(|place| self.list.get(*place))
     }
 
-    /// Returns the score of the dimension that was set first.
-    pub fn first(&self) -> Option<f64> {
-        self.scores.first().map(|found| found.score)
+    /// Returns the score that was set first.
+    pub fn first(&self) -> Option<&Score> {
+        self.list.first()
     }
 
-    /// Returns the mean of all scores; `None` if the list is empty.
-    pub fn mean(&self) -> Option<f64> {
-        let sum: f64 = self.scores.iter().map(|found| found.score).sum();
-        (!self.scores.is_empty()).then(|| sum / self.scores.len() as f64)
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
     }
 
     /// Returns the scores.
-    pub fn into_scores(self) -> Vec<DimensionScore> {
-        self.scores
+    pub fn into_list(self) -> Vec<Score> {
+        self.list
     }
 }
 
-/// Reads a score that must be from 0 to 1; any other is left out, with a warning.
-pub fn within_scale<'a>(
+/// Labels whose meaning is the same everywhere, in lower case, and their values.
+const LABELS: [(&str, f64); 22] = [
+    ("pass", 1.0),
+    ("passed", 1.0),
+    ("correct", 1.0),
+    ("true", 1.0),
+    ("yes", 1.0),
+    ("success", 1.0),
+    ("relevant", 1.0),
+    ("factual", 1.0),
+    ("grounded", 1.0),
+    ("safe", 1.0),
+    ("good", 1.0),
+    ("fail", 0.0),
+    ("failed", 0.0),
+    ("incorrect", 0.0),
+    ("false", 0.0),
+    ("no", 0.0),
+    ("failure", 0.0),
+    ("irrelevant", 0.0),
+    ("hallucinated", 0.0),
+    ("ungrounded", 0.0),
+    ("unsafe", 0.0),
+    ("bad", 0.0),
+];
+
+/// Returns the value of a label whose meaning is the same everywhere, on the scale from 0 to 1:
+/// `pass`, `Not_Relevant`; `None` for any other.
+pub fn value_of_label(label: &str) -> Option<f64> {
+    let label = label.trim().to_lowercase().replace([' ', '-'], "_");
+    let known = |label: &str| LABELS.iter().find(|(name, _)| *name == label).map(|known| known.1);
+    known(&label).or_else(|| label.strip_prefix("not_").and_then(known).map(|value| 1.0 - value))
+}
+
+/// Reads a number; any other value is left out, with a warning. `null` means absent.
+pub fn optional_number<'a>(
     reader: &mut Reader<'a>,
     value: Option<Value<'a>>,
     place: Place,
 ) -> Option<f64> {
-    let value = value?;
-    let number = reader.decoration(|reader| reader.number(Some(value), place))?;
-    if (0.0..=1.0).contains(&number) {
-        return Some(number + 0.0);
-    }
-    let found: String = value.json().chars().take(40).collect();
-    reader.warning(
-        place.pointer(),
-        codes::SCORE_OUT_OF_SCALE,
-        format!("expected a score from 0 to 1, found {found}; it is left out"),
-    );
-    None
+    let value = value.filter(|value| value.json() != "null")?;
+    reader.decoration(|reader| reader.number(Some(value), place))
 }
 
 /// Adds a violation for each duplicate name in an object of dimensions: its score would be
@@ -167,35 +113,33 @@ mod tests {
 
     #[test]
     fn the_last_score_of_a_name_replaces_the_first_in_its_place() {
-        let mut dimensions = Dimensions::default();
-        assert_eq!((dimensions.mean(), dimensions.first()), (None, None));
-        for (name, score) in [("b", 0.5), ("a", 1.0), ("b", 0.25)] {
-            dimensions.set(name.to_owned(), score);
+        let mut scores = Scores::default();
+        assert!(scores.is_empty() && scores.first().is_none());
+        for (name, value) in [("b", 0.5), ("a", 1.0), ("b", 7.0)] {
+            scores.set(Score::new(name, Some(value)));
         }
-        assert_eq!((dimensions.get("b"), dimensions.get("c")), (Some(0.25), None));
-        assert_eq!((dimensions.first(), dimensions.mean()), (Some(0.25), Some(0.625)));
-        let names: Vec<String> =
-            dimensions.into_scores().into_iter().map(|score| score.name).collect();
+        assert_eq!(scores.get("b").unwrap().value, Some(7.0));
+        assert!(scores.get("c").is_none());
+        assert_eq!(scores.first().unwrap().name, "b");
+        let names: Vec<String> = scores.into_list().into_iter().map(|score| score.name).collect();
         assert_eq!(names, ["b", "a"]);
     }
 
     #[test]
-    fn a_score_outside_the_scale_is_left_out_with_a_warning() {
-        let text = r#"{"in": 0.5, "above": 17, "below": -0.1, "text": "1", "minus": -0.0}"#;
-        let (mut reader, root) = Reader::new(text).unwrap();
-        let names = ["in", "above", "below", "text", "minus"];
-        let values = reader.root(root, names).unwrap();
-        let scores: Vec<Option<f64>> = names
-            .iter()
-            .zip(values)
-            .map(|(member, value)| within_scale(&mut reader, value, Place { object: "", member }))
-            .collect();
-        assert_eq!(scores, [Some(0.5), None, None, None, Some(0.0)]);
-        assert!(scores[4].unwrap().is_sign_positive());
-        let codes: Vec<&str> = reader.warnings().iter().map(|warning| warning.code).collect();
-        assert_eq!(
-            codes,
-            [codes::SCORE_OUT_OF_SCALE, codes::SCORE_OUT_OF_SCALE, codes::WRONG_TYPE]
-        );
+    fn a_label_has_a_value_only_if_it_means_the_same_everywhere() {
+        for (label, value) in [
+            ("PASS", Some(1.0)),
+            ("not_relevant", Some(0.0)),
+            ("Not correct", Some(0.0)),
+            ("irrelevant", Some(0.0)),
+            (" unsafe ", Some(0.0)),
+            ("not_unsafe", Some(1.0)),
+            ("B", None),
+            ("", None),
+            ("partially correct", None),
+            ("not_", None),
+        ] {
+            assert_eq!(value_of_label(label), value, "{label:?}");
+        }
     }
 }

@@ -61,6 +61,11 @@ pub(crate) fn describe_error(document: &str, error: &serde_json::Error) -> Viola
     Violation { path, code: codes::MALFORMED_JSON, message: format!("not JSON: {error}") }
 }
 
+/// Returns the JSON Pointer of the value at a byte of a text.
+pub(crate) fn pointer_at(text: &str, offset: usize) -> String {
+    Walk::run(text, offset, usize::MAX).pointer()
+}
+
 fn is_word(token: &str, word: &str) -> bool {
     let after = token.strip_prefix(word);
     after

@@ -1,6 +1,6 @@
 //! Rules that the answers of every format must satisfy.
 
-use arc_format_kit::{Format, Outcome, Span, Violation};
+use arc_format_kit::{Format, Outcome, Score, Span, Violation, finite};
 
 /// Runs every function of a format on one result, and checks the general rules: both passes agree
 /// on scenario and trial, spans are JSON, figures are in their ranges.
@@ -10,15 +10,16 @@ pub fn check<F: Format>(header: Option<&str>, item: &str) -> Result<Outcome, Vec
     if let Some(header) = header {
         let _ = F::suite(header);
     }
-    let scenario = F::scenario(header, item);
-    let answer = F::outcome(header, item);
-    assert_eq!(F::outcome(header, item), answer, "asked twice: {item}");
+    let scenario = finite::scenario::<F>(header, item);
+    let answer = finite::outcome::<F>(header, item);
+    assert_eq!(finite::outcome::<F>(header, item), answer, "asked twice: {item}");
     match &answer {
         Err(violations) => check_violations(violations),
         Ok(outcome) => {
             check_outcome(item, outcome);
             let planned = scenario.expect("an accepted result has a scenario");
             assert_eq!((&planned.scenario, planned.trial), (&outcome.scenario, outcome.trial));
+            assert_eq!(planned.place, outcome.place);
         }
     }
     answer
@@ -36,24 +37,39 @@ fn check_outcome(item: &str, outcome: &Outcome) {
     let id = &outcome.scenario.id;
     assert!((1..=512).contains(&id.len()), "{id:?}");
     assert!(outcome.trial.is_none_or(|trial| (1..=10_000).contains(&trial)), "{outcome:?}");
+    let explanations = outcome.scores.iter().map(|score| score.explanation);
     for span in [
         outcome.scenario.definition,
         outcome.trajectory,
         outcome.detailed_trajectory,
         outcome.dimensions,
-    ] {
+    ]
+    .into_iter()
+    .chain(explanations)
+    {
         if let Some(part) = slice(item, span) {
-            serde_json::from_str::<serde::de::IgnoredAny>(part).expect("a span is JSON");
+            let part = finite::with_null_for_nan(part);
+            serde_json::from_str::<serde::de::IgnoredAny>(&part).expect("a span is JSON");
         }
     }
-    let scores = outcome.dimension_scores.iter().map(|dimension| dimension.score);
-    for score in scores.chain(outcome.reliability_score) {
-        assert!((0.0..=1.0).contains(&score), "{outcome:?}");
+    for Score { name, value, lowest, highest, label, .. } in &outcome.scores {
+        assert!(!name.is_empty() && !name.contains('\0'), "{outcome:?}");
+        assert!(label.as_ref().is_none_or(|label| !label.contains('\0')), "{outcome:?}");
+        assert!([value, lowest, highest].into_iter().flatten().all(|number| number.is_finite()));
+        if let (Some(value), Some(highest)) = (value, highest) {
+            assert!((lowest.unwrap_or_default()..=*highest).contains(value), "{outcome:?}");
+        }
     }
-    let mut names: Vec<&str> =
-        outcome.dimension_scores.iter().map(|dimension| &*dimension.name).collect();
+    let mut names: Vec<&str> = outcome.scores.iter().map(|score| &*score.name).collect();
     names.sort_unstable();
-    assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "a dimension twice: {names:?}");
+    assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "a score twice: {names:?}");
+    if let Some(headline) = &outcome.headline {
+        assert!(names.contains(&headline.as_str()), "{headline} is no score: {names:?}");
+    }
+    for name in [&outcome.key, &outcome.place].into_iter().flatten() {
+        assert!((1..=512).contains(&name.len()) && !name.contains('\0'), "{name:?}");
+    }
+    assert!(outcome.discarded_tokens <= outcome.tokens_used, "{outcome:?}");
     for count in [outcome.tokens_used, outcome.prompt_tokens, outcome.completion_tokens] {
         assert!((0.0..=9_007_199_254_740_992.0).contains(&count) && count.fract() == 0.0);
     }
@@ -106,9 +122,9 @@ pub fn warnings(outcome: &Outcome) -> Vec<(&str, &'static str)> {
     warnings
 }
 
-/// Returns an outcome's dimensions, in their order.
-pub fn dimensions(outcome: &Outcome) -> Vec<(&str, f64)> {
-    outcome.dimension_scores.iter().map(|it| (it.name.as_str(), it.score)).collect()
+/// Returns the scores of an outcome that have a number, in their order.
+pub fn scores(outcome: &Outcome) -> Vec<(&str, f64)> {
+    outcome.scores.iter().filter_map(|it| Some((it.name.as_str(), it.value?))).collect()
 }
 
 /// Truncates a valid result at every length: it is no longer JSON, and nothing else is reported.

@@ -14,12 +14,12 @@ mod answers;
 mod any;
 mod framed_file;
 mod others;
+mod reported;
 mod skipped;
 
-pub use answers::{
-    accepted, check, dimensions, rejected, rejects_truncated_results, slice, warnings,
-};
+pub use answers::{accepted, check, rejected, rejects_truncated_results, scores, slice, warnings};
 pub use any::any_json;
 pub use framed_file::{FramedFile, frame};
 pub use others::recognises_no_other;
+pub use reported::agrees;
 pub use skipped::skip;

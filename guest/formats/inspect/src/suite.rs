@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use arc_format_kit::json::{Place, Reader, Value, with_null_for_nan};
+use arc_format_kit::finite::with_null_for_nan;
+use arc_format_kit::json::{Place, Reader, Value};
 use arc_format_kit::score::Dimensions;
 use arc_format_kit::time::milliseconds_between;
 use arc_format_kit::{SuiteSummary, Violation};

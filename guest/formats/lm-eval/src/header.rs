@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use arc_format_kit::json::{Reader, Value, with_null_for_nan};
+use arc_format_kit::finite::with_null_for_nan;
+use arc_format_kit::json::{Reader, Value};
 use arc_format_kit::memo::Memo;
 use arc_format_kit::time::of_unix_nanoseconds;
 

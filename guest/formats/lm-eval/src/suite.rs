@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use arc_format_kit::json::{Reader, Value, with_null_for_nan};
+use arc_format_kit::finite::with_null_for_nan;
+use arc_format_kit::json::{Reader, Value};
 use arc_format_kit::score::Dimensions;
 use arc_format_kit::time::milliseconds_of;
 use arc_format_kit::{SuiteSummary, Violation};
