@@ -45,15 +45,15 @@ impl Format for GuideFormat {
     }
 
     fn outcome(_header: Option<&str>, item: &str) -> Result<Outcome, Vec<Violation>> {
-        crate::extract_outcome(item)
+        crate::result::outcome(item)
     }
 
     fn scenario(_header: Option<&str>, item: &str) -> Result<PlannedScenario, Vec<Violation>> {
-        crate::extract_scenario(item)
+        crate::scenario::scenario(item)
     }
 
     fn suite(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
-        crate::extract_suite(header)
+        crate::suite::suite(header)
     }
 }
 

@@ -1,12 +1,16 @@
 //! Extraction of one scenario result.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
 use arc_format_kit::json::{Place, Reader, Value};
 use arc_format_kit::number::MAX_WHOLE;
 use arc_format_kit::scenario::read_trial;
 use arc_format_kit::score::reject_duplicates;
 use arc_format_kit::time::in_utc;
-use arc_format_kit::{Outcome, OutcomeStatus, Score, Violation, codes, failure, verdict};
+use arc_format_kit::{Outcome, OutcomeStatus, Score, Violation, codes, failure, finite, verdict};
 
+use crate::GuideFormat;
 use crate::scenario::{TRIAL, read_scenario};
 
 const TRAJECTORY: &str = "/trajectory";
@@ -19,6 +23,11 @@ const RECORDING: &str = "/recording";
 /// # Errors
 /// Every violation found, so that all problems of a result are reported at the same time.
 pub fn extract_outcome(document: &str) -> Result<Outcome, Vec<Violation>> {
+    finite::outcome::<GuideFormat>(None, document)
+}
+
+/// [`extract_outcome`] of a document in which all numbers are finite.
+pub(crate) fn outcome(document: &str) -> Result<Outcome, Vec<Violation>> {
     let (mut reader, root) = Reader::new(document)?;
     let names = [
         "scenario",
@@ -286,8 +295,9 @@ pub(crate) fn read_dimensions<'a>(
     };
     let object = place.pointer();
     reject_duplicates(reader, &members, &object);
+    let names: BTreeSet<&str> = members.iter().map(|(name, _)| &*name.text).collect();
     let mut scores = Vec::with_capacity(members.len());
-    for (name, value) in members {
+    for (name, value) in &members {
         let place = Place { object: &object, member: &name.text };
         if name.replaced {
             reader.warn_replaced(place);
@@ -295,10 +305,21 @@ pub(crate) fn read_dimensions<'a>(
         if value.json() == "null" {
             continue;
         }
-        // The name of the overall score.
-        let own =
-            if name.text == OVERALL { "dimension_scores/reliability_score" } else { &name.text };
-        scores.extend(read_score(reader, own, scale, Some(value), place));
+        let metric = metric_name(&name.text, &names);
+        scores.extend(read_score(reader, &metric, scale, Some(*value), place));
     }
     scores
+}
+
+/// Returns the name of a dimension's score: that of the dimension, unless it is empty or the name
+/// of the overall score.
+fn metric_name<'n>(dimension: &'n str, others: &BTreeSet<&str>) -> Cow<'n, str> {
+    if dimension != OVERALL && !dimension.is_empty() {
+        return Cow::Borrowed(dimension);
+    }
+    let mut name = format!("dimension_scores/{dimension}");
+    while others.contains(name.as_str()) {
+        name.insert_str(0, "dimension_scores/");
+    }
+    Cow::Owned(name)
 }

@@ -116,8 +116,10 @@ fn metric_definition<'a>(
         pass_threshold: reader.number(threshold, at("pass_threshold")),
         headline: boolean(reader, headline, at("headline")).unwrap_or_default(),
     };
-    let range = definition.lowest.unwrap_or_default()..definition.highest.unwrap_or(f64::INFINITY);
-    if range.is_empty() {
+    // An absent bound is unknown: a log-likelihood has only a highest value, 0.
+    if let (Some(lowest), Some(highest)) = (definition.lowest, definition.highest)
+        && lowest >= highest
+    {
         reader.violation(
             at("highest").pointer(),
             codes::OUT_OF_RANGE,

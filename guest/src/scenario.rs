@@ -2,7 +2,9 @@
 
 use arc_format_kit::json::{Place, Reader, Value};
 use arc_format_kit::scenario::{make_id, read_definition, read_trial};
-use arc_format_kit::{PlannedScenario, Scenario, Violation};
+use arc_format_kit::{PlannedScenario, Scenario, Violation, finite};
+
+use crate::GuideFormat;
 
 /// The trial in a result's `recording` object.
 pub(crate) const TRIAL: Place = Place { object: "/recording", member: "trial" };
@@ -13,6 +15,11 @@ pub(crate) const TRIAL: Place = Place { object: "/recording", member: "trial" };
 /// # Errors
 /// Every violation found in that part of the result.
 pub fn extract_scenario(document: &str) -> Result<PlannedScenario, Vec<Violation>> {
+    finite::scenario::<GuideFormat>(None, document)
+}
+
+/// [`extract_scenario`] of a document in which all numbers are finite.
+pub(crate) fn scenario(document: &str) -> Result<PlannedScenario, Vec<Violation>> {
     let (mut reader, root) = Reader::new(document)?;
     let names = ["scenario", "trajectory", "recording"];
     let answer = reader.root(root, names).and_then(|[scenario, trajectory, recording]| {

@@ -1,8 +1,9 @@
 //! An evaluation suite's own figures.
 
 use arc_format_kit::json::{Place, Reader};
-use arc_format_kit::{Score, SuiteSummary, Violation};
+use arc_format_kit::{Score, SuiteSummary, Violation, finite};
 
+use crate::GuideFormat;
 use crate::result::read_dimensions;
 use crate::run_report;
 
@@ -11,6 +12,11 @@ use crate::run_report;
 /// # Errors
 /// Every violation found.
 pub fn extract_suite(suite: &str) -> Result<SuiteSummary, Vec<Violation>> {
+    finite::suite::<GuideFormat>(suite)
+}
+
+/// [`extract_suite`] of a suite in which all numbers are finite.
+pub(crate) fn suite(suite: &str) -> Result<SuiteSummary, Vec<Violation>> {
     const NAMES: [&str; 9] = [
         "average_reliability_score",
         "total_cost_usd",

@@ -48,6 +48,13 @@ fn any_amount() -> impl Strategy<Value = f64> {
         .prop_filter("an amount is finite", |number| number.is_finite())
 }
 
+/// Returns any finite double; minus zero is read as zero.
+fn any_score() -> impl Strategy<Value = f64> {
+    let any_sign = (any_amount(), any::<bool>())
+        .prop_map(|(amount, negative)| if negative { -amount } else { amount } + 0.0);
+    prop_oneof![any_sign, 0.0..=1.0_f64, -100.0..100.0_f64]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -62,15 +69,33 @@ proptest! {
     }
 
     #[test]
-    fn a_score_is_the_double_that_was_written(score in 0.0..=1.0_f64) {
+    fn a_score_is_the_double_that_was_written(score in any_score()) {
         for text in spellings(score) {
             let document = result(&text, "0", "0");
             let outcome = outcome(&document);
-            prop_assert_eq!(outcome.reliability_score.map(f64::to_bits), Some(score.to_bits()));
-            prop_assert_eq!(outcome.dimension_scores.first().map(|it| it.score), Some(score));
+            prop_assert_eq!(outcome.scores.len(), 2);
+            for found in &outcome.scores {
+                prop_assert_eq!(found.value.map(f64::to_bits), Some(score.to_bits()), "{}", &text);
+                prop_assert_eq!((found.lowest, found.highest), (None, None));
+            }
+            prop_assert_eq!(outcome.headline_value().map(f64::to_bits), Some(score.to_bits()));
             let verdict = extract_json(&document);
-            prop_assert_eq!(written(&verdict, "reliability_score").to_bits(), score.to_bits());
-            prop_assert_eq!(written(&verdict, "score").to_bits(), score.to_bits());
+            prop_assert_eq!(written(&verdict, "value").to_bits(), score.to_bits());
+        }
+    }
+
+    /// A declared scale bounds the score, and changes no bit of it.
+    #[test]
+    fn a_scale_does_not_change_a_score(scale in any_amount(), part in 0.0..=1.0_f64) {
+        prop_assume!(scale > 0.0);
+        let score = scale * part;
+        let document = format!(
+            r#"{{"scenario": {{"id": "s"}}, "reliability_score":
+                {{"scale": {scale:?}, "overall_score": {score:?}, "dimension_scores": {{"d": {score:?}}}}}}}"#
+        );
+        for found in outcome(&document).scores {
+            prop_assert_eq!(found.value.map(f64::to_bits), Some(score.to_bits()));
+            prop_assert_eq!((found.lowest, found.highest), (Some(0.0), Some(scale)));
         }
     }
 

@@ -83,7 +83,7 @@ impl<F: Format + 'static> extraction::Guest for Exported<F> {
     }
 
     fn extract_suite(suite: String) -> Result<types::SuiteSummary, Vec<types::Violation>> {
-        F::suite(&suite).map(summary).map_err(violation_list)
+        crate::finite::suite::<F>(&suite).map(summary).map_err(violation_list)
     }
 
     fn extract_json(document: String) -> String {

@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use crate::answer::{Outcome, PlannedScenario, Scenario, Score, Span, Violation};
+use crate::answer::{Outcome, PlannedScenario, Scenario, Score, Span, SuiteSummary, Violation};
 use crate::format::Format;
 use crate::{codes, syntax};
 
@@ -46,6 +46,22 @@ pub fn scenario<F: Format>(
             let mut planned = F::scenario(header, &replaced.text)?;
             replaced.restore_scenario(&mut planned.scenario);
             Ok(planned)
+        }
+        answer => answer,
+    }
+}
+
+/// [`Format::suite`], also for headers with numbers that are not finite.
+///
+/// # Errors
+/// Every violation found.
+pub fn suite<F: Format>(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
+    match F::suite(header) {
+        Err(violations) if has_not_finite(&violations) => {
+            let replaced = Replaced::read(header);
+            let mut summary = F::suite(&replaced.text)?;
+            summary.warnings.extend(replaced.warning(header));
+            Ok(summary)
         }
         answer => answer,
     }
@@ -114,18 +130,22 @@ impl<'t> Replaced<'t> {
         for span in [trajectory, detailed_trajectory, dimensions].into_iter().chain(explanations) {
             *span = span.map(|span| self.original_span(span));
         }
-        if let Some((word, at)) = self.first {
-            let others = match self.ends.len() {
-                1 => String::new(),
-                count => format!(", and {} other numbers that are not finite", count - 1),
-            };
-            outcome.warnings.push(Violation {
-                path: syntax::pointer_at(original, at),
-                code: codes::NOT_FINITE,
-                message: format!("{word} is read as absent{others}; the document is unchanged"),
-            });
-        }
+        outcome.warnings.extend(self.warning(original));
         outcome
+    }
+
+    /// Returns the warning about the replaced words; `None` if there are none.
+    fn warning(&self, original: &str) -> Option<Violation> {
+        let (word, at) = self.first?;
+        let others = match self.ends.len() {
+            1 => String::new(),
+            count => format!(", and {} other numbers that are not finite", count - 1),
+        };
+        Some(Violation {
+            path: syntax::pointer_at(original, at),
+            code: codes::NOT_FINITE,
+            message: format!("{word} is read as absent{others}; the document is unchanged"),
+        })
     }
 
     fn restore_scenario(&self, scenario: &mut Scenario) {
@@ -191,6 +211,15 @@ mod tests {
         fn scenario(_: Option<&str>, _: &str) -> Result<PlannedScenario, Vec<Violation>> {
             Err(Vec::new())
         }
+
+        fn suite(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
+            let (mut reader, root) = crate::json::Reader::new(header)?;
+            let answer = reader.root(root, ["cost"]).map(|[cost]| SuiteSummary {
+                total_cost_usd: cost.and_then(crate::json::Value::number),
+                ..SuiteSummary::default()
+            });
+            reader.finish_suite(answer)
+        }
     }
 
     #[test]
@@ -206,6 +235,18 @@ mod tests {
         assert_eq!(outcome.warnings.len(), 1);
         assert_eq!(outcome.warnings[0].path, "/a/0");
         assert!(outcome.warnings[0].message.contains("3 other"), "{:?}", outcome.warnings);
+    }
+
+    #[test]
+    fn a_header_with_such_numbers_is_read() {
+        let summary = suite::<Whole>(r#"{"cost": 2, "mean": {"a": [NaN]}}"#).unwrap();
+        assert_eq!(summary.total_cost_usd, Some(2.0));
+        let found: Vec<_> =
+            summary.warnings.iter().map(|warning| (&*warning.path, warning.code)).collect();
+        assert_eq!(found, [("/mean/a/0", codes::NOT_FINITE)]);
+        assert_eq!(suite::<Whole>(r#"{"cost": NaN}"#).unwrap().total_cost_usd, None);
+        assert!(suite::<Whole>(r#"{"cost": 1}"#).unwrap().warnings.is_empty());
+        assert!(suite::<Whole>(r#"{"cost": NaN, }"#).is_err());
     }
 
     #[test]

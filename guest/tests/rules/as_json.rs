@@ -20,10 +20,19 @@ fn expected(outcome: &Outcome) -> Value {
         .iter()
         .map(|each| json!({"path": each.path, "code": each.code, "message": each.message}))
         .collect();
-    let dimensions: Vec<_> = outcome
-        .dimension_scores
+    let scores: Vec<_> = outcome
+        .scores
         .iter()
-        .map(|each| json!({"name": each.name, "score": each.score}))
+        .map(|each| {
+            json!({
+                "name": each.name,
+                "value": each.value,
+                "label": each.label,
+                "lowest": each.lowest,
+                "highest": each.highest,
+                "explanation": span(each.explanation),
+            })
+        })
         .collect();
     json!({
         "scenario": {
@@ -34,9 +43,11 @@ fn expected(outcome: &Outcome) -> Value {
         },
         "trial": outcome.trial,
         "status": snake(format!("{:?}", outcome.status)),
-        "reliability_score": outcome.reliability_score,
+        "scores": scores,
+        "headline": outcome.headline,
         "grade": outcome.grade,
-        "dimension_scores": dimensions,
+        // The format has neither invalidations nor keys.
+        "invalidation": null,
         "execution_time": outcome.execution_time,
         "execution_time_ms": outcome.execution_time_ms,
         "tokens_used": outcome.tokens_used,
@@ -52,6 +63,11 @@ fn expected(outcome: &Outcome) -> Value {
         "trajectory": span(outcome.trajectory),
         "detailed_trajectory": span(outcome.detailed_trajectory),
         "dimensions": span(outcome.dimensions),
+        "key": null,
+        "place": null,
+        "revised_at": null,
+        "discarded_tokens": 0,
+        "discarded_cost_usd": 0,
         "warnings": warnings,
     })
 }
@@ -94,7 +110,7 @@ fn whole_numbers_are_written_without_a_fraction() {
         r#""execution_time_ms":2000,"#,
         r#""tokens_used":9007199254740992,"#,
         r#""cost_usd":1000000,"#,
-        r#""reliability_score":1,"#,
+        r#"{"name":"reliability_score","value":1,"#,
     ] {
         assert!(text.contains(part), "{part} in {text}");
     }

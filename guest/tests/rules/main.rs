@@ -12,9 +12,11 @@
 mod amounts;
 mod as_json;
 mod error;
+mod finite;
 mod fixtures;
 mod recording;
 mod replaced;
+mod run_report;
 mod scenario;
 mod score;
 mod status;
@@ -88,6 +90,11 @@ fn warnings(outcome: &Outcome) -> Vec<(&str, &'static str)> {
         outcome.warnings.iter().map(|warning| (warning.path.as_str(), warning.code)).collect();
     warnings.sort_unstable();
     warnings
+}
+
+/// Returns the scores of an outcome that have a number, in their order.
+fn scores(outcome: &Outcome) -> Vec<(&str, f64)> {
+    outcome.scores.iter().filter_map(|each| Some((each.name.as_str(), each.value?))).collect()
 }
 
 fn slice(document: &str, span: Option<Span>) -> Option<&str> {

@@ -85,7 +85,7 @@ fn in_the_name_of_a_dimension() {
     check(
         &with_score(&format!(r#"{{"overall_score": 1, "dimension_scores": {{"{ODD}": 1}}}}"#)),
         &format!("/reliability_score/dimension_scores/{STORED}"),
-        |outcome| Some(outcome.dimension_scores[0].name.clone()),
+        |outcome| Some(outcome.scores[1].name.clone()),
     );
 }
 

@@ -64,3 +64,21 @@ fn a_missing_time_is_absent_without_a_warning() {
         assert_eq!(outcome.warnings, []);
     }
 }
+
+/// The extraction has no clock: the recorder decides about times in the future.
+#[test]
+fn times_far_in_the_future_are_unchanged() {
+    let bytes = fixture("formats/native/times.jsonl");
+    let found: Vec<_> = lines(&bytes)
+        .into_iter()
+        .map(|line| accepted(std::str::from_utf8(line).unwrap()))
+        .map(|outcome| (outcome.execution_time.unwrap(), outcome.warnings))
+        .collect();
+    let expected = [
+        "2026-11-29T15:33:13.475543Z",
+        "2026-11-30T17:28:13.475543Z",
+        "2028-01-03T15:28:13.475543Z",
+        "9000-01-01T00:00:00.000000Z",
+    ];
+    assert_eq!(found, expected.map(|time| (time.to_owned(), Vec::new())));
+}

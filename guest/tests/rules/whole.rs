@@ -45,13 +45,13 @@ fn the_example_of_the_guide_has_every_field() {
     assert_eq!(outcome.scenario.task_prompt.as_deref(), Some("What's the weather in NYC?"));
     assert_eq!(outcome.trial, None);
     assert_eq!(outcome.status, OutcomeStatus::Success);
-    assert_eq!(outcome.reliability_score, Some(0.85));
+    assert_eq!(outcome.headline.as_deref(), Some("reliability_score"));
+    assert_eq!(outcome.headline_value(), Some(0.85));
     assert_eq!(outcome.grade.as_deref(), Some("B"));
-    let dimensions: Vec<_> =
-        outcome.dimension_scores.iter().map(|each| (each.name.as_str(), each.score)).collect();
     assert_eq!(
-        dimensions,
+        scores(&outcome),
         [
+            ("reliability_score", 0.85),
             ("tool_execution", 0.9),
             ("response_quality", 0.8),
             ("error_handling", 0.85),
@@ -121,7 +121,7 @@ fn parts_that_are_absent_or_null_have_no_span() {
 fn an_id_is_all_that_a_result_needs() {
     let outcome = accepted(r#"{"scenario": {"id": "s"}}"#);
     assert_eq!(outcome.status, OutcomeStatus::Error);
-    assert_eq!(outcome.reliability_score, None);
+    assert_eq!((outcome.scores.len(), &outcome.headline), (0, &None));
     assert_eq!(outcome.execution_time_ms, 0.0);
     assert_eq!(
         [outcome.tokens_used, outcome.prompt_tokens, outcome.completion_tokens, outcome.cost_usd],
@@ -158,7 +158,7 @@ fn null_means_absent_everywhere() {
                                       "dimension_scores": {"a": null}},
                 "recording": {"modal_call_id": null, "sandbox_id": null, "trial": null}}"#,
     );
-    assert_eq!(inner.dimension_scores, []);
+    assert_eq!(inner.scores, []);
     assert_eq!(inner.trial, None);
     assert_eq!(inner.tokens_used, 0.0);
     assert_eq!(inner.execution_time, None);
@@ -183,7 +183,7 @@ fn unknown_members_may_be_anything() {
 fn all_violations_are_reported_at_the_same_time() {
     let document = r#"{"scenario": {"id": "", "name": 1}, "trajectory": {"status": "odd",
             "execution_time_seconds": -1, "token_usage": {"total_tokens": 1.5, "total_cost": "1"}},
-            "reliability_score": {"overall_score": 101, "grade": 1, "dimension_scores": {"a/b": "x"}},
+            "reliability_score": {"overall_score": 101, "scale": 100, "grade": 1, "dimension_scores": {"a/b": "x"}},
             "recording": {"trial": 0}}"#;
     let expected = [
         ("/recording/trial", codes::OUT_OF_RANGE),
