@@ -40,6 +40,8 @@ pub const NOT_FINITE: &str = "not_finite";
 pub const NOT_SCORED: &str = "not_scored";
 /// Warning: a score is a label whose meaning is unknown, so it has no number.
 pub const LABEL_UNKNOWN: &str = "label_unknown";
+/// Warning: a result has several scores with the same name, of which the last counts.
+pub const SCORE_REPEATED: &str = "score_repeated";
 /// Warning: the result was invalidated, so it does not count.
 pub const INVALIDATED: &str = "invalidated";
 /// Warning: the scenario has no id; one was derived from its name and prompt.

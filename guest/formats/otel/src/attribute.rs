@@ -37,8 +37,13 @@ impl<'a> Attributes<'a> {
         self.list.iter().map(|(key, _)| &*key.text)
     }
 
+    /// Returns the pointer to the list.
+    pub(crate) fn pointer(&self) -> &str {
+        &self.pointer
+    }
+
     /// Returns the pointer to an attribute's value, and the value.
-    fn find(&self, key: &str) -> Option<(String, Value<'a>)> {
+    pub(crate) fn find(&self, key: &str) -> Option<(String, Value<'a>)> {
         let index = self.list.iter().position(|(other, _)| other.text == key)?;
         let (_, value) = self.list.get(index)?;
         Some((format!("{}/{index}/value", self.pointer), *value))

@@ -12,10 +12,13 @@
 //! | `scenario.id` | `test.suite.name/test.case.name`; else derived from agent and prompt, with a warning; else `gen_ai.conversation.id` or the trace's id, with a warning, as neither is the same in another run |
 //! | `scenario.name` | `test.case.name`, else `gen_ai.agent.name` |
 //! | `scenario.task_prompt` | the last message of the user in the first `gen_ai.input.messages`, else `content` of the first event `gen_ai.user.message`, else `gen_ai.prompt` |
-//! | `trial` | none: a trace has no trial number. Further traces of a scenario are further attempts, of which the latest determines the score |
+//! | `trial`, `place` | a trace has no trial number: its id is its place, so each trace of a scenario is a trial |
+//! | `key` | the trace's id |
+//! | `revised_at` | the latest end of a span or time of an evaluation: of two exports of a trace, the one with later data counts |
 //! | `status` | that of the first `invoke_agent` or `invoke_workflow` span that has no GenAI span above it; without one, of the GenAI span that ended last of those that have none above (an earlier call might have been retried): code 2 is an error, or a timeout or cancellation, depending on `error.type` |
-//! | `dimension_scores` | events `gen_ai.evaluation.result` (or spans with the same attributes): `gen_ai.evaluation.score.value` by `gen_ai.evaluation.name`, the last of each; without a value, the label `pass` is 1 and `fail` 0. Those not from 0 to 1 are left out with a warning |
-//! | `reliability_score` | the mean of the dimensions; without any, `test.case.result.status`: `pass` is 1, `fail` 0 |
+//! | `scores` | one for each `gen_ai.evaluation.name` of the events `gen_ai.evaluation.result` (or of spans with the same attributes): `gen_ai.evaluation.score.value` unchanged, on no declared scale. Of several with the same name, the latest counts, with a warning if they differ. Without a value, the score is that of `gen_ai.evaluation.score.label` from 0 to 1 (`pass`, `not_relevant`), or none with a warning if the label's value is not known. Also `test.case.result.status`: `pass` is 1, `fail` 0 |
+//! | `headline` | the evaluation that is called `score`, `overall`, `overall_score` or `reliability_score`; else `test.case.result.status`; else the only evaluation. None, with a warning, of several evaluations: one of them is not the result's own score, and neither is their mean |
+//! | `explanation` of a score | `gen_ai.evaluation.explanation` |
 //! | `execution_time` | the earliest start of its spans |
 //! | `execution_time_ms` | from there to the latest end |
 //! | tokens | `gen_ai.usage.input_tokens` and `output_tokens`, summed over the calls of models (`chat`, `text_completion`, `generate_content`); if none has any, over agents that are in no other agent with any. So no token counts twice |
@@ -31,6 +34,7 @@
 //! and the conventions of `opentelemetry-semantic-conventions` 0.66b2.
 
 mod attribute;
+mod score;
 mod span;
 mod trace;
 mod usage;
@@ -88,9 +92,10 @@ impl Format for OtelFormat {
 
     fn scenario(_header: Option<&str>, item: &str) -> Result<PlannedScenario, Vec<Violation>> {
         let (mut reader, root) = Reader::new(item)?;
-        let answer = span::read_all(&mut reader, root)
-            .and_then(|spans| trace::scenario(&mut reader, &spans))
-            .map(|scenario| PlannedScenario { scenario, trial: None });
+        let answer = span::read_all(&mut reader, root).and_then(|spans| {
+            let scenario = trace::scenario(&mut reader, &spans)?;
+            Some(PlannedScenario { place: trace::id(&spans), ..PlannedScenario::new(scenario) })
+        });
         reader.finish(answer)
     }
 }

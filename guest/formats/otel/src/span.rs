@@ -32,6 +32,8 @@ pub(crate) struct Span<'a> {
 /// One event of a span.
 pub(crate) struct Event<'a> {
     pub(crate) name: String,
+    /// Nanoseconds since 1970.
+    pub(crate) time: Option<i128>,
     pub(crate) attributes: Attributes<'a>,
 }
 
@@ -76,7 +78,9 @@ fn read<'a>(
     let events = events.into_iter().enumerate().filter_map(|(index, event)| {
         let name = event.member("name")?.decode()?.text.into_owned();
         let pointer = format!("{pointer}/events/{index}/attributes");
-        Some(Event { name, attributes: Attributes::read(event.member("attributes"), pointer) })
+        let attributes = Attributes::read(event.member("attributes"), pointer);
+        let time = event.member("timeUnixNano").and_then(parse_nanoseconds);
+        Some(Event { name, time: time.filter(|time| *time != 0), attributes })
     });
     let events: Vec<Event> = events.collect();
     let generative = attributes.keys().any(|key| key.starts_with("gen_ai."))
@@ -126,6 +130,15 @@ fn has_event(events: Option<Value>, is: impl Fn(&str) -> bool) -> bool {
     })
 }
 
+/// Returns a time: a whole number, or a text of one.
+fn parse_nanoseconds(value: Value) -> Option<i128> {
+    let time: Option<u64> = match value.decode() {
+        Some(text) => text.text.parse().ok(),
+        None => value.json().parse().ok(),
+    };
+    time.map(i128::from)
+}
+
 /// Reads a time: a whole number, or a text of one. 0 counts as absent.
 fn nanoseconds<'a>(
     reader: &mut Reader<'a>,
@@ -133,14 +146,10 @@ fn nanoseconds<'a>(
     place: Place,
 ) -> Option<i128> {
     let value = value?;
-    let parsed = match value.decode() {
-        Some(text) => text.text.parse::<u64>(),
-        None => value.json().parse(),
-    };
-    match parsed {
-        Ok(0) => None,
-        Ok(time) => Some(time.into()),
-        Err(_) => {
+    match parse_nanoseconds(value) {
+        Some(0) => None,
+        Some(time) => Some(time),
+        None => {
             reader.warning(
                 place.pointer(),
                 codes::TIME_UNREADABLE,

@@ -6,13 +6,11 @@ use arc_format_kit::failure::Failure;
 use arc_format_kit::json::{Place, Reader, Value};
 use arc_format_kit::number::MAX_WHOLE;
 use arc_format_kit::scenario::{bounded_id, make_id};
-use arc_format_kit::score::Dimensions;
 use arc_format_kit::time::of_unix_nanoseconds;
-use arc_format_kit::{DimensionScore, Outcome, OutcomeStatus, Scenario, codes};
+use arc_format_kit::{Outcome, OutcomeStatus, Scenario, codes};
 
-use crate::attribute::Attributes;
 use crate::span::{EVALUATION, Span};
-use crate::usage;
+use crate::{score, usage};
 
 /// Reads the scenario of the trace.
 pub(crate) fn scenario<'a>(reader: &mut Reader<'a>, spans: &[Span<'a>]) -> Option<Scenario> {
@@ -40,8 +38,7 @@ pub(crate) fn scenario<'a>(reader: &mut Reader<'a>, spans: &[Span<'a>]) -> Optio
             make_id(reader, "", violations_before, agent.as_deref(), Some(prompt))?
         }
         (None, _, None) => {
-            let trace = spans.iter().find_map(|span| span.trace_id.clone());
-            let Some(id) = conversation.or(trace) else {
+            let Some(id) = conversation.or_else(|| id(spans)) else {
                 reader.violation(
                     String::new(),
                     codes::MISSING_SCENARIO,
@@ -110,14 +107,14 @@ pub(crate) fn outcome<'a>(
     let scenario = scenario(reader, spans)?;
     let deciding = deciding(spans)?;
     let (status, failure) = status(reader, deciding);
-    let (reliability_score, dimension_scores) = scores(reader, spans);
+    let (scores, headline) = score::read(reader, spans);
     let start = spans.iter().filter_map(|span| span.start).min();
     let end = spans.iter().filter_map(|span| span.end).max();
     let length = start.zip(end).map_or(0, |(start, end)| (end - start).max(0));
     let used = usage::sum(reader, spans);
     Some(Outcome {
-        reliability_score,
-        dimension_scores,
+        scores,
+        headline,
         execution_time: start.and_then(of_unix_nanoseconds),
         execution_time_ms: length as f64 / 1e6,
         tokens_used: (used.input + used.output).min(MAX_WHOLE),
@@ -130,8 +127,28 @@ pub(crate) fn outcome<'a>(
         error_category: failure.category,
         trajectory: reader.span(deciding.value),
         detailed_trajectory: reader.span(root),
+        key: id(spans),
+        place: id(spans),
+        revised_at: revised_at(spans),
         ..Outcome::new(scenario, status)
     })
+}
+
+/// Returns the trace's id, which is the key of its run and its place: each trace is a trial.
+pub(crate) fn id(spans: &[Span]) -> Option<String> {
+    spans.iter().find_map(|span| span.trace_id.clone()).map(bounded_id)
+}
+
+/// Returns the time of the last data of the trace: of two exports of it, the one with the later
+/// spans and evaluations is valid.
+fn revised_at(spans: &[Span]) -> Option<String> {
+    let evaluations = spans
+        .iter()
+        .flat_map(|span| &span.events)
+        .filter(|event| event.name == EVALUATION)
+        .filter_map(|event| event.time);
+    let last = spans.iter().filter_map(|span| span.end).chain(evaluations).max()?;
+    of_unix_nanoseconds(last)
 }
 
 /// Returns the span that determines the status of the run.
@@ -182,56 +199,4 @@ fn status<'a>(reader: &mut Reader<'a>, span: &Span<'a>) -> (OutcomeStatus, Failu
         _ => OutcomeStatus::Error,
     };
     (status, Failure::new(message.as_deref(), kind.as_deref(), status))
-}
-
-/// Reads the overall score and the dimensions.
-fn scores<'a>(reader: &mut Reader<'a>, spans: &[Span<'a>]) -> (Option<f64>, Vec<DimensionScore>) {
-    let mut dimensions = Dimensions::default();
-    for span in spans {
-        let events = span.events.iter().filter(|event| event.name == EVALUATION);
-        for attributes in events.map(|event| &event.attributes).chain([&span.attributes]) {
-            let Some(name) = attributes.text(reader, "gen_ai.evaluation.name") else { continue };
-            let Some(score) = evaluation(reader, attributes) else { continue };
-            dimensions.set(name, score);
-        }
-    }
-    let overall = dimensions.mean().or_else(|| {
-        let mut statuses =
-            spans.iter().map(|span| span.attributes.text(reader, "test.case.result.status"));
-        statuses.find_map(|status| verdict(&status?))
-    });
-    if overall.is_none() {
-        reader.warning(
-            String::new(),
-            codes::SCORE_MISSING,
-            "the trace has no evaluation with a score from 0 to 1; averages leave it out"
-                .to_owned(),
-        );
-    }
-    (overall, dimensions.into_scores())
-}
-
-/// Returns the score of an evaluation, from 0 to 1.
-fn evaluation<'a>(reader: &mut Reader<'a>, attributes: &Attributes<'a>) -> Option<f64> {
-    let Some((pointer, value, score)) = attributes.number("gen_ai.evaluation.score.value") else {
-        return verdict(&attributes.text(reader, "gen_ai.evaluation.score.label")?);
-    };
-    if (0.0..=1.0).contains(&score) {
-        return Some(score + 0.0);
-    }
-    let found: String = value.json().chars().take(40).collect();
-    reader.warning(
-        pointer,
-        codes::SCORE_OUT_OF_SCALE,
-        format!("expected a score from 0 to 1, found {found}; it is left out"),
-    );
-    None
-}
-
-fn verdict(label: &str) -> Option<f64> {
-    match label {
-        "pass" => Some(1.0),
-        "fail" => Some(0.0),
-        _ => None,
-    }
 }

@@ -12,7 +12,7 @@
 use arc_format_kit::{ErrorCategory, Format, Header, Items, Outcome, OutcomeStatus, Role, codes};
 use arc_format_otel::OtelFormat;
 use arc_format_testing::{
-    FramedFile, any_json, check, dimensions, frame, rejected, rejects_truncated_results, slice,
+    FramedFile, any_json, check, frame, rejected, rejects_truncated_results, scores, slice,
     warnings,
 };
 use proptest::prelude::*;
@@ -108,8 +108,13 @@ mod files {
             (outcome.prompt_tokens, outcome.completion_tokens, outcome.tokens_used),
             (300.0, 30.0, 330.0)
         );
-        assert_eq!(dimensions(&outcome), [("correctness", 0.75), ("relevance", 1.0)]);
-        assert_eq!(outcome.reliability_score, Some(0.875));
+        // Each as it was written; their mean means nothing, so none is the result's own.
+        assert_eq!(scores(&outcome), [("correctness", 0.75), ("relevance", 1.0), ("stars", 4.0)]);
+        assert_eq!(outcome.scores[0].label.as_deref(), Some("good"));
+        assert_eq!(outcome.headline, None);
+        assert_eq!(outcome.key.as_deref(), Some("abcdef00000000000000000000000001"));
+        assert_eq!((&outcome.place, outcome.trial), (&outcome.key, None));
+        assert_eq!(outcome.revised_at.as_deref(), Some("2026-03-01T12:00:10.123456Z"));
         assert_eq!(outcome.execution_time.as_deref(), Some("2026-03-01T12:00:00.123456Z"));
         assert_eq!(outcome.execution_time_ms, 10_000.0);
         // The test, the agent, two calls and a tool; the HTTP request is left out.
@@ -117,7 +122,7 @@ mod files {
         assert!(slice(item, outcome.trajectory).unwrap().contains("agent-1"));
         assert_eq!(slice(item, outcome.detailed_trajectory), Some(item.as_str()));
         let warned: Vec<_> = outcome.warnings.iter().map(|warning| warning.code).collect();
-        assert_eq!(warned, [codes::SCORE_OUT_OF_SCALE]);
+        assert_eq!(warned, [codes::SCORE_MISSING]);
     }
 
     #[test]
@@ -141,7 +146,8 @@ mod files {
         assert_eq!(calls.scenario.id, "abcdef00000000000000000000000003");
         assert_eq!(warnings(&calls), [("", codes::SCENARIO_ID_MADE), ("", codes::SCORE_MISSING)]);
 
-        assert_eq!((late.status, late.reliability_score), (OutcomeStatus::Timeout, Some(0.0)));
+        assert_eq!((late.status, late.headline_value()), (OutcomeStatus::Timeout, Some(0.0)));
+        assert_eq!(late.headline.as_deref(), Some("test.case.result.status"));
         assert_eq!(late.error_message.as_deref(), Some("the agent had 8 s"));
         assert_eq!(late.error_category, Some(ErrorCategory::Timeout));
         assert_eq!(late.scenario.id, "weather/weather in Oslo");
@@ -280,7 +286,7 @@ mod scenarios {
                 "/0/traceId",
                 codes::DUPLICATE_KEY,
             ),
-            (r#"[{"traceId": NaN}]"#, "/0/traceId", codes::NOT_A_JSON_NUMBER),
+            (r#"[{"traceId": NaN}]"#, "", codes::NOT_AN_EVALUATION),
             (r#"[{"traceId": "a"}"#, "", codes::MALFORMED_JSON),
             ("5", "", codes::WRONG_TYPE),
         ] {
@@ -423,38 +429,6 @@ mod outcomes {
             ]
         );
     }
-
-    #[test]
-    fn evaluations_are_dimensions() {
-        let event = |values: &[(&str, Value)]| json!({"name": "gen_ai.evaluation.result", "attributes": attributes(values)});
-        let name = |name: &'static str| ("gen_ai.evaluation.name", json!(name));
-        let value = |value: Value| ("gen_ai.evaluation.score.value", value);
-        let label = |label: &'static str| ("gen_ai.evaluation.score.label", json!(label));
-        let mut item =
-            span("1", "", 1, 2, &[operation("chat"), name("of the span"), value(json!(0.5))]);
-        item["events"] = json!([
-            event(&[name("a"), value(json!(0.2))]),
-            event(&[name("a"), value(json!(1)), label("fail")]),
-            event(&[name("b"), label("pass")]),
-            event(&[name("c"), label("fail")]),
-            event(&[name("d"), label("splendid")]),
-            event(&[name("e"), value(json!(5.5))]),
-            event(&[value(json!(1.0))]),
-        ]);
-        let outcome = accepted(&trace(&[item]));
-        assert_eq!(
-            dimensions(&outcome),
-            [("a", 1.0), ("b", 1.0), ("c", 0.0), ("of the span", 0.5)]
-        );
-        assert_eq!(outcome.reliability_score, Some(0.625));
-        assert_eq!(
-            warnings(&outcome),
-            [
-                ("", codes::SCENARIO_ID_MADE),
-                ("/0/events/5/attributes/1/value/doubleValue", codes::SCORE_OUT_OF_SCALE)
-            ]
-        );
-    }
 }
 
 #[test]
@@ -487,6 +461,12 @@ const NAMES: &[&str] = &[
     "gen_ai.evaluation.result",
     "gen_ai.evaluation.name",
     "gen_ai.evaluation.score.value",
+    "gen_ai.evaluation.score.label",
+    "gen_ai.evaluation.explanation",
+    "test.case.result.status",
+    "timeUnixNano",
+    "boolValue",
+    "pass",
     "gen_ai.input.messages",
     "test.case.name",
     "error.type",
@@ -512,7 +492,7 @@ fn of_very_many_agents_the_outermost_is_counted() {
     let trace: Value = chain.chain(lost).chain(scored).collect();
     let outcome = OtelFormat::outcome(None, &trace.to_string()).unwrap();
     assert_eq!((outcome.prompt_tokens, outcome.completion_tokens), (1.0, 2.0));
-    assert_eq!(outcome.dimension_scores.len() as u64, SPANS);
+    assert_eq!(outcome.scores.len() as u64, SPANS);
 }
 
 #[test]
@@ -551,7 +531,7 @@ proptest! {
         let _ = check::<OtelFormat>(Some(&item), &item);
         let attributes: Vec<String> = values
             .iter()
-            .flat_map(|(key, value)| ["stringValue", "intValue"].map(|kind| {
+            .flat_map(|(key, value)| ["stringValue", "intValue", "boolValue"].map(|kind| {
                 format!(r#"{{"key":"{key}","value":{{"{kind}":{value}}}}}"#)
             }))
             .collect();
