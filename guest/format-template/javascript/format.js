@@ -9,15 +9,41 @@
 // | scenario.taskPrompt | `prompt` |
 // | trial | `attempt` |
 // | status | `ended`: `finished`, `failed` or `out of time` |
-// | reliabilityScore | `points`, from 0 to 1 |
+// | key | `uid`, which the tool gives to each answer once |
+// | scores | `points` unchanged, with `remark` as its explanation; the label `style` |
+// | headline | `points`: the exam's own mean is that of the points |
 // | executionTime, executionTimeMs | `began_at` and `seconds` |
 // | tokensUsed | `tokens` |
 // | errorMessage, errorCode, errorCategory | `error`; its first word, and the kind of failure |
 // | detailedTrajectory, eventCount | `steps` |
+//
+// What the exam's file reports about the whole run is in `suite`: its id, its state, the number of questions, the highest
+// number of points, and the mean of the points. Arc Recorder compares that mean with the recorded answers.
 
-import { defineFormat, failure, inUtc, Reader } from './kit.js';
+import { defineFormat, failure, inUtc, Reader, valueOfLabel } from './kit.js';
 
 const STATUSES = { finished: 'success', failed: 'error', 'out of time': 'timeout' };
+
+// The states of a run. `running` is the last state of a tool that was killed.
+const RUN_STATUSES = new Map([['finished', 'completed'], ['stopped', 'cancelled'], ['running', 'incomplete']]);
+
+// Reads every score as the tool wrote it: nothing is put on another scale.
+function readScores(answer) {
+  const points = answer.number('/points');
+  if (points === undefined) answer.warning('/points', 'score_missing', 'the answer has no points; averages leave it out');
+  // The position of the text, which stays in the document.
+  const explanation = typeof answer.at('/remark') === 'string' ? answer.span('/remark') : undefined;
+  // An answer without points keeps this score, so that it is seen to have none.
+  const scores = [{ name: 'points', value: points, explanation }];
+  const label = answer.label('/style');
+  if (label !== undefined) {
+    // `good` is 1 and `bad` is 0; a label that is not known has no number.
+    const value = valueOfLabel(label);
+    if (value === undefined) answer.warning('/style', 'label_unknown', 'the value of this label is not known');
+    scores.push({ name: 'style', label, ...(value === undefined ? {} : { value, lowest: 0, highest: 1 }) });
+  }
+  return scores;
+}
 
 const format = defineFormat({
   name: 'exam-js',
@@ -53,6 +79,7 @@ const format = defineFormat({
         name: question,
         taskPrompt: answer.text('/prompt'),
       },
+      // Scenario and trial are the place of an answer, so it needs no other. The id of the run is in the header.
       trial: answer.count('/attempt', 1, 10_000),
     };
   },
@@ -77,13 +104,34 @@ const format = defineFormat({
       scenario,
       trial,
       status,
-      reliabilityScore: answer.score('/points'),
+      scores: readScores(answer),
+      headline: 'points',
+      key: answer.label('/uid'),
       executionTime,
       executionTimeMs: (answer.amount('/seconds') ?? 0) * 1000,
       tokensUsed: answer.count('/tokens', 0, Number.MAX_SAFE_INTEGER) ?? 0,
       eventCount: Array.isArray(steps) ? steps.length : 0,
       detailedTrajectory: answer.span('/steps'),
       ...failure(answer.text('/error'), status),
+    };
+  },
+
+  // Reads what the header reports about the whole run.
+  suite(header) {
+    const mean = header.number('/mean_points');
+    const seconds = header.amount('/seconds');
+    return {
+      executionTimeMs: seconds === undefined ? undefined : seconds * 1000,
+      run: {
+        runId: header.text('/run'),
+        status: RUN_STATUSES.get(header.text('/state')),
+        plannedResults: header.count('/asked', 0, Number.MAX_SAFE_INTEGER),
+        metrics: [{ name: 'points', lowest: 0, highest: header.number('/max_points'), headline: true }],
+        // The mean of the answers that have points.
+        figures: mean === undefined ? [] : [
+          { metric: 'points', figure: 'mean_points', value: mean, aggregation: 'mean', missing: 'exclude', headline: true },
+        ],
+      },
     };
   },
 });

@@ -1,7 +1,7 @@
 // The common code of all formats: the exports of the world `arc:recording/extractor` made from a few functions, and a
 // reader of JSON that collects violations. There is seldom a reason to change it; start with format.js.
 
-import { elementSpans, findSpan, isDeeper, utf8Length } from './spans.js';
+import { elementSpans, findSpan, isDeeper, utf8Length, withNullForNaN } from './spans.js';
 
 /** The longest accepted document, in bytes, and the deepest nesting; the same limits as the host's. */
 const MAX_DOCUMENT_BYTES = 16 << 20;
@@ -11,12 +11,35 @@ const MAX_DEPTH = 128;
 const MAX_ID_BYTES = 512;
 const MAX_CODE_BYTES = 128;
 
-/** The defaults of an outcome. */
+/** The defaults of each record of `wit/types.wit`, so that a format returns only the members that it has. */
+const PLANNED = { trial: undefined, runId: undefined, place: undefined };
+
+const SCORE = { value: undefined, label: undefined, lowest: undefined, highest: undefined, explanation: undefined };
+
+const INVALIDATION = { author: undefined, reason: undefined, at: undefined };
+
 const OUTCOME = {
-  trial: undefined, reliabilityScore: undefined, grade: undefined, dimensionScores: [], executionTime: undefined,
-  executionTimeMs: 0, tokensUsed: 0, promptTokens: 0, completionTokens: 0, costUsd: 0, eventCount: 0,
-  errorCode: undefined, errorMessage: undefined, errorCategory: undefined, modalCallId: undefined,
+  trial: undefined, scores: [], headline: undefined, grade: undefined, invalidation: undefined,
+  executionTime: undefined, executionTimeMs: 0, tokensUsed: 0, promptTokens: 0, completionTokens: 0, costUsd: 0,
+  eventCount: 0, errorCode: undefined, errorMessage: undefined, errorCategory: undefined, modalCallId: undefined,
   sandboxId: undefined, trajectory: undefined, detailedTrajectory: undefined, dimensions: undefined,
+  key: undefined, place: undefined, revisedAt: undefined, discardedTokens: 0, discardedCostUsd: 0,
+};
+
+const METRIC = {
+  unit: undefined, lowest: undefined, highest: undefined, higherIsBetter: undefined, kind: undefined,
+  passThreshold: undefined, headline: false,
+};
+
+const FIGURE = {
+  value: undefined, standardError: undefined, aggregation: 'not-comparable', missing: 'exclude', tolerance: undefined,
+  headline: false,
+};
+
+const RUN = {
+  runId: undefined, status: undefined, statusReason: undefined, createdAt: undefined, startedAt: undefined,
+  completedAt: undefined, plannedResults: undefined, reportedResults: undefined, totalTokens: undefined,
+  totalCostUsd: undefined, metrics: [], figures: [],
 };
 
 const SUITE = {
@@ -37,7 +60,15 @@ export class Reader {
     try {
       this.value = JSON.parse(text);
     } catch (error) {
-      throw [{ path: '', code: 'malformed_json', message: `the text is not JSON: ${error.message}` }];
+      // Python and others write `NaN` as a number; it is read as null, which means absent.
+      const [clean, count] = withNullForNaN(text);
+      try {
+        if (count === 0) throw error;
+        this.value = JSON.parse(clean);
+      } catch {
+        throw [{ path: '', code: 'malformed_json', message: `the text is not JSON: ${error.message}` }];
+      }
+      this.warning('', 'not_finite', `${count} numbers that are not finite are read as absent; the document is unchanged`);
     }
   }
 
@@ -81,11 +112,19 @@ export class Reader {
     return undefined;
   }
 
-  /** Reads a score from 0 to 1; any other value is left out, with a warning. */
-  score(path) {
+  /** Reads any finite number, unchanged; any other value is left out, with a warning. */
+  number(path) {
     const found = this.at(path);
-    if (found === undefined || (typeof found === 'number' && found >= 0 && found <= 1)) return found;
-    this.warning(path, 'score_out_of_scale', 'expected a score from 0 to 1; it is left out');
+    if (Number.isFinite(found)) return found + 0;
+    if (found !== undefined) this.warning(path, 'wrong_type', `expected a number, found ${kind(found)}; it is left out`);
+    return undefined;
+  }
+
+  /** Reads a text that is not essential; any other value is left out, with a warning. */
+  label(path) {
+    if (typeof this.at(path) === 'string') return this.text(path);
+    const found = this.at(path);
+    if (found !== undefined) this.warning(path, 'wrong_type', `expected a string, found ${kind(found)}; it is left out`);
     return undefined;
   }
 
@@ -108,6 +147,20 @@ export class Reader {
     this.violation(path, 'out_of_range', `expected ${expected}, found ${found}`);
     return undefined;
   }
+}
+
+/** Labels whose meaning is the same everywhere; the same as in `guest/format-kit/src/score.rs`. */
+const LABELS = {
+  1: ['pass', 'passed', 'correct', 'true', 'yes', 'success', 'relevant', 'factual', 'grounded', 'safe', 'good'],
+  0: ['fail', 'failed', 'incorrect', 'false', 'no', 'failure', 'irrelevant', 'hallucinated', 'ungrounded', 'unsafe', 'bad'],
+};
+
+/** Returns the value of a label, on the scale from 0 to 1; undefined if its meaning is not known. */
+export function valueOfLabel(label) {
+  const name = label.trim().toLowerCase().replaceAll(/[ -]/g, '_');
+  const known = (name) => [1, 0].find((value) => LABELS[value].includes(name));
+  const opposite = name.startsWith('not_') ? known(name.slice(4)) : undefined;
+  return known(name) ?? (opposite === undefined ? undefined : 1 - opposite);
 }
 
 /** Returns an RFC 3339 time in UTC with microseconds; undefined for any other text. */
@@ -177,11 +230,20 @@ export function defineFormat(format) {
   };
   const extractScenario = (header, item) => {
     const [planned] = read('scenario', header, item);
-    return { scenario: scenario(planned.scenario), trial: planned.trial };
+    return { ...PLANNED, ...planned, scenario: scenario(planned.scenario), place: optionalId(planned.place) };
   };
   const extractOutcome = (header, item) => {
     const [outcome, warnings] = read('outcome', header, item);
-    return { ...OUTCOME, ...outcome, scenario: scenario(outcome.scenario), warnings };
+    return {
+      ...OUTCOME,
+      ...outcome,
+      scenario: scenario(outcome.scenario),
+      scores: (outcome.scores ?? []).map((score) => ({ ...SCORE, ...score })),
+      key: optionalId(outcome.key),
+      place: optionalId(outcome.place),
+      invalidation: outcome.invalidation && { ...INVALIDATION, ...outcome.invalidation },
+      warnings,
+    };
   };
   const extractJson = (header, item) => {
     const verdict = attempt(() => extractOutcome(header, item));
@@ -207,7 +269,10 @@ export function defineFormat(format) {
         const reader = new Reader(header);
         const suite = format.suite?.(reader) ?? {};
         if (reader.violations.length > 0) throw reader.violations;
-        return { ...SUITE, ...suite, warnings: reader.warnings };
+        const run = { ...RUN, ...suite.run };
+        run.metrics = run.metrics.map((metric) => ({ ...METRIC, ...metric }));
+        run.figures = run.figures.map((figure) => ({ ...FIGURE, ...figure }));
+        return { ...SUITE, ...suite, run, warnings: reader.warnings };
       },
       extractJson: (item) => extractJson(undefined, item),
     },
@@ -242,6 +307,11 @@ function boundedId(id) {
   let hash = 0xcbf29ce484222325n;
   for (const character of id) hash = BigInt.asUintN(64, (hash ^ BigInt(character.codePointAt(0))) * 0x100000001b3n);
   return `${cut(id, MAX_ID_BYTES - 17)}-${hash.toString(16).padStart(16, '0')}`;
+}
+
+/** Truncates a key or a place, which are never empty. */
+function optionalId(id) {
+  return id ? boundedId(id) : undefined;
 }
 
 /** Returns the text's first characters that have at most this many bytes. */

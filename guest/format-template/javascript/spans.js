@@ -28,6 +28,27 @@ export function isDeeper(text, limit) {
   return false;
 }
 
+/** Replaces `NaN`, `Infinity` and `-Infinity`, which JSON does not have, by `null`. Returns the text and their number. */
+export function withNullForNaN(text) {
+  const marks = /["NI]/g;
+  const parts = [];
+  let [kept, count] = [0, 0];
+  for (let mark = marks.exec(text); mark !== null; mark = marks.exec(text)) {
+    if (mark[0] === '"') {
+      marks.lastIndex = skipString(text, mark.index);
+      continue;
+    }
+    const word = ['NaN', 'Infinity'].find((word) => text.startsWith(word, mark.index));
+    if (word === undefined) continue;
+    const start = text[mark.index - 1] === '-' ? mark.index - 1 : mark.index;
+    parts.push(text.slice(kept, start), 'null');
+    kept = mark.index + word.length;
+    marks.lastIndex = kept;
+    count += 1;
+  }
+  return [parts.join('') + text.slice(kept), count];
+}
+
 /** Returns the span of the value at this path of names and indices; undefined if it does not exist. */
 export function findSpan(text, path) {
   let [start, end] = whole(text);

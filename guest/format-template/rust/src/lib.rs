@@ -10,21 +10,28 @@
 //! | `scenario.task_prompt` | `prompt` |
 //! | `trial` | `attempt` |
 //! | `status` | `ended`: `finished`, `failed` or `out of time` |
-//! | `reliability_score` | `points`, from 0 to 1 |
+//! | `key` | `uid`, which the tool gives to each answer once |
+//! | `scores` | `points` unchanged, with `remark` as its explanation; the label `style` |
+//! | `headline` | `points`: the exam's own mean is that of the points |
 //! | `execution_time`, `execution_time_ms` | `began_at` and `seconds` |
 //! | `tokens_used` | `tokens` |
 //! | `error_message`, `error_code`, `error_category` | `error`; its first word, and the kind of failure |
 //! | `detailed_trajectory`, `event_count` | `steps` |
+//!
+//! What the exam's file reports about the whole run is in `suite`: its id, its state, the number of
+//! questions, the highest number of points, and the mean of the points. Arc Recorder compares that
+//! mean with the recorded answers.
 
 use arc_format_kit::failure::Failure;
 use arc_format_kit::json::{Place, Reader, Value};
 use arc_format_kit::outline::Outline;
 use arc_format_kit::scenario::{bounded_id, read_trial};
-use arc_format_kit::score::within_scale;
+use arc_format_kit::score::{optional_number, value_of_label};
 use arc_format_kit::time::in_utc;
 use arc_format_kit::{
-    Format, Header, Items, Layout, Outcome, OutcomeStatus, PlannedScenario, Scenario, Violation,
-    codes,
+    Aggregation, Format, Header, Items, Layout, MetricDefinition, MissingPolicy, Outcome,
+    OutcomeStatus, PlannedScenario, ReportedFigure, RunReport, RunStatus, Scenario, Score,
+    SuiteSummary, Violation, codes,
 };
 
 /// Files of the tool exam.
@@ -63,12 +70,21 @@ impl Format for ExamFormat {
             .and_then(|members| read_outcome(&mut reader, header, &members));
         reader.finish_outcome(answer)
     }
+
+    /// Reads what the header reports about the whole run.
+    fn suite(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
+        let (mut reader, root) = Reader::new(header)?;
+        let names = ["run", "state", "asked", "max_points", "mean_points", "seconds"];
+        let answer = reader.root(root, names).map(|members| read_suite(&mut reader, members));
+        reader.finish_suite(answer)
+    }
 }
 
 arc_format_kit::export_format!(ExamFormat);
 
 /// The members of an answer; a member that is missing or `null` is `None`.
 struct Members<'a> {
+    uid: Option<Value<'a>>,
     question: Option<Value<'a>>,
     prompt: Option<Value<'a>>,
     attempt: Option<Value<'a>>,
@@ -77,6 +93,8 @@ struct Members<'a> {
     seconds: Option<Value<'a>>,
     tokens: Option<Value<'a>>,
     points: Option<Value<'a>>,
+    remark: Option<Value<'a>>,
+    style: Option<Value<'a>>,
     error: Option<Value<'a>>,
     steps: Option<Value<'a>>,
 }
@@ -84,12 +102,14 @@ struct Members<'a> {
 /// Finds them in one pass, without copying their values.
 fn members<'a>(reader: &mut Reader<'a>, root: Value<'a>) -> Option<Members<'a>> {
     let names = [
-        "question", "prompt", "attempt", "ended", "began_at", "seconds", "tokens", "points",
-        "error", "steps",
+        "uid", "question", "prompt", "attempt", "ended", "began_at", "seconds", "tokens", "points",
+        "remark", "style", "error", "steps",
     ];
-    let [question, prompt, attempt, ended, began_at, seconds, tokens, points, error, steps] =
+    let [uid, question, prompt, attempt, ended, began_at, seconds, tokens, points, rest @ ..] =
         reader.root(root, names)?;
+    let [remark, style, error, steps] = rest;
     Some(Members {
+        uid,
         question,
         prompt,
         attempt,
@@ -98,6 +118,8 @@ fn members<'a>(reader: &mut Reader<'a>, root: Value<'a>) -> Option<Members<'a>> 
         seconds,
         tokens,
         points,
+        remark,
+        style,
         error,
         steps,
     })
@@ -135,7 +157,10 @@ fn read_scenario<'a>(
         task_prompt: reader.text(members.prompt, at("prompt")),
         definition: None,
     };
-    Some(PlannedScenario { scenario, trial: read_trial(reader, members.attempt, at("attempt")) })
+    let trial = read_trial(reader, members.attempt, at("attempt"));
+    // The scenario and the trial are the place of an answer, so it needs no other. The id of the
+    // run is in the header.
+    Some(PlannedScenario { trial, ..PlannedScenario::new(scenario) })
 }
 
 /// Returns the exam's name, from the document around the answers.
@@ -161,14 +186,17 @@ fn read_outcome<'a>(
         let message = "this is no RFC 3339 time with an offset; the time of receipt is used";
         reader.warning("/began_at".to_owned(), codes::TIME_UNREADABLE, message.to_owned());
     }
-    let reliability_score = within_scale(reader, members.points, at("points"));
+    let scores = read_scores(reader, members);
+    let key = reader.decoration(|reader| reader.text(members.uid, at("uid")));
 
     // Everything was read before this, so that all violations are reported at the same time.
     let (planned, status) = (planned?, status?);
     let failure = Failure::new(error.as_deref(), None, status);
     Some(Outcome {
         trial: planned.trial,
-        reliability_score,
+        scores,
+        headline: Some(POINTS.to_owned()),
+        key: key.filter(|key| !key.is_empty()).map(bounded_id),
         execution_time,
         execution_time_ms,
         tokens_used,
@@ -179,6 +207,80 @@ fn read_outcome<'a>(
         detailed_trajectory: members.steps.and_then(|steps| reader.span(steps)),
         ..Outcome::new(planned.scenario, status)
     })
+}
+
+/// The name of the score that the exam counts.
+const POINTS: &str = "points";
+
+/// Reads every score as the tool wrote it: nothing is put on another scale.
+fn read_scores<'a>(reader: &mut Reader<'a>, members: &Members<'a>) -> Vec<Score> {
+    let points = optional_number(reader, members.points, at("points"));
+    if points.is_none() {
+        let message = "the answer has no points; averages leave it out";
+        reader.warning("/points".to_owned(), codes::SCORE_MISSING, message.to_owned());
+    }
+    // The position of the text, which stays in the document.
+    let remark = members.remark.filter(|remark| remark.is_string());
+    let explanation = remark.and_then(|remark| reader.span(remark));
+    // An answer without points keeps this score, so that it is seen to have none.
+    let mut scores = vec![Score { explanation, ..Score::new(POINTS, points) }];
+    let style = reader.decoration(|reader| reader.text(members.style, at("style")));
+    if let Some(label) = style {
+        // `good` is 1 and `bad` is 0; a label that is not known has no number.
+        let style = match value_of_label(&label) {
+            Some(value) => Score::new("style", Some(value)).of(1.0),
+            None => {
+                let message = "the value of this label is not known";
+                reader.warning("/style".to_owned(), codes::LABEL_UNKNOWN, message.to_owned());
+                Score::new("style", None)
+            }
+        };
+        scores.push(Score { label: Some(label), ..style });
+    }
+    scores
+}
+
+fn read_suite<'a>(reader: &mut Reader<'a>, members: [Option<Value<'a>>; 6]) -> SuiteSummary {
+    let [run, state, asked, max_points, mean_points, seconds] = members;
+    let state = reader.text(state, at("state"));
+    let run = RunReport {
+        run_id: reader.text(run, at("run")),
+        status: match state.as_deref() {
+            Some("finished") => Some(RunStatus::Completed),
+            Some("stopped") => Some(RunStatus::Cancelled),
+            // The tool wrote no end: it was killed, or it is still running.
+            Some("running") => Some(RunStatus::Incomplete),
+            _ => None,
+        },
+        planned_results: reader.tokens(asked, at("asked")),
+        metrics: vec![MetricDefinition {
+            name: POINTS.to_owned(),
+            lowest: Some(0.0),
+            highest: reader.number(max_points, at("max_points")),
+            headline: true,
+            ..MetricDefinition::default()
+        }],
+        figures: mean_points
+            .map(|mean| ReportedFigure {
+                metric: POINTS.to_owned(),
+                figure: "mean_points".to_owned(),
+                value: reader.number(Some(mean), at("mean_points")),
+                standard_error: None,
+                aggregation: Aggregation::Mean,
+                // An answer without points is not in the mean.
+                missing: MissingPolicy::Exclude,
+                tolerance: None,
+                headline: true,
+            })
+            .into_iter()
+            .collect(),
+        ..RunReport::default()
+    };
+    SuiteSummary {
+        execution_time_ms: reader.milliseconds(seconds, at("seconds")),
+        run,
+        ..SuiteSummary::default()
+    }
 }
 
 fn read_status<'a>(reader: &mut Reader<'a>, ended: Option<Value<'a>>) -> Option<OutcomeStatus> {
