@@ -1,10 +1,10 @@
--- The recorded data: configurations, scenarios, simulations with their plan, outcomes, and rejected
--- results. Recording only adds rows; progress and the status of a scenario are views.
+-- The recorded data: configurations, scenarios, simulations with their plan, outcomes, rejected
+-- results, earlier extractions, file headers and access tokens. Recording only adds rows; progress and the status of a scenario are views.
 --
--- The two fact tables (outcomes, rejected_results) have the key (simulation_id, outcome_id,
--- started_at). started_at is always the simulation's own, so that the tables can be partitioned by
--- time, and simulation_id comes first, so that they can be distributed by it. They have no foreign
--- keys and no triggers.
+-- The fact tables (outcomes, rejected_results, annotations) have the key (simulation_id, id,
+-- partition_time). partition_time is the time at which the simulation was accepted, so that the tables
+-- can be partitioned by time, and simulation_id comes first, so that they can be distributed by it.
+-- They have no foreign keys and no triggers.
 
 -- One row that describes the layout of the tables. Only a migration command changes it.
 CREATE TABLE arc_recorder.installation (
@@ -47,7 +47,9 @@ CREATE TABLE arc_recorder.extractors (
 -- failing or cancelling the simulation writes the others.
 CREATE TABLE arc_recorder.simulations (
     simulation_id uuid PRIMARY KEY,
+    project text NOT NULL DEFAULT 'default',
     simulation_name text,
+    tags text[] NOT NULL DEFAULT '{}',
     config_version_id text NOT NULL,
     modal_app_id text,
     modal_environment text NOT NULL,
@@ -57,20 +59,51 @@ CREATE TABLE arc_recorder.simulations (
     planned_scenarios integer NOT NULL,
     plan_sha256 bytea NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
+    -- When it was accepted: a part of the key of all its rows.
+    partition_time timestamptz NOT NULL,
+    -- When the evaluation itself began and ended.
     started_at timestamptz NOT NULL,
-    status text NOT NULL DEFAULT 'running'
-        CHECK (status IN ('running', 'completed', 'failed', 'cancelled')),
-    status_reason text,
     completed_at timestamptz,
+    -- incomplete: the log of a run has no end.
+    status text NOT NULL DEFAULT 'running'
+        CHECK (status IN ('running', 'completed', 'failed', 'cancelled', 'incomplete')),
+    status_reason text,
+    -- The definitions of metrics that were declared, as a JSON array; the metric without a name is the
+    -- score of each result. metric_declarations has the history.
+    metrics jsonb,
+    -- The metric that was declared as the simulation's score; null: the one that each result names.
+    headline text,
     -- The effective figures: the suite's own, or else the computed ones.
     overall_score double precision,
     total_cost_usd double precision,
     execution_time_ms double precision,
-    -- The suite's own figures, and those computed from the recorded outcomes.
+    -- The suite's own figures with the tool's report about the run, and those computed from the
+    -- recorded outcomes.
     suite_figures jsonb,
-    computed_figures jsonb
+    computed_figures jsonb,
+    -- Whether computed_figures match the outcomes:
+    --   stale      they do not, or it is unknown
+    --   computing  the owner of figures_claim is computing them
+    --   frozen     they do
+    figures_state text NOT NULL DEFAULT 'stale'
+        CHECK (figures_state IN ('stale', 'computing', 'frozen')),
+    figures_claim uuid,
+    figures_claimed_at timestamptz
 );
 CREATE INDEX simulations_newest ON arc_recorder.simulations (created_at DESC, simulation_id DESC);
+-- The simulations of one status, newest first.
+CREATE INDEX simulations_newest_of_status ON arc_recorder.simulations
+    (status, created_at DESC, simulation_id DESC);
+
+-- Every declaration of metrics, in order. Rows are only added.
+CREATE TABLE arc_recorder.metric_declarations (
+    simulation_id uuid NOT NULL,
+    declaration_id uuid NOT NULL,
+    declared_at timestamptz NOT NULL,
+    -- A JSON array of definitions.
+    metrics jsonb NOT NULL,
+    PRIMARY KEY (simulation_id, declaration_id)
+);
 
 -- The scenarios with which a simulation was started.
 CREATE TABLE arc_recorder.planned_scenarios (
@@ -86,14 +119,30 @@ CREATE TABLE arc_recorder.planned_scenarios (
 CREATE TABLE arc_recorder.outcomes (
     simulation_id uuid NOT NULL,
     outcome_id uuid NOT NULL,
-    started_at timestamptz NOT NULL,
+    partition_time timestamptz NOT NULL,
     scenario_id text NOT NULL,
     scenario_name text,
-    trial integer NOT NULL,
+    -- Null if the result's place tells its trial apart, and nothing numbers it.
+    trial integer,
     received_at timestamptz NOT NULL,
+    -- The tool's own id of the execution: rows with the same key are revisions of one result.
+    result_key text,
+    -- The result's place in the run: the same place with another key is another attempt.
+    place text,
+    -- When this revision was made; null: when it was received.
+    revised_at timestamptz,
     execution_time timestamptz NOT NULL,
     status text NOT NULL CHECK (status IN ('success', 'error', 'timeout', 'cancelled')),
-    reliability_score double precision,
+    -- The metric that is the result's own score, its value, and its range if the result declares it.
+    headline text,
+    score double precision,
+    score_lowest double precision,
+    score_highest double precision,
+    -- Every score: an array of objects with name, value, label, lowest, highest, explanation (offset and
+    -- length).
+    scores jsonb NOT NULL,
+    -- The mark that the result does not count: author, reason, at.
+    invalidation jsonb,
     execution_time_ms double precision NOT NULL,
     tokens_used bigint NOT NULL,
     cost_usd double precision NOT NULL,
@@ -105,6 +154,8 @@ CREATE TABLE arc_recorder.outcomes (
     metrics jsonb NOT NULL,
     warnings jsonb,
     extractor_id uuid NOT NULL,
+    -- The header of the result's file; null if the file has none.
+    header_id uuid,
     scenario_offset integer,
     scenario_length integer,
     trajectory_offset integer,
@@ -113,19 +164,30 @@ CREATE TABLE arc_recorder.outcomes (
     detailed_trajectory_length integer,
     dimensions_offset integer,
     dimensions_length integer,
-    -- json, not jsonb: it preserves the order of keys, the spelling of numbers and \u0000.
-    document json NOT NULL,
-    PRIMARY KEY (simulation_id, outcome_id, started_at)
+    -- text, not jsonb: it preserves every byte, also NaN, which some tools write and JSON does not have.
+    document text NOT NULL,
+    PRIMARY KEY (simulation_id, outcome_id, partition_time)
 );
 -- It contains failures only, so that recording a success does not write to it.
 CREATE INDEX outcomes_failures ON arc_recorder.outcomes (execution_time DESC, outcome_id)
     WHERE status <> 'success';
+-- A simulation's outcomes in the order in which they are read, a page at a time. The collation is
+-- byte order, so that it is the same in every database. Attempts at the same trial are sorted when
+-- they are read.
+CREATE INDEX outcomes_places ON arc_recorder.outcomes
+    (simulation_id, scenario_id COLLATE "C", coalesce(trial, 0));
+-- The revisions of a result. Results without a key do not write to it.
+CREATE INDEX outcomes_keys ON arc_recorder.outcomes (simulation_id, result_key COLLATE "C")
+    WHERE result_key IS NOT NULL;
+-- Scores that show that a simulation's undeclared scale is not from 0 to 1. Others do not write to it.
+CREATE INDEX outcomes_beyond_scale ON arc_recorder.outcomes (simulation_id)
+    WHERE score_highest IS NULL AND (score < 0 OR score > 1);
 
 -- Every rejected result, once, with the reasons. The bytes need not be text.
 CREATE TABLE arc_recorder.rejected_results (
     simulation_id uuid NOT NULL,
     outcome_id uuid NOT NULL,
-    started_at timestamptz NOT NULL,
+    partition_time timestamptz NOT NULL,
     received_at timestamptz NOT NULL,
     -- Its position in the submitted data, counted from 0.
     position bigint,
@@ -134,12 +196,66 @@ CREATE TABLE arc_recorder.rejected_results (
     sandbox_id text,
     violations jsonb NOT NULL,
     extractor_id uuid NOT NULL,
+    -- The header of the result's file; null if the file has none.
+    header_id uuid,
     -- The length of the whole document; of a document beyond the size limit, only the start is
     -- stored.
     document_bytes bigint NOT NULL,
     document bytea NOT NULL,
-    PRIMARY KEY (simulation_id, outcome_id, started_at)
+    PRIMARY KEY (simulation_id, outcome_id, partition_time)
 );
+
+-- Earlier extractions of results that were replaced by a newer extractor. Written by `arc-host
+-- reextract` and `arc-host retry-rejected`, the only commands that change recorded data. Recording
+-- never uses this table.
+CREATE TABLE arc_recorder.replaced_extractions (
+    simulation_id uuid NOT NULL,
+    outcome_id uuid NOT NULL,
+    partition_time timestamptz NOT NULL,
+    replaced_at timestamptz NOT NULL,
+    -- The previous extractor and the new one.
+    extractor_id uuid NOT NULL,
+    replaced_by uuid NOT NULL,
+    -- The previous verdict.
+    verdict text NOT NULL CHECK (verdict IN ('accepted', 'rejected')),
+    -- The previous values. Of an accepted result: the changed columns of outcomes, with their
+    -- previous values. Of a rejected one: its violations and its position.
+    replaced jsonb NOT NULL,
+    PRIMARY KEY (simulation_id, outcome_id, partition_time, replaced_at)
+);
+
+-- The data that a file has once for all its results, such as the model and the task of an evaluation
+-- log. Formats whose files have a header read each result together with it, so it is stored beside
+-- the results: once, under an id that is derived from its text.
+CREATE TABLE arc_recorder.document_headers (
+    header_id uuid PRIMARY KEY,
+    -- The unchanged text. Not json, because some tools write NaN into their headers, which is not
+    -- valid JSON.
+    header text NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- The tokens that grant access to the service. No column contains a token's secret: only its hash is
+-- stored, and a service compares hashes. `arc-host token` creates, lists and revokes tokens;
+-- recording never uses this table.
+CREATE TABLE arc_recorder.access_tokens (
+    -- The part of the token that is not secret, by which it is looked up.
+    token_id text PRIMARY KEY CHECK (token_id ~ '^[0-9a-f]{16}$'),
+    -- A display name.
+    name text NOT NULL CHECK (octet_length(name) BETWEEN 1 AND 100),
+    -- The permissions: read, record, admin (which includes both).
+    scopes text[] NOT NULL
+        CHECK (scopes <@ ARRAY['read', 'record', 'admin'] AND cardinality(scopes) >= 1),
+    -- SHA-256 of the token's whole text. The secret has 256 random bits, so no slower hash is needed.
+    token_sha256 bytea NOT NULL CHECK (octet_length(token_sha256) = 32),
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- From this time on, the token grants no access.
+    revoked_at timestamptz
+);
+
+-- Among the tokens that are not revoked, a name is unique.
+CREATE UNIQUE INDEX access_tokens_names ON arc_recorder.access_tokens (name)
+    WHERE revoked_at IS NULL;
 
 -- lz4 halves the time to store a document. Not every server is built with it.
 DO $$
@@ -150,11 +266,34 @@ BEGIN
     ) THEN
         ALTER TABLE arc_recorder.outcomes ALTER COLUMN document SET COMPRESSION lz4;
         ALTER TABLE arc_recorder.rejected_results ALTER COLUMN document SET COMPRESSION lz4;
+        ALTER TABLE arc_recorder.document_headers ALTER COLUMN header SET COMPRESSION lz4;
     END IF;
 END
 $$;
 
--- Each planned scenario and trial with its status: the outcome of the latest attempt.
+-- Without statistics, the planner assumes that a simulation has one in two hundred of all rows, which
+-- is its default for a column. Statistics do not cover the simulations that were started after the
+-- last ANALYZE: with them the planner expects no rows, and then considers any index on simulation_id
+-- equally good.
+ALTER TABLE arc_recorder.outcomes ALTER COLUMN simulation_id SET STATISTICS 0;
+ALTER TABLE arc_recorder.rejected_results ALTER COLUMN simulation_id SET STATISTICS 0;
+
+-- The current revision of each result: all rows without a key, and of the rows with the same key the
+-- one that was made last.
+CREATE VIEW arc_recorder.current_outcomes AS
+SELECT outcome.*
+FROM arc_recorder.outcomes AS outcome
+WHERE outcome.result_key IS NULL OR NOT EXISTS (
+    SELECT FROM arc_recorder.outcomes AS later
+    WHERE later.simulation_id = outcome.simulation_id
+        AND later.result_key COLLATE "C" = outcome.result_key
+        AND (coalesce(later.revised_at, later.received_at), later.received_at, later.outcome_id)
+            > (coalesce(outcome.revised_at, outcome.received_at), outcome.received_at,
+                outcome.outcome_id)
+);
+
+-- Each planned scenario and trial with its status: the outcome of the latest attempt. Trials that
+-- nothing numbers are numbered in the order in which they were received.
 CREATE VIEW arc_recorder.simulations_scenarios AS
 SELECT
     plan.simulation_id,
@@ -171,32 +310,79 @@ FROM arc_recorder.planned_scenarios AS plan
 JOIN arc_recorder.simulations AS simulation USING (simulation_id)
 CROSS JOIN LATERAL generate_series(1, simulation.trials) AS trials (trial)
 LEFT JOIN (
-    SELECT DISTINCT ON (simulation_id, scenario_id, trial)
-        simulation_id, scenario_id, trial, status, outcome_id, modal_call_id, sandbox_id,
-        received_at
-    FROM arc_recorder.outcomes
-    ORDER BY simulation_id, scenario_id, trial, received_at DESC, outcome_id DESC
+    SELECT *, coalesce(trial, row_number() OVER (
+        PARTITION BY simulation_id, scenario_id, trial ORDER BY received_at, outcome_id)) AS number
+    FROM (
+        SELECT DISTINCT ON (simulation_id, scenario_id, trial, place)
+            simulation_id, scenario_id, trial, status, outcome_id, modal_call_id, sandbox_id,
+            received_at
+        FROM arc_recorder.current_outcomes
+        ORDER BY simulation_id, scenario_id, trial, place,
+            CASE WHEN result_key IS NULL THEN received_at ELSE execution_time END DESC,
+            received_at DESC, outcome_id DESC
+    ) AS attempts
 ) AS latest
     ON latest.simulation_id = plan.simulation_id
     AND latest.scenario_id = plan.scenario_id
-    AND latest.trial = trials.trial;
+    AND latest.number = trials.trial;
 
--- A document as jsonb. Values that jsonb cannot represent are replaced: NUL and lone surrogates by
--- U+FFFD; a document with a number beyond numeric's range becomes null.
-CREATE FUNCTION arc_recorder.sanitised(document json) RETURNS jsonb
+-- Replaces what jsonb does not have: NaN and infinities by null, NUL and lone surrogates by U+FFFD. The
+-- text is split before each number that is not finite, with a control character that JSON does not
+-- have; a number is inside a string if there is an odd number of quotes before it.
+CREATE FUNCTION arc_recorder.with_json_values(document text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    IF strpos(document, 'NaN') > 0 OR strpos(document, 'Infinity') > 0 THEN
+        document := (
+            SELECT string_agg(CASE
+                WHEN position = 1 THEN part
+                WHEN quotes % 2 = 0 THEN 'null' || substr(part, 2)
+                WHEN part ^@ 'N' THEN 'NaN' || substr(part, 2)
+                WHEN part ^@ 'M' THEN '-Infinity' || substr(part, 2)
+                ELSE 'Infinity' || substr(part, 2)
+            END, '' ORDER BY position)
+            FROM (
+                SELECT part, position,
+                    sum(length(unescaped) - length(replace(unescaped, '"', ''))) OVER (
+                        ORDER BY position ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+                    ) AS quotes
+                FROM (
+                    SELECT part, position, CASE WHEN strpos(part, E'\\') = 0 THEN part
+                        ELSE replace(replace(part, E'\\\\', ''), E'\\"', '') END AS unescaped
+                    FROM unnest(string_to_array(
+                        replace(replace(replace(document,
+                            'NaN', E'\x01N'), '-Infinity', E'\x01M'), 'Infinity', E'\x01I'),
+                        E'\x01')) WITH ORDINALITY AS split (part, position)
+                ) AS parts
+            ) AS counted
+        );
+    END IF;
+    IF strpos(document, E'\\u') = 0 THEN
+        RETURN document;
+    END IF;
+    -- An escape counts only after an even number of backslashes.
+    RETURN regexp_replace(regexp_replace(regexp_replace(
+        document,
+        '(?<!\\)((?:\\\\)*)\\u0000', '\1\\ufffd', 'g'),
+        '(?<!\\)((?:\\\\)*)\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})',
+        '\1\\ufffd', 'g'),
+        '(?<!(?<!\\)(?:\\\\)*\\u[dD][89abAB][0-9a-fA-F]{2})(?<!\\)((?:\\\\)*)\\u[dD][c-fC-F][0-9a-fA-F]{2}',
+        '\1\\ufffd', 'g');
+END
+$$;
+
+-- A document as jsonb. Values that jsonb cannot represent are replaced: NaN and infinities by null, NUL
+-- and lone surrogates by U+FFFD; a document with a number beyond numeric's range becomes null.
+CREATE FUNCTION arc_recorder.sanitised(document text) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF strpos(document, 'NaN') > 0 OR strpos(document, 'Infinity') > 0 THEN
+        RETURN arc_recorder.with_json_values(document)::jsonb;
+    END IF;
     RETURN document::jsonb;
 EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
     BEGIN
-        -- An escape counts only after an even number of backslashes.
-        RETURN regexp_replace(regexp_replace(regexp_replace(
-            document::text,
-            '(?<!\\)((?:\\\\)*)\\u0000', '\1\\ufffd', 'g'),
-            '(?<!\\)((?:\\\\)*)\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})',
-            '\1\\ufffd', 'g'),
-            '(?<!(?<!\\)(?:\\\\)*\\u[dD][89abAB][0-9a-fA-F]{2})(?<!\\)((?:\\\\)*)\\u[dD][c-fC-F][0-9a-fA-F]{2}',
-            '\1\\ufffd', 'g')::jsonb;
+        RETURN arc_recorder.with_json_values(document)::jsonb;
     EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
         RETURN NULL;
     END;
@@ -206,6 +392,32 @@ $$;
 -- The documents for ->> and jsonpath. For byte-exact reads, use outcomes.document.
 CREATE VIEW arc_recorder.outcome_documents AS
 SELECT
-    simulation_id, outcome_id, started_at, scenario_id, trial, received_at, status,
+    simulation_id, outcome_id, partition_time, scenario_id, trial, received_at, status,
     arc_recorder.sanitised(document) AS document
 FROM arc_recorder.outcomes;
+
+-- The advisory lock of a simulation's figures: shared while results are recorded, exclusive for the
+-- moment in which a session begins to compute the figures to be frozen. Names are looked up here,
+-- once.
+CREATE FUNCTION arc_recorder.figures_lock(simulation_id uuid) RETURNS bigint
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN pg_catalog.hashtextextended(simulation_id::text, 6066983);
+
+-- Called first in every transaction that records results: marks the figures of simulations that have
+-- ended. No session can begin to compute figures during the transaction, so that every row is either
+-- in the figures or comes after a mark. The lock is taken before the row is read, in separate
+-- statements, which is why this is a function. Locks are taken in order of the ids, to prevent
+-- deadlocks.
+CREATE FUNCTION arc_recorder.note_results(simulation_ids uuid[]) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    noted uuid;
+BEGIN
+    FOR noted IN SELECT DISTINCT id FROM unnest(simulation_ids) AS id ORDER BY id LOOP
+        PERFORM pg_advisory_xact_lock_shared(arc_recorder.figures_lock(noted));
+        UPDATE arc_recorder.simulations SET figures_state = 'stale'
+            WHERE simulation_id = noted AND status <> 'running' AND figures_state <> 'stale';
+    END LOOP;
+    RETURN true;
+END
+$$;

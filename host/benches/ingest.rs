@@ -199,7 +199,7 @@ impl Bench {
             tasks.push(tokio::spawn(async move {
                 let insert = client
                     .prepare(
-                        "INSERT INTO arc_recorder.outcomes (simulation_id, outcome_id, started_at, scenario_id,
+                        "INSERT INTO arc_recorder.outcomes (simulation_id, outcome_id, partition_time, scenario_id,
                              scenario_name, trial, received_at, execution_time, status, reliability_score,
                              execution_time_ms, tokens_used, cost_usd, metrics, extractor_id, document)
                          VALUES ($1, $2, now(), $3, $4, 1, now(), now(), 'success', 0.85, 2500, 200, 0.006,

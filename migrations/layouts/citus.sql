@@ -31,7 +31,8 @@ BEGIN
 
     -- simulations comes first: the other tables are colocated with it.
     FOREACH name IN ARRAY ARRAY[
-        'simulations', 'planned_scenarios', 'outcomes', 'rejected_results', 'replaced_extractions'
+        'simulations', 'planned_scenarios', 'metric_declarations', 'outcomes', 'rejected_results',
+        'replaced_extractions'
     ] LOOP
         qualified := 'arc_recorder.' || name;
         IF NOT EXISTS (
@@ -48,7 +49,7 @@ BEGIN
 
     -- The view outcome_documents runs on the workers, next to the documents.
     BEGIN
-        PERFORM pg_catalog.create_distributed_function('arc_recorder.sanitised(json)');
+        PERFORM pg_catalog.create_distributed_function('arc_recorder.sanitised(text)');
     EXCEPTION WHEN OTHERS THEN
         RAISE WARNING 'arc_recorder.sanitised is not on the workers: %', SQLERRM;
     END;

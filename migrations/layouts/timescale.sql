@@ -1,8 +1,8 @@
--- The layout `timescale`: outcomes are a hypertable on started_at, with a columnstore and a policy
+-- The layout `timescale`: outcomes are a hypertable on partition_time, with a columnstore and a policy
 -- that moves old chunks into it. Safe to repeat: existing parts stay, and missing ones are added.
 -- TimescaleDB's Apache edition has hypertables only, so the rest is skipped there.
 --
--- All rows of a simulation have the simulation's started_at, so a chunk contains whole simulations.
+-- All rows of a simulation have the simulation's partition_time, so a chunk contains whole simulations.
 -- In the columnstore, a batch contains rows of one simulation, in the order of the ids that are
 -- looked up when a result is submitted again.
 DO $$
@@ -26,7 +26,7 @@ BEGIN
     ) THEN
         -- Existing rows are moved into chunks, which blocks all other sessions meanwhile.
         EXECUTE format(
-            'SELECT %s.create_hypertable(''arc_recorder.outcomes'', ''started_at'',
+            'SELECT %s.create_hypertable(''arc_recorder.outcomes'', ''partition_time'',
                  chunk_time_interval => interval ''7 days'', create_default_indexes => false,
                  migrate_data => true)',
             home);

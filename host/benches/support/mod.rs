@@ -97,11 +97,11 @@ pub(crate) const OUTCOMES: u64 = 100_000;
 /// order.
 pub(crate) async fn make_outcomes(admin: &Client, simulation_id: Uuid) {
     let insert = format!(
-        r#"INSERT INTO arc_recorder.outcomes (simulation_id, outcome_id, started_at, scenario_id,
+        r#"INSERT INTO arc_recorder.outcomes (simulation_id, outcome_id, partition_time, scenario_id,
             scenario_name, trial, received_at, execution_time, status, reliability_score,
             execution_time_ms, tokens_used, cost_usd, error_code, error_category, error_message,
             metrics, extractor_id, document)
-        SELECT simulation_id, gen_random_uuid(), started_at, 'scenario-' || md5((number / 2)::text),
+        SELECT simulation_id, gen_random_uuid(), partition_time, 'scenario-' || md5((number / 2)::text),
             'Scenario ' || number, 1 + number % 2, clock_timestamp(),
             now() - (({OUTCOMES} - number) * interval '100 milliseconds'),
             CASE WHEN number % 10 = 0 THEN 'error' ELSE 'success' END, random(), 2500, 200, 0.006,

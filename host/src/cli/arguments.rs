@@ -9,8 +9,10 @@ use super::formats::FormatsCommand;
 use super::global::Global;
 use super::history::{Reextract, RetryRejected};
 use super::manual::Manual;
+use super::metrics::Metrics;
 use super::prune::Prune;
 use super::record::Record;
+use super::revisions::Revisions;
 use super::run::Run;
 use super::schema::{Migrate, Psql};
 use super::serve::Serve;
@@ -82,6 +84,16 @@ pub(super) enum Command {
     Simulations(Simulations),
     /// Show the progress of a simulation.
     Status(Status),
+    /// Show the metrics of a simulation, and declare them without recording its results again.
+    ///
+    /// A score has a place from 0 to 1 only if its scale is known: from the tool, from the
+    /// results, or declared here.
+    #[command(
+        after_help = "Examples:\n  arc-host metrics 0192f3c1-…\n  arc-host metrics 0192f3c1-… --score-scale 10\n  arc-host metrics 0192f3c1-… --metric judge:lowest=1,highest=5,headline=true"
+    )]
+    Metrics(Metrics),
+    /// Show the results of a simulation that have several revisions, and which of them counts.
+    Revisions(Revisions),
     /// Show the outcomes of a simulation.
     Outcomes(Outcomes),
     /// Export outcomes to other programs: Parquet, CSV or JSON lines.

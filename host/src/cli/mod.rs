@@ -11,11 +11,13 @@ mod help;
 mod history;
 mod interrupt;
 mod manual;
+mod metrics;
 mod options;
 mod output;
 mod program;
 mod prune;
 mod record;
+mod revisions;
 mod run;
 mod schema;
 mod serve;
@@ -141,6 +143,8 @@ async fn run(arguments: Arguments) -> Result<CommandStatus> {
         Command::Validate(arguments) => validate::run(&global, arguments, &mut output).await,
         Command::Simulations(arguments) => simulations::list(&global, arguments, &mut output).await,
         Command::Status(arguments) => status::run(&global, arguments, &mut output).await,
+        Command::Metrics(arguments) => metrics::run(&global, arguments, &mut output).await,
+        Command::Revisions(arguments) => revisions::run(&global, arguments, &mut output).await,
         Command::Outcomes(arguments) => {
             simulations::outcomes(&global, arguments, &mut output).await
         }

@@ -6,8 +6,9 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use uuid::Uuid;
 
+use super::metrics::parse_metric;
 use crate::extraction::OutcomeStatus;
-use crate::store::OutcomeFilter;
+use crate::store::{MetricDefinition, OutcomeFilter};
 
 /// The options that select the format of a file.
 #[derive(Debug, Args)]
@@ -39,6 +40,32 @@ impl OutcomeSelection {
     /// Returns the filter of these options.
     pub(super) fn into_filter(self) -> OutcomeFilter {
         OutcomeFilter { scenario_id: self.scenario, status: self.status }
+    }
+}
+
+/// The options that declare metrics.
+#[derive(Debug, Args)]
+pub(super) struct MetricOptions {
+    /// Declare a metric, as NAME:KEY=VALUE,…: its unit, lowest and highest value, higher_is_better,
+    /// kind (binary, fraction, number, label), pass_threshold, and headline=true if it is the score.
+    /// Can be repeated.
+    #[arg(long = "metric", value_name = "NAME:KEY=VALUE", value_parser = parse_metric)]
+    metrics: Vec<MetricDefinition>,
+
+    /// Declare the highest value of the results' own score, whose lowest is 0: 100 for percentages.
+    #[arg(long, value_name = "HIGHEST")]
+    score_scale: Option<f64>,
+}
+
+impl MetricOptions {
+    /// Returns the declared metrics; the scale of the score is that of the metric without a name.
+    pub(super) fn definitions(&self) -> Vec<MetricDefinition> {
+        let scale = self.score_scale.map(|highest| MetricDefinition {
+            lowest: Some(0.0),
+            highest: Some(highest),
+            ..MetricDefinition::default()
+        });
+        self.metrics.iter().cloned().chain(scale).collect()
     }
 }
 

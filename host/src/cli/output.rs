@@ -14,6 +14,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::recorder::{ScoreSource, SimulationProgress};
 
 pub(super) const BOLD: Style = Style::new().bold();
 pub(super) const DIM: Style = Style::new().dimmed();
@@ -274,6 +275,44 @@ pub(super) fn results(number: u64) -> String {
 /// Formats a score from 0 to 1.
 pub(super) fn score(score: Option<f64>) -> String {
     score.map_or_else(|| "–".to_owned(), |score| format!("{score:.3}"))
+}
+
+/// Formats the score of a simulation with its name, and beside the tool's figure the recorded one.
+pub(super) fn headline(progress: &SimulationProgress) -> String {
+    let Some(headline) = &progress.headline else { return score(progress.overall_score) };
+    let Some(value) = headline.value else {
+        return format!("– ({})", printable(&headline.metric));
+    };
+    let mut text = format!("{value:.3}");
+    if let Some(error) = headline.standard_error {
+        text += &format!(" ± {error:.3}");
+    }
+    let names = match headline.source {
+        ScoreSource::Tool => format!("{} of {}", headline.figure, headline.metric),
+        ScoreSource::Suite => format!("{} of the suite", headline.figure),
+        ScoreSource::Computed => format!("mean of {}", headline.metric),
+    };
+    text += &format!(" ({})", printable(&names));
+    let unscored = match headline.unscored {
+        0 => String::new(),
+        unscored => format!(", {} without a score", count(unscored)),
+    };
+    match headline.computed {
+        Some(computed) if (computed - value).abs() > 1e-9 => {
+            text += &format!("; recorded: {computed:.3} over {}{unscored}", count(headline.scored));
+        }
+        _ if headline.unscored > 0 => {
+            text += &format!(", over {}{unscored}", count(headline.scored))
+        }
+        _ => {}
+    }
+    match progress.score_scale {
+        None => text += "; scale unknown",
+        // The same number.
+        Some(1.0) => {}
+        Some(_) => text += &format!("; {} of 1", score(progress.overall_score)),
+    }
+    text
 }
 
 /// Formats an amount of US dollars.

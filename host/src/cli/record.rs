@@ -12,7 +12,7 @@ use super::CommandStatus;
 use super::connection;
 use super::global::Global;
 use super::interrupt::stop_on_interrupt;
-use super::options::{self, FormatOptions};
+use super::options::{self, FormatOptions, MetricOptions};
 use super::output::{self, BAD, BOLD, GOOD, Output, WARNING};
 use crate::blocking::blocking;
 use crate::delivery::{
@@ -45,6 +45,9 @@ pub(super) struct Record {
 
     #[command(flatten)]
     format: FormatOptions,
+
+    #[command(flatten)]
+    declared: MetricOptions,
 
     /// The simulation's id. If it exists, the results are added to it, and its plan does not
     /// change.
@@ -88,8 +91,11 @@ pub(super) async fn run(
         }
         Destination::Service(_) => (connection::extractor(global)?, connection::formats(global)?),
     };
-    let mut start =
-        SimulationStart { simulation_name: arguments.name.clone(), ..SimulationStart::default() };
+    let mut start = SimulationStart {
+        simulation_name: arguments.name.clone(),
+        metrics: arguments.declared.definitions(),
+        ..SimulationStart::default()
+    };
     if let Some(Configuration { name, text }) = &configuration {
         start.config_version_id = destination.create_configuration(name, text, None).await?.0;
     }
@@ -241,7 +247,7 @@ impl FileDisplay<'_> {
             FileSummary { interrupted: true, .. } => CommandStatus::Interrupted,
             FileSummary { failed: 1.., .. } => CommandStatus::Incomplete,
             FileSummary { rejected: 1.., .. } => CommandStatus::Rejected,
-            _ if self.0.incomplete => CommandStatus::Rejected,
+            _ if self.0.incomplete || self.0.differs() => CommandStatus::Rejected,
             _ => CommandStatus::Complete,
         }
     }
@@ -290,10 +296,20 @@ impl FileDisplay<'_> {
             fields.extend([
                 ("by status", output::tally(&known.by_status)),
                 ("errors", output::tally(&known.by_error_category)),
-                ("score", output::score(known.overall_score)),
+                ("score", output::headline(known)),
                 ("tokens", output::count(known.total_tokens)),
                 ("cost", output::dollars(known.total_cost_usd)),
             ]);
+        }
+        if let Some(reason) =
+            self.0.progress.as_ref().and_then(|known| known.status_reason.as_ref())
+        {
+            fields.push(("reason", output::printable(reason)));
+        }
+        if let Some(reconciliation) = self.0.reconciliation() {
+            let style = if reconciliation.agrees { GOOD } else { BAD };
+            let summary = output::printable(&reconciliation.summary());
+            fields.push(("log", format!("{style}{summary}{style:#}")));
         }
         fields.push(("time", format!("{elapsed_seconds:.2} s, {rate:.0} results/s")));
         output.fields(&fields)?;

@@ -84,7 +84,9 @@ async fn watch(source: &Source, simulation_id: Uuid, output: &mut Output) -> Res
                 match status.status {
                     SimulationStatus::Running => {}
                     SimulationStatus::Completed => return Ok(CommandStatus::Complete),
-                    SimulationStatus::Failed | SimulationStatus::Cancelled => {
+                    SimulationStatus::Failed
+                    | SimulationStatus::Cancelled
+                    | SimulationStatus::Incomplete => {
                         return Ok(CommandStatus::Incomplete);
                     }
                 }
@@ -134,7 +136,7 @@ fn lines(status: &SimulationProgress) -> Vec<String> {
             ),
         ),
         ("errors", output::tally(&status.by_error_category)),
-        ("score", output::score(status.overall_score)),
+        ("score", output::headline(status)),
         ("tokens", output::count(status.total_tokens)),
         ("cost", output::dollars(status.total_cost_usd)),
         ("started", format!("{:.0}", status.started_at)),
@@ -143,6 +145,16 @@ fn lines(status: &SimulationProgress) -> Vec<String> {
             status.completed_at.map_or_else(|| "–".to_owned(), |time| format!("{time:.0}")),
         ),
     ];
+    let mut fields = fields.to_vec();
+    if status.invalidated_outcomes > 0 {
+        fields.insert(3, ("invalidated", output::count(status.invalidated_outcomes)));
+    }
+    if let Some(reason) = &status.status_reason {
+        fields.push(("reason", output::printable(reason)));
+    }
+    if let Some(reconciliation) = &status.reconciliation {
+        fields.push(("log", output::printable(&reconciliation.summary())));
+    }
     std::iter::once(title).chain(output::named(&fields)).collect()
 }
 

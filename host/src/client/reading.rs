@@ -9,11 +9,11 @@ use crate::error::{Error, Result};
 use crate::recorder::SimulationProgress;
 use crate::store::{
     Attachments, Failure, Metrics, OutcomeFilter, OutcomePage, Performance, RecordedOutcome,
-    RejectedPage, SimulationStatus,
+    RejectedPage, Revision, SimulationStatus,
 };
 use crate::wire::{
-    DeadLetterSelection, FailureList, RejectedList, ServiceHealth, SimulationList, SpoolDropped,
-    SpoolEntryDocument, SpoolEntryList, SpoolRequeued,
+    DeadLetterSelection, FailureList, RejectedList, RevisionList, ServiceHealth, SimulationList,
+    SpoolDropped, SpoolEntryDocument, SpoolEntryList, SpoolRequeued,
 };
 
 /// A page of outcomes whose outcomes are read one by one.
@@ -54,6 +54,16 @@ impl ServiceClient {
     /// [`Error::NotFound`] if the simulation does not exist.
     pub async fn simulation_status(&self, simulation_id: Uuid) -> Result<SimulationProgress> {
         self.json(Call::get(format!("v1/simulations/{simulation_id}"))).await
+    }
+
+    /// Returns the results of a simulation that have several revisions.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if the simulation does not exist.
+    pub async fn revisions(&self, simulation_id: Uuid) -> Result<Vec<Revision>> {
+        let call = Call::get(format!("v1/simulations/{simulation_id}/revisions"));
+        let RevisionList { revisions } = self.json(call).await?;
+        Ok(revisions)
     }
 
     /// Returns a page of a simulation's outcomes.

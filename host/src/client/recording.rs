@@ -12,14 +12,16 @@ use super::{Call, RequestFailure, ServiceClient};
 use crate::documents;
 use crate::error::{Error, Result};
 use crate::recorder::{
-    Document, ItemVerdict, ResultFormat, SimulationCompleted, SimulationStart, Submission, Verdict,
+    Document, ItemVerdict, ResultFormat, SimulationCompleted, SimulationProgress, SimulationStart,
+    Submission, Verdict,
 };
 use crate::spool::{DeliveryAnswer, StartAnswer};
-use crate::store::SimulationStatus;
+use crate::store::{MetricDefinition, SimulationStatus};
 use crate::wire::{
-    BatchVerdicts, ConfigurationCreated, DOCUMENT_BYTES, EndSimulationRequest, HEADER_BYTES,
-    NotFiniteBody, ONE_DOCUMENT, ResultVerdict, ResultsMetadata, SimulationEnded,
-    StartSimulationRequest, StartedBody, VerdictKind, ViolationBody,
+    BatchVerdicts, ConfigurationCreated, DOCUMENT_BYTES, DeclareMetricsRequest,
+    EndSimulationRequest, HEADER_BYTES, NotFiniteBody, ONE_DOCUMENT, ResultVerdict,
+    ResultsMetadata, SimulationEnded, StartSimulationRequest, StartedBody, VerdictKind,
+    ViolationBody,
 };
 
 /// The longest ids in bytes of a result that is sent separately, because they are in the URL.
@@ -235,6 +237,20 @@ impl ServiceClient {
         }
     }
 
+    /// Declares metrics of a simulation.
+    ///
+    /// # Errors
+    /// As [`Recorder::declare_metrics`](crate::Recorder::declare_metrics).
+    pub async fn declare_metrics(
+        &self,
+        simulation_id: Uuid,
+        definitions: &[MetricDefinition],
+    ) -> Result<SimulationProgress> {
+        let body = written(&DeclareMetricsRequest { metrics: definitions.to_vec() })?;
+        let path = format!("v1/simulations/{simulation_id}/metrics");
+        self.json(Call::post(path, JSON, body)).await
+    }
+
     /// Ends a simulation as failed or cancelled, for a reason.
     ///
     /// # Errors
@@ -248,7 +264,9 @@ impl ServiceClient {
         let verb = match status {
             SimulationStatus::Failed => "fail",
             SimulationStatus::Cancelled => "cancel",
-            SimulationStatus::Running | SimulationStatus::Completed => {
+            SimulationStatus::Running
+            | SimulationStatus::Completed
+            | SimulationStatus::Incomplete => {
                 return Err(Error::invalid(format!("a simulation does not end as {}", status)));
             }
         };

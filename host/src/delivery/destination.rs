@@ -9,9 +9,10 @@ use crate::Recorder;
 use crate::client::ServiceClient;
 use crate::error::{Error, Result, TRY_AGAIN};
 use crate::recorder::{
-    CheckedStart, ItemVerdict, ReceivedResult, SimulationCompleted, SimulationStart, Verdict,
+    CheckedStart, ItemVerdict, ReceivedResult, SimulationCompleted, SimulationProgress,
+    SimulationStart, Verdict,
 };
-use crate::store::{DatabaseClock, SimulationStatus};
+use crate::store::{DatabaseClock, MetricDefinition, SimulationStatus};
 
 /// How long an available destination can take to answer a ping.
 const ANSWER_TIME: Duration = Duration::from_secs(3);
@@ -112,6 +113,27 @@ pub enum Destination {
 
 /// The clock of this host, used when a service sets the time of receipt itself.
 static HOST_CLOCK: DatabaseClock = DatabaseClock::new();
+
+impl Destination {
+    /// Declares metrics of a simulation.
+    ///
+    /// # Errors
+    /// As [`Recorder::declare_metrics`].
+    pub async fn declare_metrics(
+        &self,
+        simulation_id: Uuid,
+        definitions: &[MetricDefinition],
+    ) -> Result<SimulationProgress> {
+        match self {
+            Destination::Database(recorder) => {
+                recorder.declare_metrics(simulation_id, definitions).await
+            }
+            Destination::Service(client) => {
+                client.declare_metrics(simulation_id, definitions).await
+            }
+        }
+    }
+}
 
 impl Sink for Destination {
     fn clock(&self) -> &DatabaseClock {

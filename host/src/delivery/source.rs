@@ -8,7 +8,7 @@ use crate::paging::{PAGE_ROWS, Page, Pages};
 use crate::recorder::SimulationProgress;
 use crate::store::{
     Attachments, Failure, OutcomeFilter, OutcomePage, Performance, RejectedPage, RejectedResult,
-    SimulationStatus, Store,
+    Revision, SimulationStatus, Store,
 };
 use crate::wire::SimulationList;
 
@@ -74,6 +74,17 @@ impl Source {
         match self {
             Source::Database(store) => SimulationProgress::read(store, simulation_id).await,
             Source::Service(client) => client.simulation_status(simulation_id).await,
+        }
+    }
+
+    /// Returns the results of a simulation that have several revisions, with each of them.
+    ///
+    /// # Errors
+    /// As [`Store::revisions`].
+    pub async fn revisions(&self, simulation_id: Uuid) -> Result<Vec<Revision>> {
+        match self {
+            Source::Database(store) => store.revisions(simulation_id).await,
+            Source::Service(client) => client.revisions(simulation_id).await,
         }
     }
 

@@ -1,19 +1,19 @@
 //! The first reading of a file: finds its scenarios and fingerprints its bytes.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use arc_framing::{Content, Envelope};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::file::{FileRecording, Progress, Stage};
 use crate::documents::{DocumentFile, DocumentPlace, FileLimits};
 use crate::error::{Error, Result};
-use crate::extraction::{DimensionScore, Scenario, Session, Span, SuiteSummary};
+use crate::extraction::{Scenario, Session, Span, SuiteSummary};
 use crate::identity::Fingerprint;
-use crate::recorder::{PlanDigest, planned_row};
-use crate::store::{PlannedRow, scenario_key};
+use crate::recorder::{Dimensions, PlanDigest, planned_row, run_report};
+use crate::store::{PlannedRow, RunReport, scenario_key};
 use crate::wire::NotFiniteBody;
 
 /// The result of the first reading of a file.
@@ -27,6 +27,10 @@ pub struct Survey {
     plan_sha256: [u8; 32],
     trials: u32,
     results: u64,
+    /// The tool's own id of the run, of the header or of the first result that has one.
+    run_id: Option<String>,
+    /// The name of the results' format; empty for the built-in one.
+    format: String,
 }
 
 impl Survey {
@@ -50,6 +54,16 @@ impl Survey {
         self.trials
     }
 
+    /// Returns the id that is derived from the tool's own id of the run: every log of the run has it,
+    /// whatever its bytes and its name. `None` if the tool has no such id.
+    pub fn run_simulation_id(&self) -> Option<Uuid> {
+        let mut fingerprint = Fingerprint::new("simulation-of-run");
+        fingerprint.part(DEFAULT_PROJECT.as_bytes());
+        fingerprint.part(self.format.as_bytes());
+        fingerprint.part(self.run_id.as_ref()?.as_bytes());
+        Some(fingerprint.uuid())
+    }
+
     /// Returns the id that is derived from the file's bytes, a name and a configuration.
     pub fn simulation_id(&self, name: &str, config_version_id: &str) -> Uuid {
         let mut fingerprint = Fingerprint::new("simulation-of-file");
@@ -59,6 +73,9 @@ impl Survey {
         fingerprint.uuid()
     }
 }
+
+/// The project of simulations that belong to no other.
+const DEFAULT_PROJECT: &str = "default";
 
 /// The most bytes of a plan that are kept in memory from the survey to the start.
 const PLAN_BYTES: usize = 4 << 20;
@@ -123,6 +140,8 @@ impl FileRecording {
         let mut seen = HashSet::new();
         let mut digest = PlanDigest::new();
         let (mut trials, mut results) = (1, 0);
+        let mut places = Places::default();
+        let mut run_id = None;
         let header = self.file.header();
         while let Some((place, frame)) = frames.next_document()? {
             results += 1;
@@ -134,6 +153,10 @@ impl FileRecording {
             // Violations are reported when the result is recorded.
             let Ok(Ok(planned)) = session.extract_scenario(header, &text) else { continue };
             trials = trials.max(planned.trial.unwrap_or(1));
+            run_id = run_id.or(planned.run_id);
+            if let (None, Some(place)) = (planned.trial, &planned.place) {
+                trials = trials.max(places.add(scenario_key(&planned.scenario.id), place));
+            }
             if seen.insert(scenario_key(&planned.scenario.id)) {
                 let most = self.file.limits().scenarios;
                 if seen.len() > most {
@@ -167,7 +190,19 @@ impl FileRecording {
             ));
         }
         let file = self.file.clone();
-        Ok(Survey { file, sha256, summary, plan, plan_sha256: digest.finish(), trials, results })
+        let run_id = summary.run.run_id.clone().or(run_id);
+        let format = self.format.as_ref().map_or("", |format| format.name()).to_owned();
+        Ok(Survey {
+            run_id,
+            format,
+            file,
+            sha256,
+            summary,
+            plan,
+            plan_sha256: digest.finish(),
+            trials,
+            results,
+        })
     }
 
     fn stopped_at_the_start(&self) -> Error {
@@ -193,6 +228,26 @@ impl FileRecording {
     }
 }
 
+/// The places of results whose trials nothing numbers.
+#[derive(Default)]
+struct Places {
+    seen: HashSet<(Uuid, Uuid)>,
+    of_scenario: HashMap<Uuid, u32>,
+}
+
+impl Places {
+    /// Adds a place of a scenario, and returns how many the scenario has.
+    fn add(&mut self, scenario: Uuid, place: &str) -> u32 {
+        let mut fingerprint = Fingerprint::new("place");
+        fingerprint.part(place.as_bytes());
+        let count = self.of_scenario.entry(scenario).or_default();
+        if self.seen.insert((scenario, fingerprint.uuid())) {
+            *count = count.saturating_add(1);
+        }
+        *count
+    }
+}
+
 /// A file's information about all its results.
 #[derive(Debug, Default)]
 pub(super) struct Summary {
@@ -202,6 +257,8 @@ pub(super) struct Summary {
     pub(super) notes: Vec<String>,
     /// Whether a part could not be read, and is left out.
     pub(super) incomplete: bool,
+    /// What the tool reports about the run.
+    pub(super) run: RunReport,
 }
 
 /// The members of a service request that are lists with one value for each result.
@@ -303,8 +360,10 @@ impl Summary {
             average_execution_time_ms,
             average_dimension_scores,
             speedup_factor,
+            run,
             warnings,
         } = summary;
+        self.run = run_report(&run);
         self.notes.extend(warnings.into_iter().map(|warning| {
             format!("the file's header: {} at {}: {}", warning.code, warning.path, warning.message)
         }));
@@ -317,8 +376,9 @@ impl Summary {
             successful_runs,
             total_tokens_used,
             average_execution_time: seconds(average_execution_time_ms),
-            average_dimension_scores: Dimensions(average_dimension_scores),
+            average_dimension_scores: Dimensions(&average_dimension_scores),
             speedup_factor,
+            run_report: &self.run,
         };
         match serde_json::to_string(&words) {
             Ok(text) => self.text = Some(text),
@@ -335,24 +395,17 @@ impl Summary {
 
 /// A suite's summary in its own format, written as text from the start.
 #[derive(Serialize)]
-struct SuiteText {
+struct SuiteText<'s> {
     average_reliability_score: Option<f64>,
     total_cost_usd: Option<f64>,
     parallel_execution_time: Option<f64>,
     successful_runs: Option<f64>,
     total_tokens_used: Option<f64>,
     average_execution_time: Option<f64>,
-    average_dimension_scores: Dimensions,
+    average_dimension_scores: Dimensions<'s>,
     speedup_factor: Option<f64>,
-}
-
-/// Scores by dimension.
-struct Dimensions(Vec<DimensionScore>);
-
-impl Serialize for Dimensions {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|one| (&one.name, one.score)))
-    }
+    #[serde(skip_serializing_if = "RunReport::is_empty")]
+    run_report: &'s RunReport,
 }
 
 /// Returns a plan as the list of a service request.

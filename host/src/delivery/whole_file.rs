@@ -16,13 +16,15 @@ use super::{
 use crate::error::{Error, Result};
 use crate::extraction::OutcomeStatus;
 use crate::formats::OpenedFile;
-use crate::recorder::{SimulationProgress, new_simulation_id};
+use crate::recorder::{Headline, Reconciliation, SimulationProgress, new_simulation_id};
 use crate::store::{SimulationStart, SimulationStatus};
 
 /// The simulation that a file is recorded in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FileIdentity {
-    /// The one derived from its bytes, its name and the configuration: the same file again finds it.
+    /// The one of the tool's own id of the run, which all logs of the run share. If the tool has none,
+    /// the one derived from the file's bytes, its name and the configuration: the same file again finds
+    /// it.
     #[default]
     OfContent,
     /// A new one.
@@ -103,8 +105,16 @@ pub struct FileReport {
     pub by_status: Option<BTreeMap<OutcomeStatus, i64>>,
     /// How many outcomes have each error category.
     pub by_error_category: Option<BTreeMap<String, i64>>,
-    /// The overall score from 0 to 1.
+    /// The score that counts: from 0 to 1 if its scale is known, otherwise as the tool wrote it.
     pub overall_score: Option<f64>,
+    /// The highest value of the scores as the tool wrote them; `null` if their scale is unknown.
+    pub score_scale: Option<f64>,
+    /// The score that counts, with its name and its origin.
+    pub headline: Option<Headline>,
+    /// How the recorded results compare with what the tool reports; `null` if it reports nothing.
+    pub reconciliation: Option<Reconciliation>,
+    /// Why the simulation did not complete.
+    pub status_reason: Option<String>,
     /// All tokens.
     pub total_tokens: Option<i64>,
     /// The cost in US dollars.
@@ -124,6 +134,16 @@ pub struct FileReport {
 }
 
 impl RecordedFile {
+    /// Returns how the recorded results compare with what the tool reports, if it reports anything.
+    pub fn reconciliation(&self) -> Option<&Reconciliation> {
+        self.progress.as_ref()?.reconciliation.as_ref()
+    }
+
+    /// Whether the recorded results differ from what the tool reports.
+    pub fn differs(&self) -> bool {
+        self.reconciliation().is_some_and(|reconciliation| !reconciliation.agrees)
+    }
+
     /// Returns the report for programs.
     pub fn report(&self) -> FileReport {
         let RecordedFile { file_name, format, name, simulation_id, summary, .. } = self;
@@ -146,6 +166,10 @@ impl RecordedFile {
             by_status: progress.map(|known| known.by_status.clone()),
             by_error_category: progress.map(|known| known.by_error_category.clone()),
             overall_score: progress.and_then(|known| known.overall_score),
+            score_scale: progress.and_then(|known| known.score_scale),
+            headline: progress.and_then(|known| known.headline.clone()),
+            reconciliation: self.reconciliation().cloned(),
+            status_reason: progress.and_then(|known| known.status_reason.clone()),
             total_tokens: progress.map(|known| known.total_tokens),
             total_cost_usd: progress.map(|known| known.total_cost_usd),
             total_scenarios: progress.map(|known| known.total_scenarios),
@@ -182,7 +206,13 @@ pub async fn record_file(
 
     let survey = recording.survey(report.clone()).await?;
     let simulation_id = match options.identity {
-        FileIdentity::OfContent => survey.simulation_id(&name, &start.config_version_id),
+        FileIdentity::OfContent => match survey.run_simulation_id() {
+            Some(simulation_id) => {
+                start.plan_may_grow = true;
+                simulation_id
+            }
+            None => survey.simulation_id(&name, &start.config_version_id),
+        },
         FileIdentity::New => new_simulation_id(),
         FileIdentity::Named(simulation_id) => simulation_id,
     };
@@ -300,8 +330,10 @@ fn should_complete(
     identity: FileIdentity,
     notes: &mut Vec<String>,
 ) -> bool {
-    let ended_otherwise =
-        matches!(progress.status, SimulationStatus::Failed | SimulationStatus::Cancelled);
+    // A log that was created later can end it in another way than an earlier one.
+    let by_a_log = progress.reconciliation.is_some() && identity == FileIdentity::OfContent;
+    let ended_otherwise = !by_a_log
+        && matches!(progress.status, SimulationStatus::Failed | SimulationStatus::Cancelled);
     if ended_otherwise {
         notes.push(format!(
             "simulation {} is {}; its results are recorded, and it stays so",

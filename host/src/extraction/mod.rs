@@ -37,7 +37,8 @@ pub(crate) use violations::{violations_of_json, violations_to_json, whole};
 pub use crate::component_cache::{CompilerCommand, LoadOptions};
 
 pub use crate::bindings::exports::arc::recording::types::{
-    DimensionScore, ErrorCategory, Outcome, OutcomeStatus, PlannedScenario, Scenario, Span,
+    Aggregation, ErrorCategory, Invalidation, MetricDefinition, MetricKind, MissingPolicy, Outcome,
+    OutcomeStatus, PlannedScenario, ReportedFigure, RunReport, RunStatus, Scenario, Score, Span,
     SuiteSummary, Violation,
 };
 

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::progress::SimulationCompleted;
-use super::{Recorder, rows};
+use super::{Recorder, suite};
 use crate::error::{Error, Result};
 use crate::extraction::SuiteSummary;
 use crate::store::{Figures, Simulation, SimulationStatus};
@@ -83,8 +83,9 @@ impl Recorder {
             Some(suite) => Some(self.read_suite(suite).await?),
         };
         self.make_ready().await?;
-        let suite_figures = summary.as_ref().map(rows::suite_json);
-        self.shared.store.complete_simulation(simulation_id, suite_figures.as_ref()).await
+        let suite_figures = summary.as_ref().map(suite::suite_json);
+        let report = summary.map(|summary| suite::run_report(&summary.run)).unwrap_or_default();
+        self.shared.store.complete_simulation(simulation_id, suite_figures.as_ref(), &report).await
     }
 
     async fn read_suite(&self, suite: &str) -> Result<SuiteSummary> {

@@ -11,6 +11,7 @@ mod progress;
 mod queue;
 mod reading;
 mod received_result;
+mod reconciliation;
 mod reextraction;
 mod replay;
 mod retry_reason;
@@ -19,6 +20,7 @@ mod scheduling;
 mod sessions;
 mod start;
 mod submission;
+mod suite;
 mod writing;
 
 use std::collections::{HashMap, HashSet};
@@ -29,17 +31,23 @@ use uuid::Uuid;
 
 pub use plan::PlanDigest;
 pub(crate) use plan::planned_row;
-pub use progress::{SimulationCompleted, SimulationFigures, SimulationProgress};
+pub use progress::{
+    Headline, ScoreSource, SimulationCompleted, SimulationFigures, SimulationProgress,
+};
 pub use reading::duration_hours;
 pub use received_result::ReceivedResult;
+pub use reconciliation::{ComparisonResult, FigureComparison, Reconciliation};
 pub use reextraction::{Reextraction, ReextractionEvent, ReextractionScope, SimulationChanges};
 pub use replay::{ReplayProgress, ReplaySummary};
 pub use start::SimulationStarted;
+use start::check_metrics;
 pub(crate) use start::{CheckedStart, configuration_id};
 pub(crate) use submission::whole_failure;
 pub use submission::{
     Document, FailureKind, ItemVerdict, NotFinite, NotFiniteNumber, Submission, Verdict,
 };
+#[allow(unused_imports, reason = "delivery is a feature")]
+pub(crate) use suite::{Dimensions, metric_definition, run_report};
 
 pub use crate::formats::ResultFormat;
 
@@ -50,7 +58,7 @@ use crate::formats::Formats;
 use crate::identity;
 use crate::lock::lock;
 pub use crate::store::SimulationStart;
-use crate::store::{NewSimulation, PlannedRow, Simulation, Store};
+use crate::store::{MetricDefinition, NewSimulation, PlannedRow, Simulation, Store};
 use plan::{Plan, Plans};
 use queue::Queue;
 use rows::UNPLANNED;
@@ -237,10 +245,11 @@ impl Recorder {
     pub async fn start_planned(
         &self,
         new: &NewSimulation,
-        plan: impl Iterator<Item = Result<PlannedRow>>,
+        mut plan: impl Iterator<Item = Result<PlannedRow>>,
     ) -> Result<Simulation> {
         self.make_ready().await?;
-        let (simulation, written) = self.shared.store.start_simulation(new, plan).await?;
+        let store = &self.shared.store;
+        let (simulation, written) = store.start_simulation(new, &mut plan).await?;
         if written {
             // A simulation with the same id might have been removed, and was started at another time.
             self.plans().forget(new.simulation_id);
@@ -250,11 +259,32 @@ impl Recorder {
         {
             return Ok(simulation);
         }
+        if new.plan_may_grow() {
+            let simulation = store.extend_plan(new, plan).await?;
+            self.plans().forget(new.simulation_id);
+            return Ok(simulation);
+        }
         Err(Error::conflict(format!(
             "simulation {} was started before with another plan of {} scenarios and {} trials",
             new.simulation_id, simulation.planned_scenarios, simulation.trials
         ))
         .with_hint("use another id"))
+    }
+
+    /// Declares metrics of a simulation, without recording its results again: their unit, range and
+    /// direction, and which of them is the score. Members replace earlier ones.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if a definition is not valid; [`Error::NotFound`].
+    pub async fn declare_metrics(
+        &self,
+        simulation_id: Uuid,
+        definitions: &[MetricDefinition],
+    ) -> Result<SimulationProgress> {
+        check_metrics(definitions, None)?;
+        self.make_ready().await?;
+        self.shared.store.declare_metrics(simulation_id, definitions).await?;
+        SimulationProgress::read(&self.shared.store, simulation_id).await
     }
 
     /// Records results of one simulation and returns a verdict for each, in order. The results are

@@ -14,7 +14,7 @@ use crate::store::{PlannedRow, Simulation, scenario_key};
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) simulation_id: Uuid,
-    pub(super) started_at: Timestamp,
+    pub(super) partition_time: Timestamp,
     pub(super) trials: i32,
     scenarios: HashSet<Uuid>,
 }
@@ -23,7 +23,7 @@ impl Plan {
     pub(super) fn new(simulation: &Simulation, scenarios: HashSet<Uuid>) -> Self {
         Plan {
             simulation_id: simulation.simulation_id,
-            started_at: simulation.started_at,
+            partition_time: simulation.partition_time,
             trials: simulation.trials,
             scenarios,
         }
@@ -31,7 +31,12 @@ impl Plan {
 
     /// Returns a placeholder for a plan that cannot be read now.
     pub(super) fn unknown(simulation_id: Uuid) -> Self {
-        Plan { simulation_id, started_at: Timestamp::now(), trials: 1, scenarios: HashSet::new() }
+        Plan {
+            simulation_id,
+            partition_time: Timestamp::now(),
+            trials: 1,
+            scenarios: HashSet::new(),
+        }
     }
 
     /// Returns the plan of a start that is not in the database yet.
@@ -41,8 +46,9 @@ impl Plan {
     }
 
     /// Whether a scenario and trial are part of the plan.
-    pub(super) fn contains(&self, scenario_id: &str, trial: i32) -> bool {
-        trial <= self.trials && self.scenarios.contains(&scenario_key(scenario_id))
+    pub(super) fn contains(&self, scenario_id: &str, trial: Option<i32>) -> bool {
+        trial.is_none_or(|trial| trial <= self.trials)
+            && self.scenarios.contains(&scenario_key(scenario_id))
     }
 }
 

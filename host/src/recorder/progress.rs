@@ -6,10 +6,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::reconciliation::Reconciliation;
 use crate::error::Result;
 use crate::extraction::OutcomeStatus;
 use crate::json_text::JsonText;
-use crate::store::{Figures, Simulation, SimulationStatus, Store};
+use crate::store::{
+    Figures, MetricDefinition, MetricFigures, MissingPolicy, ReportedFigure, RunReport, Simulation,
+    SimulationStatus, Store,
+};
 
 /// The progress of a simulation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,6 +26,8 @@ pub struct SimulationProgress {
     pub config_version_id: String,
     /// Its status.
     pub status: SimulationStatus,
+    /// Why it did not complete.
+    pub status_reason: Option<String>,
     /// Completed scenarios as a percentage of all, from 0 to 100.
     pub progress_percentage: f64,
     /// Planned scenarios times trials, plus those that were recorded without being planned.
@@ -32,6 +38,8 @@ pub struct SimulationProgress {
     pub successful_outcomes: i64,
     /// Scenarios whose latest outcome is not a success.
     pub failed_outcomes: i64,
+    /// Scenarios whose latest outcome was invalidated, and does not count.
+    pub invalidated_outcomes: i64,
     /// How many results were rejected.
     pub rejected_results: i64,
     /// Recorded outcomes, of every attempt.
@@ -40,8 +48,18 @@ pub struct SimulationProgress {
     pub by_status: BTreeMap<OutcomeStatus, i64>,
     /// How many of them have each error category.
     pub by_error_category: BTreeMap<String, i64>,
-    /// The score that counts, from 0 to 1.
+    /// The score that counts: from 0 to 1 if its scale is known, and as the tool wrote it otherwise.
     pub overall_score: Option<f64>,
+    /// The highest value of the scores as the tool wrote them; `None` if their scale is unknown.
+    pub score_scale: Option<f64>,
+    /// The score that counts, with its name and its origin.
+    pub headline: Option<Headline>,
+    /// The figures of each metric, as the tool wrote its values.
+    pub metrics: Vec<MetricFigures>,
+    /// The definitions of the metrics.
+    pub metric_definitions: Vec<MetricDefinition>,
+    /// How the recorded results compare with what the tool reports; `None` if it reports nothing.
+    pub reconciliation: Option<Reconciliation>,
     /// Tokens of every attempt.
     pub total_tokens: i64,
     /// The cost that counts, in US dollars.
@@ -73,21 +91,36 @@ impl SimulationProgress {
     /// A simulation's row and the figures of its outcomes in one; `now` is by the database's clock.
     fn new(simulation: &Simulation, figures: &Figures, now: Timestamp) -> Self {
         let metadata = simulation.metadata.as_deref();
+        let report = simulation.run_report();
+        let planned = report.as_ref().and_then(|report| report.planned_results);
+        #[expect(clippy::cast_possible_truncation, reason = "the extractor limits it to 2^53")]
+        let total_scenarios =
+            planned.map_or(0, |planned| planned as i64).max(figures.total_scenarios);
+        let ended = simulation.status != SimulationStatus::Running;
         SimulationProgress {
             simulation_id: simulation.simulation_id,
             simulation_name: simulation.simulation_name.clone(),
             config_version_id: simulation.config_version_id.clone(),
             status: simulation.status,
-            progress_percentage: percentage(figures.completed_scenarios, figures.total_scenarios),
-            total_scenarios: figures.total_scenarios,
+            status_reason: simulation.status_reason.clone(),
+            progress_percentage: percentage(figures.completed_scenarios, total_scenarios),
+            total_scenarios,
             completed_scenarios: figures.completed_scenarios,
             successful_outcomes: figures.successful_outcomes,
             failed_outcomes: figures.failed_outcomes,
+            invalidated_outcomes: figures.invalidated_outcomes,
             rejected_results: figures.rejected_results,
             recorded_outcomes: figures.recorded_outcomes,
             by_status: figures.by_status.clone(),
             by_error_category: figures.by_error_category.clone(),
             overall_score: simulation.score(figures),
+            score_scale: figures.score_scale,
+            headline: Headline::of(simulation, report.as_ref(), figures),
+            metrics: figures.metrics.clone(),
+            metric_definitions: simulation.metrics().list().to_vec(),
+            reconciliation: report
+                .filter(|_| ended)
+                .and_then(|report| Reconciliation::of(&report, figures)),
             total_tokens: figures.total_tokens,
             total_cost_usd: simulation.cost_usd(figures),
             execution_time_ms: simulation
@@ -99,6 +132,72 @@ impl SimulationProgress {
             started_at: simulation.started_at,
             completed_at: simulation.completed_at,
         }
+    }
+}
+
+/// Where a score comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScoreSource {
+    /// The tool reports it as the score of the run.
+    Tool,
+    /// The suite's own summary has it.
+    Suite,
+    /// It was computed from the recorded outcomes.
+    Computed,
+}
+
+/// The score that counts, with its name and its origin.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Headline {
+    /// The metric.
+    pub metric: String,
+    /// The tool's name of the figure, such as `accuracy`; `mean` for a computed one.
+    pub figure: String,
+    /// Its value, as the tool writes it.
+    pub value: Option<f64>,
+    /// The standard error that the tool reports with it.
+    pub standard_error: Option<f64>,
+    /// Where it comes from.
+    pub source: ScoreSource,
+    /// How the tool's figure counts results without a value; `None` if it is not the tool's.
+    pub missing: Option<MissingPolicy>,
+    /// The mean of the values of the recorded outcomes.
+    pub computed: Option<f64>,
+    /// How many of the latest outcomes have a value.
+    pub scored: i64,
+    /// How many of them count, but have none.
+    pub unscored: i64,
+}
+
+impl Headline {
+    fn of(simulation: &Simulation, report: Option<&RunReport>, figures: &Figures) -> Option<Self> {
+        let metric = figures.headline.clone()?;
+        let recorded = figures.metrics.iter().find(|one| one.name == metric);
+        let computed = recorded.and_then(|recorded| recorded.mean).or_else(|| {
+            figures.overall_score.filter(|_| figures.score_scale.is_none_or(|scale| scale == 1.0))
+        });
+        let reported = report.and_then(RunReport::headline).filter(|one| one.metric == metric);
+        let own = simulation.suite_score();
+        let (figure, value, source) = match (reported, own) {
+            (Some(ReportedFigure { figure, value: Some(value), .. }), _) => {
+                (figure.as_str(), Some(*value), ScoreSource::Tool)
+            }
+            (_, Some(own)) => ("average_reliability_score", Some(own), ScoreSource::Suite),
+            _ => ("mean", computed, ScoreSource::Computed),
+        };
+        let reported = reported.filter(|_| source == ScoreSource::Tool);
+        Some(Headline {
+            figure: figure.to_owned(),
+            value,
+            standard_error: reported.and_then(|reported| reported.standard_error),
+            source,
+            missing: reported.map(|reported| reported.missing),
+            computed,
+            scored: figures.scored_outcomes,
+            unscored: (figures.completed_scenarios - figures.scored_outcomes).max(0),
+            metric,
+        })
     }
 }
 

@@ -213,7 +213,7 @@ impl Recorder {
         };
         let mut rewriting = match &mut rewriter {
             None => None,
-            Some(rewriter) => Some(rewriter.begin(simulation_id, plan.started_at).await?),
+            Some(rewriter) => Some(rewriter.begin(simulation_id, plan.partition_time).await?),
         };
         // Read only now, because another process might have rewritten some of them in the meantime.
         let current = (!scope.all).then_some(extractor.id);
@@ -297,8 +297,7 @@ impl<R: FnMut(ReextractionEvent)> Examination<'_, R> {
         let ExtractedOutcome { outcome_id, document, extractor_id, columns, .. } = outcome;
         let simulation_id = self.changes.simulation_id;
         let bytes = document.as_bytes();
-        let Some(trial) = passed_trial(simulation_id, outcome_id, Some(outcome.trial), bytes)
-        else {
+        let Some(trial) = passed_trial(simulation_id, outcome_id, outcome.trial, bytes) else {
             return Ok(None);
         };
         let submission = Submission {

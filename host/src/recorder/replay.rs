@@ -193,7 +193,7 @@ impl Recorder {
         while let Some((rows, reasons)) = parts.pop() {
             let replay = Replay {
                 simulation_id: target.plan.simulation_id,
-                started_at: target.plan.started_at,
+                partition_time: target.plan.partition_time,
                 extractor_id: target.extractor_id(),
                 accepted: rows,
                 reasons,

@@ -11,12 +11,11 @@ use super::received_result::ReceivedResult;
 use super::sessions::Sessions;
 use super::submission::Document;
 use crate::extraction::{
-    DimensionScore, ExtractionError, Outcome, Session, SuiteSummary, Violation, violations_to_json,
-    whole,
+    ExtractionError, Invalidation, Outcome, Score, Session, Violation, violations_to_json, whole,
 };
 use crate::identity;
 use crate::json_text::JsonText;
-use crate::store::{AddedFields, OutcomeRow, RejectedRow, ResultKey};
+use crate::store::{AddedFields, OutcomeRow, RejectedRow, ResultKey, ScoreColumns};
 
 /// The code of violations and warnings about numbers that JSON cannot represent.
 pub(super) const NOT_FINITE: &str = "not_finite";
@@ -53,8 +52,8 @@ impl Target {
     }
 
     fn key(&self, outcome_id: Uuid) -> ResultKey {
-        let Plan { simulation_id, started_at, .. } = *self.plan;
-        ResultKey { simulation_id, outcome_id, started_at }
+        let Plan { simulation_id, partition_time, .. } = *self.plan;
+        ResultKey { simulation_id, outcome_id, partition_time }
     }
 }
 
@@ -187,7 +186,7 @@ impl ReceivedResult {
     fn into_outcome(mut self, target: &Target, mut outcome: Outcome) -> ExtractionResult {
         let trial = match self.submission.trial.or(outcome.trial) {
             Some(trial) => match i32::try_from(trial) {
-                Ok(trial) if trial >= 1 => trial,
+                Ok(trial) if trial >= 1 => Some(trial),
                 _ => {
                     return self.into_rejected(
                         target,
@@ -198,6 +197,8 @@ impl ReceivedResult {
                     );
                 }
             },
+            // The places of a scenario are its trials.
+            None if outcome.place.is_some() => None,
             None if target.plan.trials > 1 => {
                 let message = format!(
                     "the plan has {} trials of each scenario, and the result has no trial number",
@@ -206,9 +207,14 @@ impl ReceivedResult {
                 return self
                     .into_rejected(target, vec![trial_violation("trial_required", message)]);
             }
-            None => 1,
+            None => Some(1),
         };
         let metrics = metrics(&outcome);
+        let scores = score_columns(&mut outcome);
+        let invalidation = outcome
+            .invalidation
+            .as_ref()
+            .map(|mark| JsonText::of(&InvalidationMembers::of(mark)).unwrap_or_default());
         let mut warnings = std::mem::take(&mut outcome.warnings);
         let sent_trial = self.submission.trial;
         warnings.extend(overridden("trial", sent_trial.as_ref(), outcome.trial.as_ref()));
@@ -233,11 +239,12 @@ impl ReceivedResult {
         warnings.extend(self.sender_warnings);
         warnings.extend(replaced);
         if !target.plan.contains(&outcome.scenario.id, trial) {
+            let trial = trial.map_or_else(String::new, |trial| format!(", trial {trial},"));
             warnings.push(Violation {
                 path: "/scenario/id".to_owned(),
                 code: UNPLANNED.to_owned(),
                 message: format!(
-                    "scenario {:?}, trial {trial}, is not in the simulation's plan; it is stored and counted",
+                    "scenario {:?}{trial} is not in the simulation's plan; it is stored and counted",
                     outcome.scenario.id
                 ),
             });
@@ -250,13 +257,17 @@ impl ReceivedResult {
                 Arc::new(String::from_utf8_lossy(&bytes).into_owned())
             }
         };
-        let time = outcome.execution_time.as_ref().and_then(|time| time.parse().ok());
+        let parsed = |time: &Option<String>| time.as_ref().and_then(|time| time.parse().ok());
+        let (time, revised_at) = (parsed(&outcome.execution_time), parsed(&outcome.revised_at));
         let added = AddedFields {
             extractor_id: target.extractor_id(),
             header_id: self.submission.format.as_ref().and_then(|format| format.header_id()),
             received_at: self.received_at,
             execution_time: time.unwrap_or(self.received_at),
             trial,
+            revised_at,
+            scores,
+            invalidation,
             modal_call_id: storable(self.submission.modal_call_id.or(outcome.modal_call_id.take())),
             sandbox_id: storable(self.submission.sandbox_id.or(outcome.sandbox_id.take())),
             metrics,
@@ -327,7 +338,7 @@ fn trial_violation(code: &str, message: String) -> Violation {
 }
 
 /// A number that is written without a fraction if it is whole.
-struct Number(f64);
+pub(super) struct Number(pub(super) f64);
 
 impl Serialize for Number {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -340,17 +351,80 @@ impl Serialize for Number {
     }
 }
 
-/// The scores of the dimensions as an object.
-struct Dimensions<'s>(&'s [DimensionScore]);
+/// A score as it is stored; absent members are omitted.
+#[derive(Serialize)]
+struct ScoreMembers<'o> {
+    name: Cow<'o, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<Cow<'o, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lowest: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    highest: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanation: Option<[u32; 2]>,
+}
 
-impl Serialize for Dimensions<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer
-            .collect_map(self.0.iter().map(|one| (storable_text(&one.name), Number(one.score))))
+impl<'o> ScoreMembers<'o> {
+    fn of(score: &'o Score) -> Self {
+        ScoreMembers {
+            name: storable_text(&score.name),
+            value: score.value.map(Number),
+            label: score.label.as_deref().map(storable_text),
+            lowest: score.lowest.map(Number),
+            highest: score.highest.map(Number),
+            explanation: score.explanation.map(|span| [span.offset, span.length]),
+        }
     }
 }
 
-/// Tokens, event count, grade and dimension scores.
+/// Scores that are serialized one by one, because an outcome can have a million of them.
+struct Scores<'o>(&'o [Score]);
+
+impl Serialize for Scores<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(ScoreMembers::of))
+    }
+}
+
+/// Returns the columns of an outcome's scores.
+fn score_columns(outcome: &mut Outcome) -> ScoreColumns {
+    let headline = storable(outcome.headline.take());
+    let own =
+        headline.as_ref().and_then(|name| outcome.scores.iter().find(|one| one.name == *name));
+    let (score, lowest, highest) =
+        own.map_or((None, None, None), |own| (own.value, own.lowest, own.highest));
+    ScoreColumns {
+        score,
+        lowest: highest.map(|_| lowest.unwrap_or_default()),
+        highest,
+        // Serializing text and numbers cannot fail.
+        list: JsonText::of(&Scores(&outcome.scores)).unwrap_or_default(),
+        headline,
+    }
+}
+
+/// The mark that a result does not count, as it is stored.
+#[derive(Serialize)]
+struct InvalidationMembers<'o> {
+    author: Option<Cow<'o, str>>,
+    reason: Option<Cow<'o, str>>,
+    at: Option<&'o str>,
+}
+
+impl<'o> InvalidationMembers<'o> {
+    fn of(mark: &'o Invalidation) -> Self {
+        InvalidationMembers {
+            author: mark.author.as_deref().map(storable_text),
+            reason: mark.reason.as_deref().map(storable_text),
+            at: mark.at.as_deref(),
+        }
+    }
+}
+
+/// Tokens, event count and grade.
 #[derive(Serialize)]
 struct Metrics<'o> {
     prompt_tokens: Number,
@@ -358,63 +432,32 @@ struct Metrics<'o> {
     event_count: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     grade: Option<Cow<'o, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    dimension_scores: Option<Dimensions<'o>>,
+    #[serde(skip_serializing_if = "is_zero")]
+    discarded_tokens: Number,
+    #[serde(skip_serializing_if = "is_zero")]
+    discarded_cost_usd: Number,
 }
 
-/// Serialized to text at once, because an outcome can have a million dimensions.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(number: &Number) -> bool {
+    number.0 == 0.0
+}
+
 fn metrics(outcome: &Outcome) -> JsonText {
-    let dimensions = outcome.dimension_scores.as_slice();
     let metrics = Metrics {
         prompt_tokens: Number(outcome.prompt_tokens),
         completion_tokens: Number(outcome.completion_tokens),
         event_count: outcome.event_count,
         grade: outcome.grade.as_deref().map(storable_text),
-        dimension_scores: (!dimensions.is_empty()).then_some(Dimensions(dimensions)),
+        discarded_tokens: Number(outcome.discarded_tokens),
+        discarded_cost_usd: Number(outcome.discarded_cost_usd),
     };
-    // Serializing text and numbers cannot fail.
     JsonText::of(&metrics).unwrap_or_default()
 }
 
 /// Returns a text that PostgreSQL can store in `jsonb`, which cannot contain NUL.
-fn storable_text(text: &str) -> Cow<'_, str> {
+pub(super) fn storable_text(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { text.replace('\0', "\u{FFFD}").into() } else { text.into() }
-}
-
-/// A suite's own figures; missing ones are omitted.
-#[derive(Serialize)]
-struct SuiteFigures<'s> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    average_reliability_score: Option<Number>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    total_cost_usd: Option<Number>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    execution_time_ms: Option<Number>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    successful_runs: Option<Number>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    total_tokens_used: Option<Number>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    average_execution_time_ms: Option<Number>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    speedup_factor: Option<Number>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    average_dimension_scores: Option<Dimensions<'s>>,
-}
-
-pub(super) fn suite_json(suite: &SuiteSummary) -> JsonText {
-    let dimensions = suite.average_dimension_scores.as_slice();
-    let figures = SuiteFigures {
-        average_reliability_score: suite.average_reliability_score.map(Number),
-        total_cost_usd: suite.total_cost_usd.map(Number),
-        execution_time_ms: suite.execution_time_ms.map(Number),
-        successful_runs: suite.successful_runs.map(Number),
-        total_tokens_used: suite.total_tokens_used.map(Number),
-        average_execution_time_ms: suite.average_execution_time_ms.map(Number),
-        speedup_factor: suite.speedup_factor.map(Number),
-        average_dimension_scores: (!dimensions.is_empty()).then_some(Dimensions(dimensions)),
-    };
-    JsonText::of(&figures).unwrap_or_default()
 }
 
 #[cfg(test)]

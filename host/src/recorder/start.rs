@@ -10,7 +10,9 @@ use crate::error::{Error, Result};
 use crate::extraction::{Scenario, Session, Violation};
 use crate::identity::Fingerprint;
 use crate::json_text::{JsonText, is_json, nesting};
-use crate::store::{NewSimulation, PlannedRow, SimulationStart, SimulationStatus, whole};
+use crate::store::{
+    MetricDefinition, NewSimulation, PlannedRow, SimulationStart, SimulationStatus, whole,
+};
 
 /// The maximum number of trials of a scenario, as in the extraction rules.
 const MAX_TRIALS: u32 = 10_000;
@@ -21,6 +23,9 @@ const CONFIGURATION_DEPTH: usize = 1_000;
 
 /// The deepest nesting of a simulation's metadata, which readers in every language must manage.
 const METADATA_DEPTH: usize = 127;
+
+/// The maximum number of metrics that are defined at once.
+const MAX_METRICS: usize = 1_000;
 
 /// The maximum length of a list of scenarios in bytes: the limit of the extraction component for one
 /// call.
@@ -211,7 +216,48 @@ fn check(start: &SimulationStart) -> Result<u32> {
         )));
     }
     check_texts(start)?;
+    check_metrics(&start.metrics, start.score_scale)?;
     Ok(trials)
+}
+
+/// Validates the definitions of metrics.
+pub(super) fn check_metrics(
+    definitions: &[MetricDefinition],
+    score_scale: Option<f64>,
+) -> Result<()> {
+    if score_scale.is_some_and(|scale| !(scale > 0.0 && scale.is_finite())) {
+        return Err(Error::invalid(format!(
+            "invalid score_scale: {} (expected the highest score, a number above 0)",
+            score_scale.unwrap_or_default()
+        )));
+    }
+    if definitions.len() > MAX_METRICS {
+        return Err(Error::invalid(format!(
+            "{} metrics are more than the {MAX_METRICS} that a simulation defines",
+            definitions.len()
+        )));
+    }
+    for metric in definitions {
+        storable("the metric's name", Some(&metric.name))?;
+        storable("the metric's unit", metric.unit.as_deref())?;
+        let numbers = [metric.lowest, metric.highest, metric.pass_threshold];
+        if numbers.into_iter().flatten().any(|number| !number.is_finite()) {
+            return Err(Error::invalid(format!(
+                "metric {:?} has a number that is not finite",
+                metric.name
+            )));
+        }
+        if let Some((lowest, highest)) = metric.range()
+            && lowest >= highest
+        {
+            return Err(Error::invalid(format!(
+                "metric {:?} has the lowest value {lowest} and the highest {highest}",
+                metric.name
+            ))
+            .with_hint("the highest must be above the lowest, which is 0 if it is not set"));
+        }
+    }
+    Ok(())
 }
 
 fn check_texts(start: &SimulationStart) -> Result<()> {

@@ -55,6 +55,7 @@ pub(super) fn status_of(status: SimulationStatus) -> wit::SimulationStatus {
         SimulationStatus::Completed => wit::SimulationStatus::Completed,
         SimulationStatus::Failed => wit::SimulationStatus::Failed,
         SimulationStatus::Cancelled => wit::SimulationStatus::Cancelled,
+        SimulationStatus::Incomplete => wit::SimulationStatus::Incomplete,
     }
 }
 
@@ -187,6 +188,7 @@ impl From<RecordedOutcome> for wit::RecordedOutcome {
             execution_time: time(outcome.execution_time),
             status: outcome.status,
             reliability_score: outcome.reliability_score,
+            scores: outcome.scores.to_string(),
             execution_time_ms: outcome.execution_time_ms,
             tokens_used: whole(outcome.tokens_used),
             cost_usd: outcome.cost_usd,

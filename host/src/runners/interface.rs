@@ -28,7 +28,9 @@ impl Host for RecorderCtxView<'_> {
             modal_environment: start.modal_environment,
             sandbox_instances: start.sandbox_instances,
             metadata: start.metadata,
-            started_at: None,
+            metrics: start.metrics.iter().map(recorder::metric_definition).collect(),
+            score_scale: start.score_scale,
+            ..recorder::SimulationStart::default()
         });
         Ok(started.await?.into())
     }

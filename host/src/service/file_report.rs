@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::extraction::{OutcomeStatus, Violation};
 use crate::wire::{ViolationBody, describe};
-use crate::{delivery, store};
+use crate::{delivery, recorder, store};
 
 describe! {
     /// The same as programs read it.
@@ -42,8 +42,16 @@ describe! {
         by_status: Option<BTreeMap<OutcomeStatus, i64>>,
         /// How many outcomes have each error category.
         by_error_category: Option<BTreeMap<String, i64>>,
-        /// The overall score from 0 to 1.
+        /// The score that counts: from 0 to 1 if its scale is known, otherwise as the tool wrote it.
         overall_score: Option<f64>,
+        /// The highest value of the scores as the tool wrote them; `null` if their scale is unknown.
+        score_scale: Option<f64>,
+        /// The score that counts, with its name and its origin.
+        headline: Option<recorder::Headline>,
+        /// How the recorded results compare with what the tool reports; `null` if it reports nothing.
+        reconciliation: Option<recorder::Reconciliation>,
+        /// Why the simulation did not complete.
+        status_reason: Option<String>,
         /// All tokens.
         total_tokens: Option<i64>,
         /// The cost in US dollars.

@@ -22,7 +22,7 @@ use crate::recorder::duration_hours;
 use crate::store::{Attachments, Metrics, OutcomeFilter, OutcomePage, Performance, RejectedPage};
 use crate::wire::{
     FailureList, NDJSON, OutcomeBody, OutcomeList, Problem, ProblemCode, RejectedList,
-    ResultDocument, ServiceHealth,
+    ResultDocument, RevisionList, ServiceHealth,
 };
 
 /// The default number of outcomes or rejected results of a page, and of each read of a stream.
@@ -162,6 +162,25 @@ impl OutcomeStream {
         tracing::warn!(target: "arc_host::requests", request_id, cause, "a stream ended early");
         cause.into()
     }
+}
+
+/// The results of a simulation that have several revisions, and which of them counts.
+#[utoipa::path(
+    get, path = "/v1/simulations/{simulation_id}/revisions", tag = "reading",
+    operation_id = "list_revisions",
+    params(("simulation_id" = Uuid, Path, description = "The simulation's id")),
+    responses(
+        (status = 200, description = "In order of scenario, key and revision", body = RevisionList),
+        (status = "default", description = "An error", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn list_revisions(
+    State(app): State<SharedApp>,
+    SimulationId(simulation_id): SimulationId,
+) -> Answer {
+    let turn = app.answers.turn().await;
+    let revisions = app.recorder.store().revisions(simulation_id).await?;
+    turn.json(&RevisionList { revisions }).await
 }
 
 /// A page of the rejected results of a simulation, with their reasons.

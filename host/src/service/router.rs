@@ -64,6 +64,7 @@ fn recording() -> OpenApiRouter<SharedApp> {
         .routes(routes!(simulations::create_configuration))
         .routes(routes!(simulations::start_simulation))
         .routes(routes!(simulations::complete_simulation))
+        .routes(routes!(simulations::declare_metrics))
         .routes(routes!(simulations::fail_simulation))
         .routes(routes!(simulations::cancel_simulation))
 }
@@ -84,6 +85,7 @@ fn queries() -> OpenApiRouter<SharedApp> {
         .routes(routes!(simulations::simulation_status))
         .routes(routes!(reading::list_outcomes))
         .routes(routes!(reading::list_rejected))
+        .routes(routes!(reading::list_revisions))
         .routes(routes!(reading::simulation_performance))
         .routes(routes!(reading::list_failures))
         .routes(routes!(reading::extract))

@@ -20,8 +20,9 @@ use crate::delivery::DeliveryAnswer;
 use crate::recorder::{SimulationCompleted, SimulationProgress};
 use crate::store::SimulationStatus;
 use crate::wire::{
-    ConfigurationCreated, ConfigurationRequest, EndSimulationRequest, Problem, ProblemCode,
-    SimulationEnded, SimulationList, StartSimulationRequest, StartedBody, SuiteDocument,
+    ConfigurationCreated, ConfigurationRequest, DeclareMetricsRequest, EndSimulationRequest,
+    Problem, ProblemCode, SimulationEnded, SimulationList, StartSimulationRequest, StartedBody,
+    SuiteDocument,
 };
 
 /// The default number of simulations of a page.
@@ -229,6 +230,38 @@ pub(super) async fn complete_simulation(
             DeliveryAnswer::Committed(completed) => Ok(answer::done(false, &completed)),
             DeliveryAnswer::Spooled => Ok(ended(simulation_id, SimulationStatus::Completed, true)),
         }
+    };
+    app.keys.once(asked, Box::pin(answer)).await
+}
+
+/// Declare metrics of a simulation, without recording its results again.
+///
+/// Their members replace earlier ones, and the simulation's figures are computed anew.
+#[utoipa::path(
+    post, path = "/v1/simulations/{simulation_id}/metrics", tag = "recording",
+    operation_id = "declare_metrics",
+    params(
+        ("simulation_id" = Uuid, Path, description = "The simulation's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "A retry with the same key gets the first answer", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
+    ),
+    request_body = DeclareMetricsRequest,
+    responses(
+        (status = 200, description = "The progress with the new figures", body = SimulationProgress),
+        (status = "default", description = "An error", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn declare_metrics(
+    State(app): State<SharedApp>,
+    SimulationId(simulation_id): SimulationId,
+    request: Request,
+) -> Answer {
+    let JsonRequest { bytes, asked, _room } =
+        read(&app, request, app.settings.max_suite_kib).await?;
+    let answer = async {
+        let _turn = turn(&app, &bytes).await;
+        let DeclareMetricsRequest { metrics } = parsed(&bytes).await?;
+        let progress = app.recorder.declare_metrics(simulation_id, &metrics).await?;
+        Ok(answer::done(false, &progress))
     };
     app.keys.once(asked, Box::pin(answer)).await
 }

@@ -13,11 +13,11 @@ use uuid::Uuid;
 
 use super::Store;
 use super::outcome_columns::{OWN, SELECTED, outcome_columns};
+use super::outcome_sql::{JOIN_SCALE, SCALE, numbered, scaled_score};
 use super::outcomes::{OutcomeFilter, OutcomeRecord};
 use super::simulations::not_found;
 use super::statement::Statement;
 use crate::error::{Error, Result};
-use crate::json_text::JsonStr;
 use crate::paging::next_batch;
 
 /// Which outcomes are exported.
@@ -52,24 +52,29 @@ pub(super) fn statement(simulation_id: Uuid, filter: &OutcomeFilter, documents: 
     if let Some(wanted) = filter.status {
         // After the attempts are counted: a filter leaves out attempts, and numbers none anew.
         statement = statement.with(wanted.as_str());
-        status = format!("WHERE status = ${}", statement.count());
+        status = format!("AND outcome.status = ${}", statement.count());
     }
     let document = if documents { ", outcome.document" } else { "" };
-    let last = if documents { ", document" } else { "" };
-    let outer = OWN.join(", ");
-    let inner: String = SELECTED.iter().map(|name| format!("outcome.{name}, ")).collect();
+    let last = if documents { ", outcome.document" } else { "" };
+    let outer: String = OWN
+        .iter()
+        .map(|name| match *name {
+            "reliability_score" => format!(", {}", scaled_score("outcome")),
+            name => format!(", outcome.{name}"),
+        })
+        .collect();
+    let inner: Vec<String> = SELECTED.iter().map(|name| format!("outcome.{name}")).collect();
+    let columns =
+        format!("outcome.outcome_id, outcome.extractor_id, {}{document}", inner.join(", "));
     statement.sql = format!(
-        r#"SELECT outcome_id, extractor_id, {outer}{last}
-        FROM (
-            SELECT outcome.outcome_id, outcome.extractor_id, {inner}
-                pg_catalog.row_number() OVER (
-                    PARTITION BY outcome.scenario_id COLLATE "C", outcome.trial
-                    ORDER BY outcome.received_at, outcome.outcome_id) AS attempt{document}
-            FROM arc_recorder.outcomes AS outcome
-            WHERE outcome.simulation_id = $1 {scenario}
-        ) AS numbered
-        {status}
-        ORDER BY scenario_id COLLATE "C", trial, received_at, outcome_id"#
+        r#"WITH {SCALE}
+        SELECT outcome.outcome_id, outcome.extractor_id{outer}{last}
+        FROM ({numbered}) AS outcome
+        {JOIN_SCALE}
+        WHERE outcome.is_current {status}
+        ORDER BY outcome.scenario_id COLLATE "C", outcome.stored_trial, outcome.received_at,
+            outcome.outcome_id"#,
+        numbered = numbered(&columns, &scenario)
     )
     .into();
     statement
@@ -163,7 +168,7 @@ impl OutcomeRows {
                     $($name: row.try_get(place())?,)*
                     extractor: self.extractors.get(&extractor).map_or("", String::as_str),
                     document: match self.documents {
-                        true => Some(row.try_get::<_, JsonStr>(place())?.as_str()),
+                        true => Some(row.try_get::<_, &str>(place())?),
                         false => None,
                     },
                 }

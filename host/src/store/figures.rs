@@ -1,13 +1,18 @@
 //! A simulation's figures, computed from its outcomes.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::Store;
+use super::outcome_sql::{
+    ATTEMPT_ORDER, HEADLINE, IS_CURRENT, JOIN_REVISED, JOIN_SCALE, SCALE, raw_score, revised,
+    scaled_score,
+};
 use super::statement::Statement;
 #[cfg(doc)]
 use crate::error::Error;
@@ -16,24 +21,34 @@ use crate::extraction::OutcomeStatus;
 
 /// The figures of a simulation's recorded outcomes.
 ///
-/// Score and progress use the latest attempt at each scenario and trial; cost, tokens and the counts by
-/// status and category use every attempt.
+/// Of the revisions of a result, only the one that counts is in any figure. Score and progress use the
+/// latest attempt at each scenario and trial, and leave out invalidated results; cost, tokens and the
+/// counts by status and category use every attempt.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Figures {
     /// Planned scenarios times trials, plus those that were recorded without being planned.
     pub total_scenarios: i64,
-    /// How many of them have an outcome.
+    /// How many of them have an outcome that counts.
     pub completed_scenarios: i64,
     /// How many of them have a success as their latest outcome.
     pub successful_outcomes: i64,
     /// How many of them have a latest outcome that is not a success.
     pub failed_outcomes: i64,
+    /// How many of them have an invalidated result as their latest outcome.
+    pub invalidated_outcomes: i64,
     /// Recorded outcomes, of every attempt.
     pub recorded_outcomes: i64,
     /// Rejected results.
     pub rejected_results: i64,
-    /// The mean of the latest scores, from 0 to 1.
+    /// The metric that is the simulation's score; `None` if no result names one.
+    pub headline: Option<String>,
+    /// The mean of the latest scores: from 0 to 1 if the scale of all of them is known, otherwise as the
+    /// tool wrote them.
     pub overall_score: Option<f64>,
+    /// The highest value of the scores as the tool wrote them; `None` if their scale is unknown.
+    pub score_scale: Option<f64>,
+    /// How many of the latest outcomes have a score.
+    pub scored_outcomes: i64,
     /// The cost in US dollars.
     pub total_cost_usd: f64,
     /// The number of tokens.
@@ -44,69 +59,225 @@ pub struct Figures {
     pub by_status: BTreeMap<OutcomeStatus, i64>,
     /// How many outcomes have each error category.
     pub by_error_category: BTreeMap<String, i64>,
+    /// The figures of each metric, as the tool wrote its values: the simulation's score first, then in
+    /// order of the names; at most 1,000. Empty if they were not requested.
+    pub metrics: Vec<MetricFigures>,
 }
 
-/// One pass over narrow columns of one simulation's rows, which reads no document. Attempts at a
-/// scenario are grouped by a hash of its id first, because numbers are sorted far faster than texts
-/// with a common prefix. Sums are exact, because a sum of floats depends on their order, and 0.1 + 0.2
-/// dollars are 0.3: whole numbers of 10⁻¹⁵ of a score and 10⁻¹² dollars, or decimals if a cost is
-/// beyond those. A sum that exceeds its type is limited to the type's maximum, so that absurd results
-/// do not hide all other figures.
-const FIGURES: &str = r#"
-    WITH ranked AS (
-        SELECT scenario_id, trial, status, error_category, reliability_score, cost_usd, tokens_used,
-            pg_catalog.lead(trial) OVER (
-                PARTITION BY pg_catalog.hashtextextended(scenario_id, 0),
-                    scenario_id COLLATE "C", trial
-                ORDER BY received_at, outcome_id
-            ) IS NULL AS latest
-        FROM arc_recorder.outcomes
-        WHERE simulation_id = $1
-    ), grouped AS MATERIALIZED (
-        SELECT ranked.status, ranked.error_category, pg_catalog.count(*) AS recorded,
+/// The figures of one metric, over the latest attempt at each scenario and trial.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MetricFigures {
+    /// The name.
+    pub name: String,
+    /// How many results have a value.
+    pub scored: i64,
+    /// How many results count, but have no value under this metric.
+    pub unscored: i64,
+    /// The sum of the values.
+    pub sum: Option<f64>,
+    /// The mean of the values.
+    pub mean: Option<f64>,
+    /// The mean over the scenarios of the mean over each scenario's trials that have a value.
+    pub scenario_mean: Option<f64>,
+    /// The mean with 0 for each result without a value.
+    pub mean_with_zero: Option<f64>,
+    /// The mean over the scenarios, with 0 for each result without a value.
+    pub scenario_mean_with_zero: Option<f64>,
+    /// The lowest value.
+    pub lowest: Option<f64>,
+    /// The highest value.
+    pub highest: Option<f64>,
+}
+
+/// The rows that count: common table expressions `scale` and `ranked`, in one pass over narrow columns
+/// of one simulation's rows, which reads no document. Attempts at a scenario are grouped by a hash of
+/// its id first, because numbers are sorted far faster than texts with a common prefix.
+fn ranked(columns: &str) -> String {
+    format!(
+        r#"{SCALE}, {revised}, ranked AS (
+            SELECT outcome.scenario_id, outcome.trial, outcome.invalidation IS NOT NULL AS invalidated,
+                {columns},
+                pg_catalog.lead(1) OVER (
+                    PARTITION BY pg_catalog.hashtextextended(outcome.scenario_id, 0),
+                        outcome.scenario_id COLLATE "C", outcome.trial, outcome.place COLLATE "C"
+                    ORDER BY {ATTEMPT_ORDER}
+                ) IS NULL AS latest
+            FROM arc_recorder.outcomes AS outcome
+            {JOIN_SCALE}
+            {JOIN_REVISED}
+            WHERE outcome.simulation_id = $1 AND {IS_CURRENT}
+        )"#,
+        revised = revised()
+    )
+}
+
+/// Sums are exact, because a sum of floats depends on their order, and 0.1 + 0.2 dollars are 0.3: whole
+/// numbers of 10⁻¹⁵ of a score and 10⁻¹² dollars, or decimals if a value is beyond those. A sum that
+/// exceeds its type is limited to the type's maximum, so that absurd results do not hide all other
+/// figures. A scenario whose trials nothing numbers has as many trials as were found, or as are planned
+/// if these are more.
+static FIGURES: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        r#"WITH {ranked}, grouped AS MATERIALIZED (
+        SELECT ranked.status, ranked.error_category, ranked.headline,
+            pg_catalog.count(*) AS recorded,
             pg_catalog.sum(tokens_used) AS tokens,
             coalesce(pg_catalog.sum((cost_usd * 1e12::float8)::bigint)
                     FILTER (WHERE cost_usd < 9e6::float8), 0)
                     * 0.000000000001
                 + coalesce(pg_catalog.sum(cost_usd::numeric)
                     FILTER (WHERE cost_usd >= 9e6::float8), 0) AS cost_usd,
-            pg_catalog.count(*) FILTER (WHERE latest) AS latest,
+            pg_catalog.count(*) FILTER (WHERE latest AND NOT invalidated) AS latest,
+            pg_catalog.count(*) FILTER (WHERE latest AND invalidated) AS invalidated,
             pg_catalog.count(*) FILTER (WHERE latest
-                AND (plan.scenario_id IS NULL OR ranked.trial > simulation.trials)) AS unplanned,
-            pg_catalog.count(reliability_score) FILTER (WHERE latest) AS scored,
-            pg_catalog.sum((reliability_score * 1e15::float8)::bigint) FILTER (WHERE latest) AS score
+                AND (plan.scenario_id IS NULL OR ranked.trial > simulation.trials)
+                AND ranked.trial IS NOT NULL) AS unplanned,
+            pg_catalog.count(raw) FILTER (WHERE latest AND NOT invalidated) AS scored,
+            pg_catalog.count(scaled) FILTER (WHERE latest AND NOT invalidated) AS scaled,
+            pg_catalog.sum((scaled * 1e15::float8)::bigint) FILTER (WHERE latest AND NOT invalidated)
+                AS score,
+            pg_catalog.sum(raw::numeric) FILTER (WHERE latest AND NOT invalidated) AS raw,
+            pg_catalog.max(range_highest) FILTER (WHERE latest) AS highest
         FROM ranked
         JOIN arc_recorder.simulations AS simulation ON simulation.simulation_id = $1
         LEFT JOIN arc_recorder.planned_scenarios AS plan
             ON plan.simulation_id = $1 AND plan.scenario_id = ranked.scenario_id
-        GROUP BY ranked.status, ranked.error_category
+        GROUP BY ranked.status, ranked.error_category, ranked.headline
+    ), unnumbered AS (
+        SELECT pg_catalog.sum(greatest(0::bigint, places - planned))::bigint AS unplanned
+        FROM (
+            SELECT pg_catalog.count(*) AS places, CASE WHEN EXISTS (
+                SELECT FROM arc_recorder.planned_scenarios AS plan
+                WHERE plan.simulation_id = $1 AND plan.scenario_id = ranked.scenario_id
+            ) THEN (SELECT trials FROM arc_recorder.simulations WHERE simulation_id = $1) ELSE 0 END
+                AS planned
+            FROM ranked
+            WHERE latest AND trial IS NULL
+            GROUP BY ranked.scenario_id
+        ) AS scenarios
+    ), chosen AS MATERIALIZED (
+        SELECT headline FROM grouped WHERE headline IS NOT NULL
+        GROUP BY headline ORDER BY pg_catalog.sum(scored) DESC, headline COLLATE "C" LIMIT 1
+    ), scores AS (
+        SELECT pg_catalog.sum(scored) AS scored, pg_catalog.sum(scaled) AS scaled,
+            pg_catalog.sum(score) AS score, pg_catalog.sum(raw) AS raw,
+            pg_catalog.max(highest) AS highest
+        FROM grouped JOIN chosen USING (headline)
     )
     SELECT
         (SELECT planned_scenarios::bigint * trials FROM arc_recorder.simulations
             WHERE simulation_id = $1) AS planned,
-        coalesce(pg_catalog.sum(unplanned), 0)::bigint AS unplanned,
+        coalesce(pg_catalog.sum(unplanned), 0)::bigint
+            + coalesce((SELECT unplanned FROM unnumbered), 0) AS unplanned,
         coalesce(pg_catalog.sum(latest), 0)::bigint AS completed,
+        coalesce(pg_catalog.sum(invalidated), 0)::bigint AS invalidated,
         coalesce(pg_catalog.sum(latest) FILTER (WHERE status = 'success'), 0)::bigint AS successful,
-        (pg_catalog.sum(score) * 0.000000000000001 / nullif(pg_catalog.sum(scored), 0::numeric))::float8
-            AS overall_score,
+        (SELECT headline FROM chosen) AS headline,
+        (SELECT coalesce(scored, 0)::bigint FROM scores) AS scored,
+        (SELECT CASE WHEN scaled = scored
+                THEN (score * 0.000000000000001 / nullif(scored, 0::numeric))::float8
+                ELSE least(greatest(raw / nullif(scored, 0::numeric), -1.7976931348623157e308),
+                    1.7976931348623157e308)::float8 END
+            FROM scores) AS overall_score,
+        (SELECT CASE WHEN scaled = scored AND scored > 0::numeric
+                THEN coalesce(scores.highest, 1::float8) END
+            FROM scores) AS score_scale,
         coalesce(pg_catalog.sum(recorded), 0)::bigint AS recorded,
         least(coalesce(pg_catalog.sum(cost_usd), 0), 1.7976931348623157e308)::float8
             AS total_cost_usd,
         least(coalesce(pg_catalog.sum(tokens), 0), 9223372036854775807)::bigint AS total_tokens,
         (SELECT pg_catalog.count(*) FROM arc_recorder.rejected_results WHERE simulation_id = $1)
             AS rejected,
-        (SELECT coalesce(pg_catalog.json_object_agg(status, total), '{}') FROM
+        (SELECT coalesce(pg_catalog.json_object_agg(status, total), '{{}}') FROM
             (SELECT status, pg_catalog.sum(recorded)::bigint AS total FROM grouped GROUP BY status)
                 AS statuses) AS by_status,
-        (SELECT coalesce(pg_catalog.json_object_agg(error_category, total), '{}') FROM
+        (SELECT coalesce(pg_catalog.json_object_agg(error_category, total), '{{}}') FROM
             (SELECT error_category, pg_catalog.sum(recorded)::bigint AS total FROM grouped
                 WHERE error_category IS NOT NULL GROUP BY error_category) AS categories)
             AS by_error_category
-    FROM grouped"#;
+    FROM grouped"#,
+        ranked = ranked(&format!(
+            "outcome.status, outcome.error_category, {HEADLINE} AS headline,
+             coalesce(outcome.score_highest, ranges.highest, scale.highest) AS range_highest,
+             {} AS raw, {} AS scaled, outcome.cost_usd, outcome.tokens_used",
+            raw_score("outcome"),
+            scaled_score("outcome")
+        ))
+    )
+});
 
-/// Returns the query that computes a simulation's figures.
+/// The most metrics that are returned: a result can have a million dimensions.
+const MOST_METRICS: usize = 1_000;
+
+/// A number of jsonb is a decimal, so these sums are exact.
+static METRICS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        r#"WITH {ranked}, counted AS MATERIALIZED (
+        SELECT scenario_id, scores FROM ranked WHERE latest AND NOT invalidated
+    ), trials AS MATERIALIZED (
+        SELECT scenario_id, pg_catalog.count(*) AS trials FROM counted GROUP BY scenario_id
+    ), found AS (
+        SELECT one.name, counted.scenario_id, pg_catalog.count(one.value) AS scored,
+            coalesce(pg_catalog.sum(one.value), 0) AS total,
+            pg_catalog.min(one.value) AS lowest, pg_catalog.max(one.value) AS highest
+        FROM counted
+        CROSS JOIN LATERAL pg_catalog.jsonb_to_recordset(counted.scores)
+            AS one (name text, value numeric)
+        GROUP BY one.name, counted.scenario_id
+    ), summed AS (
+        SELECT found.name, pg_catalog.sum(found.scored)::bigint AS scored,
+            pg_catalog.sum(total) AS total,
+            pg_catalog.avg(total / nullif(found.scored, 0)) AS scenario_mean,
+            pg_catalog.sum(total / trials.trials) AS scenario_total,
+            pg_catalog.min(lowest) AS lowest, pg_catalog.max(highest) AS highest
+        FROM found JOIN trials USING (scenario_id)
+        GROUP BY found.name
+    ), counts AS (
+        SELECT pg_catalog.sum(trials)::bigint AS results, pg_catalog.count(*) AS scenarios FROM trials
+    )
+    SELECT name, scored, results - scored AS unscored,
+        CASE WHEN scored > 0 THEN {total} END AS sum,
+        CASE WHEN scored > 0 THEN {mean} END AS mean,
+        {scenario_mean} AS scenario_mean,
+        {mean_with_zero} AS mean_with_zero,
+        {scenario_mean_with_zero} AS scenario_mean_with_zero,
+        {lowest} AS lowest, {highest} AS highest
+    FROM summed CROSS JOIN counts
+    ORDER BY name COLLATE "C" LIMIT $2"#,
+        ranked = ranked("outcome.scores"),
+        total = within_double("total"),
+        mean = within_double("total / nullif(scored, 0)"),
+        scenario_mean = within_double("scenario_mean"),
+        mean_with_zero = within_double("total / results"),
+        scenario_mean_with_zero = within_double("scenario_total / scenarios"),
+        lowest = within_double("lowest"),
+        highest = within_double("highest"),
+    )
+});
+
+/// Returns the nearest double of a decimal that can be beyond all of them.
+fn within_double(decimal: &str) -> String {
+    format!("least(greatest({decimal}, -1.7976931348623157e308), 1.7976931348623157e308)::float8")
+}
+
+/// Which figures are computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FigureScope {
+    /// All but those of each metric, which take about as long as all others.
+    WithoutMetrics,
+    /// All.
+    WithMetrics,
+}
+
+/// Returns the query that computes a simulation's figures, but for those of each metric.
 fn statement(simulation_id: Uuid) -> Statement {
-    Statement::new(FIGURES).with(simulation_id)
+    Statement::new(FIGURES.as_str()).with(simulation_id)
+}
+
+/// Returns the query that computes the figures of each metric.
+fn metrics_statement(simulation_id: Uuid) -> Statement {
+    let most = i64::try_from(MOST_METRICS).unwrap_or(i64::MAX);
+    Statement::new(METRICS.as_str()).with(simulation_id).with(most)
 }
 
 impl Store {
@@ -114,10 +285,35 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such simulation.
-    pub async fn figures(&self, simulation_id: Uuid) -> Result<Figures> {
+    pub async fn figures(&self, simulation_id: Uuid, scope: FigureScope) -> Result<Figures> {
         let rows = self.rows(&statement(simulation_id), "compute the simulation's figures").await?;
         let computed = rows.first().and_then(Figures::from_computed);
-        computed.ok_or_else(|| super::simulations::not_found(simulation_id))
+        let mut figures = computed.ok_or_else(|| super::simulations::not_found(simulation_id))?;
+        if scope == FigureScope::WithMetrics {
+            let statement = metrics_statement(simulation_id);
+            let rows = self.rows(&statement, "compute the figures of the metrics").await?;
+            figures.metrics = rows.iter().map(MetricFigures::from_row).collect();
+            let headline = figures.headline.clone();
+            figures.metrics.sort_by_key(|metric| Some(&metric.name) != headline.as_ref());
+        }
+        Ok(figures)
+    }
+}
+
+impl MetricFigures {
+    fn from_row(row: &Row) -> Self {
+        MetricFigures {
+            name: row.get("name"),
+            scored: row.get("scored"),
+            unscored: row.get("unscored"),
+            sum: row.get("sum"),
+            mean: row.get("mean"),
+            scenario_mean: row.get("scenario_mean"),
+            mean_with_zero: row.get("mean_with_zero"),
+            scenario_mean_with_zero: row.get("scenario_mean_with_zero"),
+            lowest: row.get("lowest"),
+            highest: row.get("highest"),
+        }
     }
 }
 
@@ -133,14 +329,19 @@ impl Figures {
             completed_scenarios: completed,
             successful_outcomes: successful,
             failed_outcomes: completed - successful,
+            invalidated_outcomes: row.get("invalidated"),
             recorded_outcomes: row.get("recorded"),
             rejected_results: row.get("rejected"),
+            headline: row.get("headline"),
             overall_score: row.get("overall_score"),
+            score_scale: row.get("score_scale"),
+            scored_outcomes: row.get("scored"),
             total_cost_usd: row.get("total_cost_usd"),
             total_tokens: row.get("total_tokens"),
             execution_time_ms: None,
             by_status: counts(&row.get("by_status"), OutcomeStatus::from_database),
             by_error_category: counts(&row.get("by_error_category"), str::to_owned),
+            metrics: Vec::new(),
         })
     }
 
@@ -157,14 +358,19 @@ impl Figures {
             completed_scenarios: count("completed_scenarios")?,
             successful_outcomes: count("successful_outcomes")?,
             failed_outcomes: count("failed_outcomes")?,
+            invalidated_outcomes: count("invalidated_outcomes")?,
             recorded_outcomes: count("recorded_outcomes")?,
             rejected_results: count("rejected_results")?,
+            headline: frozen.get("headline")?.as_str().map(str::to_owned),
             overall_score,
+            score_scale: frozen.get("score_scale")?.as_f64(),
+            scored_outcomes: count("scored_outcomes")?,
             total_cost_usd,
             total_tokens: count("total_tokens")?,
             execution_time_ms: None,
             by_status: counts(frozen.get("by_status")?, OutcomeStatus::from_database),
             by_error_category: counts(frozen.get("by_error_category")?, str::to_owned),
+            metrics: serde_json::from_value(frozen.get("metrics")?.clone()).ok()?,
         })
     }
 }

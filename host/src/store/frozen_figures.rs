@@ -18,7 +18,8 @@
 use uuid::Uuid;
 
 use super::Store;
-use super::figures::Figures;
+use super::figures::{FigureScope, Figures};
+use super::run_report::RunReport;
 use super::simulations::{COLUMNS, Simulation, SimulationStatus};
 use super::statement::Statement;
 use crate::error::{Error, Result};
@@ -31,6 +32,9 @@ const MOMENT: &str = "WITH moment AS MATERIALIZED (
         SELECT pg_catalog.clock_timestamp() AS now,
             pg_catalog.pg_try_advisory_xact_lock(arc_recorder.figures_lock($1::uuid)) AS locked
     )";
+
+/// Whether a log that was created later has ended the simulation. The times are in one spelling.
+const OLDER: &str = "coalesce(suite_figures->'run_report'->>'created_at'::text > $8::text, false)";
 
 /// The columns of [`Simulation`], and whether the figures were claimed by this statement.
 fn returning() -> String {
@@ -54,7 +58,7 @@ impl Store {
     ) -> Result<(Simulation, Figures)> {
         let mut simulation = self.simulation(simulation_id).await?;
         if simulation.status == SimulationStatus::Running {
-            let figures = self.figures(simulation_id).await?;
+            let figures = self.figures(simulation_id, FigureScope::WithMetrics).await?;
             return Ok((simulation, figures));
         }
         if let Some(frozen) = simulation.frozen.take() {
@@ -62,9 +66,8 @@ impl Store {
         }
         let claim = identity::new_id();
         let claimed = self.claim_figures(simulation_id, claim).await?;
-        let figures = self.figures(simulation_id).await?;
-        if claimed && let Some(frozen) = self.freeze_figures(simulation_id, claim, &figures).await?
-        {
+        let figures = self.figures(simulation_id, FigureScope::WithMetrics).await?;
+        if claimed && let Some(frozen) = self.freeze_figures(&simulation, claim, &figures).await? {
             simulation = frozen;
         }
         Ok((simulation, figures))
@@ -74,40 +77,58 @@ impl Store {
     /// figures. The time of its first completion is preserved, and so is its suite's summary if there
     /// is no new one.
     ///
+    /// If the tool reports how the run ended, that is the status, with its reason and its times: of two
+    /// logs of one run, the one that was created last is valid, and the other changes nothing.
+    ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Conflict`] if it has failed or was cancelled.
+    /// [`Error::NotFound`]; [`Error::Conflict`] if it has failed or was cancelled, unless a log says so.
     pub async fn complete_simulation(
         &self,
         simulation_id: Uuid,
         suite: Option<&JsonText>,
+        report: &RunReport,
     ) -> Result<(Simulation, Figures)> {
         let claim = identity::new_id();
         let end = Statement::new(format!(
             "{MOMENT}
              UPDATE arc_recorder.simulations SET
-                 status = 'completed', completed_at = coalesce(completed_at, moment.now),
-                 execution_time_ms = coalesce(($3::jsonb->>'execution_time_ms'::text)::float8,
-                     CASE WHEN completed_at IS NOT NULL THEN execution_time_ms END,
-                     greatest(0::float8,
-                         extract(epoch FROM coalesce(completed_at, moment.now) - started_at)::float8
-                             * 1000::float8)),
-                 suite_figures = coalesce($3, suite_figures), figures_claim = $2,
-                 figures_claimed_at = moment.now,
+                 status = CASE WHEN {OLDER} THEN status ELSE $4 END,
+                 status_reason = CASE WHEN {OLDER} THEN status_reason ELSE $5 END,
+                 started_at = CASE WHEN {OLDER} THEN started_at ELSE coalesce($6, started_at) END,
+                 completed_at = CASE WHEN {OLDER} THEN completed_at
+                     ELSE coalesce($7, completed_at, moment.now) END,
+                 execution_time_ms = CASE WHEN {OLDER} THEN execution_time_ms
+                     ELSE coalesce(($3::jsonb->>'execution_time_ms'::text)::float8,
+                         extract(epoch FROM $7::timestamptz - $6::timestamptz)::float8 * 1000::float8,
+                         CASE WHEN completed_at IS NOT NULL THEN execution_time_ms END,
+                         greatest(0::float8,
+                             extract(epoch FROM coalesce(completed_at, moment.now) - started_at)
+                                 ::float8 * 1000::float8)) END,
+                 suite_figures = CASE WHEN {OLDER} THEN suite_figures
+                     ELSE coalesce($3, suite_figures) END,
+                 figures_claim = $2, figures_claimed_at = moment.now,
                  figures_state = CASE WHEN moment.locked THEN 'computing' ELSE 'stale' END
              FROM moment
-             WHERE simulation_id = $1 AND status IN ('running', 'completed') {}",
+             WHERE simulation_id = $1 AND (status IN ('running', 'completed', 'incomplete')
+                 OR suite_figures->'run_report'->>'status'::text = status) {}",
             returning()
         ))
         .with(simulation_id)
         .with(claim)
-        .with(suite.cloned());
+        .with(suite.cloned())
+        .with(report.status.unwrap_or(SimulationStatus::Completed).as_str())
+        .with(report.status_reason.clone())
+        .with(report.started_at)
+        .with(report.completed_at)
+        .with(report.created_at.map(|created_at| created_at.to_string()));
         let ended = self.rows(&end, "complete the simulation").await?;
         let Some(row) = ended.first() else {
             return Err(self.wrong_end(simulation_id, SimulationStatus::Completed).await);
         };
-        let figures = self.figures(simulation_id).await?;
-        let frozen = self.freeze_figures(simulation_id, claim, &figures).await?;
-        Ok((frozen.unwrap_or_else(|| Simulation::from_row(row)), figures))
+        let simulation = Simulation::from_row(row);
+        let figures = self.figures(simulation_id, FigureScope::WithMetrics).await?;
+        let frozen = self.freeze_figures(&simulation, claim, &figures).await?;
+        Ok((frozen.unwrap_or(simulation), figures))
     }
 
     /// Claims the figures of a simulation that has ended, unless results are being recorded or another
@@ -137,26 +158,30 @@ impl Store {
     /// unless a result arrived in the meantime. `None` if the claim has passed to another client.
     async fn freeze_figures(
         &self,
-        simulation_id: Uuid,
+        simulation: &Simulation,
         claim: Uuid,
         figures: &Figures,
     ) -> Result<Option<Simulation>> {
+        // A simulation that did not complete has figures, but no score that counts.
+        let (score, cost_usd) = match simulation.status {
+            SimulationStatus::Completed | SimulationStatus::Incomplete => {
+                (simulation.score(figures), Some(simulation.cost_usd(figures)))
+            }
+            _ => (None, None),
+        };
         let update = Statement::new(format!(
             "UPDATE arc_recorder.simulations SET computed_figures = $3,
-                 overall_score = CASE status WHEN 'completed' THEN
-                     coalesce((suite_figures->>'average_reliability_score'::text)::float8, $4) END,
-                 total_cost_usd = CASE status WHEN 'completed' THEN
-                     coalesce((suite_figures->>'total_cost_usd'::text)::float8, $5) END,
-                 figures_state = CASE figures_state WHEN 'computing' THEN 'frozen'
+                 overall_score = $4, total_cost_usd = $5,
+                 figures_state = CASE WHEN figures_state = 'computing' THEN 'frozen'
                      ELSE figures_state END
              WHERE simulation_id = $1 AND figures_claim = $2 {}",
             returning()
         ))
-        .with(simulation_id)
+        .with(simulation.simulation_id)
         .with(claim)
         .with(serde_json::to_value(figures).unwrap_or_default())
-        .with(figures.overall_score)
-        .with(figures.total_cost_usd);
+        .with(score)
+        .with(cost_usd);
         let rows = self.rows(&update, "keep the simulation's figures").await?;
         Ok(rows.first().map(Simulation::from_row))
     }

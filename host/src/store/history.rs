@@ -35,7 +35,7 @@ pub(crate) struct ExtractedOutcome {
     pub(crate) outcome_id: Uuid,
     pub(crate) received_at: Timestamp,
     pub(crate) extractor_id: Uuid,
-    pub(crate) trial: i32,
+    pub(crate) trial: Option<i32>,
     pub(crate) modal_call_id: Option<String>,
     pub(crate) sandbox_id: Option<String>,
     pub(crate) document: String,
@@ -146,7 +146,7 @@ impl Store {
         let failed = |error| Error::postgres("read the outcomes to extract again", error);
         let client = self.client().await?;
         let select = format!(
-            "SELECT outcome_id, received_at, extractor_id, header_id, document::text, {}
+            "SELECT outcome_id, received_at, extractor_id, header_id, document, {}
              FROM arc_recorder.outcomes
              WHERE simulation_id = $1 AND extractor_id IN (
                  SELECT extractor_id FROM arc_recorder.extractors

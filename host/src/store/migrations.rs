@@ -39,33 +39,11 @@ impl Migration {
 }
 
 /// All migrations, in order.
-pub(super) const MIGRATIONS: &[Migration] = &[
-    Migration {
-        version: 1,
-        name: "recording",
-        sql: include_str!(concat!(env!("ARC_MIGRATIONS"), "/0001_recording.sql")),
-    },
-    Migration {
-        version: 2,
-        name: "quick_queries",
-        sql: include_str!(concat!(env!("ARC_MIGRATIONS"), "/0002_quick_queries.sql")),
-    },
-    Migration {
-        version: 3,
-        name: "history",
-        sql: include_str!(concat!(env!("ARC_MIGRATIONS"), "/0003_history.sql")),
-    },
-    Migration {
-        version: 4,
-        name: "access_tokens",
-        sql: include_str!(concat!(env!("ARC_MIGRATIONS"), "/0004_access_tokens.sql")),
-    },
-    Migration {
-        version: 5,
-        name: "document_headers",
-        sql: include_str!(concat!(env!("ARC_MIGRATIONS"), "/0005_document_headers.sql")),
-    },
-];
+pub(super) const MIGRATIONS: &[Migration] = &[Migration {
+    version: 1,
+    name: "recording",
+    sql: include_str!(concat!(env!("ARC_MIGRATIONS"), "/0001_recording.sql")),
+}];
 
 /// The oldest server that supports all features of the schema: `COMPRESSION lz4` was added in 14.
 const OLDEST_SERVER: i32 = 140_000;

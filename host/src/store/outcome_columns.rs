@@ -21,7 +21,7 @@ use uuid::Uuid;
 use super::column_type::ColumnType;
 use super::writing::ResultKey;
 use crate::extraction::{Outcome, Span, Violation, violations_to_json, whole};
-use crate::json_text::{JsonStr, JsonText};
+use crate::json_text::JsonText;
 
 /// The table. Each line has the role, the name and the type of a column, and its value in a row: a
 /// function of the extracted outcome and of the fields that the recorder adds.
@@ -29,10 +29,10 @@ use crate::json_text::{JsonStr, JsonText};
 /// | role | written | read | compared and rewritten by re-extraction |
 /// |---|---|---|---|
 /// | `extracted` | yes | yes | yes |
-/// | `span` | yes | no | yes |
+/// | `stored` | yes | no | yes |
 /// | `origin` | yes | no | no |
 /// | `received` | yes | yes | no |
-/// | `counted` | no | yes: the query counts it | no |
+/// | `computed` | no | yes: the query computes it from all outcomes of the simulation | no |
 /// | `joined` | no | yes: the query finds it in another table | no |
 ///
 /// The order is that of JSON, CSV, Arrow and Parquet. The key and the document, which every row has,
@@ -43,12 +43,22 @@ macro_rules! outcome_columns {
         origin    header_id: Option<Uuid> = |_, added| added.header_id;
         extracted scenario_id: String = |outcome, _| take(&mut outcome.scenario.id);
         extracted scenario_name: Option<String> = |outcome, _| outcome.scenario.name.take();
-        extracted trial: i32 = |_, added| added.trial;
-        counted   attempt: i64;
+        stored    trial: Option<i32> = |_, added| added.trial;
+        computed  trial: i32;
+        computed  attempt: i64;
+        extracted result_key: Option<String> = |outcome, _| outcome.key.take();
+        extracted place: Option<String> = |outcome, _| outcome.place.take();
+        extracted revised_at: Option<Timestamp> = |_, added| added.revised_at;
         extracted execution_time: Timestamp = |_, added| added.execution_time;
         received  received_at: Timestamp = |_, added| added.received_at;
         extracted status: $crate::extraction::OutcomeStatus = |outcome, _| outcome.status;
-        extracted reliability_score: Option<f64> = |outcome, _| outcome.reliability_score;
+        computed  reliability_score: Option<f64>;
+        extracted headline: Option<String> = |_, added| added.scores.headline.take();
+        extracted score: Option<f64> = |_, added| added.scores.score;
+        extracted score_lowest: Option<f64> = |_, added| added.scores.lowest;
+        extracted score_highest: Option<f64> = |_, added| added.scores.highest;
+        extracted scores: JsonText = |_, added| take(&mut added.scores.list);
+        extracted invalidation: Option<JsonText> = |_, added| added.invalidation.take();
         extracted execution_time_ms: f64 = |outcome, _| outcome.execution_time_ms;
         extracted tokens_used: i64 = |outcome, _| whole(outcome.tokens_used);
         extracted cost_usd: f64 = |outcome, _| outcome.cost_usd;
@@ -61,16 +71,16 @@ macro_rules! outcome_columns {
         extracted metrics: JsonText = |_, added| take(&mut added.metrics);
         extracted warnings: Option<JsonText> = |_, added| warnings(&added.warnings);
         joined    extractor: String;
-        span      scenario_offset: Option<i32> = |outcome, _| offset(outcome.scenario.definition);
-        span      scenario_length: Option<i32> = |outcome, _| length(outcome.scenario.definition);
-        span      trajectory_offset: Option<i32> = |outcome, _| offset(outcome.trajectory);
-        span      trajectory_length: Option<i32> = |outcome, _| length(outcome.trajectory);
-        span      detailed_trajectory_offset: Option<i32> =
+        stored    scenario_offset: Option<i32> = |outcome, _| offset(outcome.scenario.definition);
+        stored    scenario_length: Option<i32> = |outcome, _| length(outcome.scenario.definition);
+        stored    trajectory_offset: Option<i32> = |outcome, _| offset(outcome.trajectory);
+        stored    trajectory_length: Option<i32> = |outcome, _| length(outcome.trajectory);
+        stored    detailed_trajectory_offset: Option<i32> =
             |outcome, _| offset(outcome.detailed_trajectory);
-        span      detailed_trajectory_length: Option<i32> =
+        stored    detailed_trajectory_length: Option<i32> =
             |outcome, _| length(outcome.detailed_trajectory);
-        span      dimensions_offset: Option<i32> = |outcome, _| offset(outcome.dimensions);
-        span      dimensions_length: Option<i32> = |outcome, _| length(outcome.dimensions);
+        stored    dimensions_offset: Option<i32> = |outcome, _| offset(outcome.dimensions);
+        stored    dimensions_length: Option<i32> = |outcome, _| length(outcome.dimensions);
     } };
 }
 pub(crate) use outcome_columns;
@@ -108,21 +118,21 @@ pub(crate) use pick;
 macro_rules! belongs {
     // Columns of the table `outcomes`.
     (written extracted $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
-    (written span $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
+    (written stored $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
     (written origin $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
     (written received $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
     // Those that re-extraction compares and rewrites.
     (compared extracted $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
-    (compared span $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
+    (compared stored $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
     // Columns of outcomes that are read.
     (read extracted $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
     (read received $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
-    (read counted $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
+    (read computed $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
     (read joined $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
     // The same without those from another table.
     (own extracted $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
     (own received $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
-    (own counted $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
+    (own computed $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
     // Columns of the table that are read.
     (selected extracted $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
     (selected received $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
@@ -149,6 +159,20 @@ pub(super) const OWN: &[&str] = outcome_columns!(own => names);
 /// The columns of the table that are read.
 pub(super) const SELECTED: &[&str] = outcome_columns!(selected => names);
 
+/// The scores of a result, as columns.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ScoreColumns {
+    /// The metric of the result's own score.
+    pub(crate) headline: Option<String>,
+    /// The value of that score.
+    pub(crate) score: Option<f64>,
+    /// The range that the result declares for it.
+    pub(crate) lowest: Option<f64>,
+    pub(crate) highest: Option<f64>,
+    /// Every score.
+    pub(crate) list: JsonText,
+}
+
 /// The fields that the recorder adds to an extracted outcome.
 #[derive(Debug)]
 pub(crate) struct AddedFields {
@@ -156,7 +180,10 @@ pub(crate) struct AddedFields {
     pub(crate) header_id: Option<Uuid>,
     pub(crate) received_at: Timestamp,
     pub(crate) execution_time: Timestamp,
-    pub(crate) trial: i32,
+    pub(crate) trial: Option<i32>,
+    pub(crate) revised_at: Option<Timestamp>,
+    pub(crate) scores: ScoreColumns,
+    pub(crate) invalidation: Option<JsonText>,
     pub(crate) modal_call_id: Option<String>,
     pub(crate) sandbox_id: Option<String>,
     pub(crate) metrics: JsonText,
@@ -194,9 +221,9 @@ macro_rules! row {
         pub(super) const COLUMNS: &[OutcomeColumn] = &[
             OutcomeColumn::new::<Uuid>("simulation_id"),
             OutcomeColumn::new::<Uuid>("outcome_id"),
-            OutcomeColumn::new::<Timestamp>("started_at"),
+            OutcomeColumn::new::<Timestamp>("partition_time"),
             $(OutcomeColumn::new::<$type>(stringify!($name)),)*
-            OutcomeColumn { name: "document", sql_type: Type::JSON, nullable: false },
+            OutcomeColumn { name: "document", sql_type: Type::TEXT, nullable: false },
         ];
 
         impl OutcomeRow {
@@ -217,10 +244,10 @@ macro_rules! row {
             /// Returns the values in the order of the columns.
             pub(super) fn values<'r>(
                 &'r self,
-                document: &'r JsonStr<'r>,
+                document: &'r &'r str,
             ) -> [&'r (dyn ToSql + Sync); COLUMNS.len()] {
-                let ResultKey { simulation_id, outcome_id, started_at } = &self.key;
-                [simulation_id, outcome_id, started_at, $(&self.$name,)* document]
+                let ResultKey { simulation_id, outcome_id, partition_time } = &self.key;
+                [simulation_id, outcome_id, partition_time, $(&self.$name,)* document]
             }
 
             /// Returns how many bytes its texts have, but for the document and for names of the contract.

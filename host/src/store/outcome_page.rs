@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::column_type::ColumnType;
 use super::outcome_columns::{SELECTED, outcome_columns};
+use super::outcome_sql::{SCALE, is_current, numbered, scaled_score};
 use super::outcomes::{OutcomeFilter, RecordedOutcome};
 use super::statement::Statement;
 use super::{Store, cursor};
@@ -70,6 +71,7 @@ pub struct OutcomePage {
 struct Position {
     simulation_id: Uuid,
     scenario_id: String,
+    /// As it is stored; 0 for none.
     trial: i32,
     received_at: Timestamp,
     outcome_id: Uuid,
@@ -108,6 +110,7 @@ impl Store {
             self.simulation(simulation_id).await?;
         }
         let found = rows.first().map_or(0, |row| row.get::<_, i64>("found"));
+        let trials: Vec<i32> = rows.iter().map(|row| row.get("stored_trial")).collect();
         let mut outcomes = rows
             .iter()
             .map(RecordedOutcome::from_row)
@@ -130,11 +133,12 @@ impl Store {
             }
         }
         let last_page = i64::try_from(outcomes.len()).is_ok_and(|read| read == found);
-        let next = outcomes.last().filter(|_| !last_page).map(|last| {
+        let last = outcomes.last().zip(outcomes.len().checked_sub(1).and_then(|at| trials.get(at)));
+        let next = last.filter(|_| !last_page).map(|(last, trial)| {
             let place = Position {
                 simulation_id,
                 scenario_id: last.scenario_id.clone(),
-                trial: last.trial,
+                trial: *trial,
                 received_at: last.received_at,
                 outcome_id: last.outcome_id,
             };
@@ -240,7 +244,7 @@ fn statement_within(
         let first = statement.count() + 1;
         let _ = write!(
             conditions,
-            " AND (outcome.scenario_id COLLATE \"C\", outcome.trial, outcome.received_at,
+            " AND (outcome.scenario_id COLLATE \"C\", coalesce(outcome.trial, 0), outcome.received_at,
                  outcome.outcome_id) > (${first}, ${}, ${}, ${})",
             first + 1,
             first + 2,
@@ -268,38 +272,45 @@ fn statement_within(
     let text_bytes: String =
         selected().into_iter().filter_map(|(_, bytes)| Some(format!(" + {}", bytes?))).collect();
     statement.sql = format!(
-        r#"WITH page AS MATERIALIZED (
-            SELECT outcome.outcome_id, {own}outcome.extractor_id
+        r#"WITH {SCALE}, page AS MATERIALIZED (
+            SELECT outcome.outcome_id, {own}coalesce(outcome.trial, 0) AS stored_trial,
+                outcome.extractor_id
             FROM arc_recorder.outcomes AS outcome
-            WHERE outcome.simulation_id = $1{conditions}
-            ORDER BY outcome.scenario_id COLLATE "C", outcome.trial, outcome.received_at,
-                outcome.outcome_id
+            WHERE outcome.simulation_id = $1 AND {current}{conditions}
+            ORDER BY outcome.scenario_id COLLATE "C", coalesce(outcome.trial, 0),
+                outcome.received_at, outcome.outcome_id
             LIMIT $2
         ), numbered AS MATERIALIZED (
-            SELECT attempts.outcome_id, attempts.attempt
-            FROM (SELECT DISTINCT scenario_id COLLATE "C" AS scenario_id, trial FROM page) AS place
-            CROSS JOIN LATERAL (
-                SELECT outcome.outcome_id, pg_catalog.row_number() OVER (
-                    ORDER BY outcome.received_at, outcome.outcome_id) AS attempt
-                FROM arc_recorder.outcomes AS outcome
-                WHERE outcome.simulation_id = $1 AND outcome.trial = place.trial
-                    AND outcome.scenario_id COLLATE "C" = place.scenario_id
-            ) AS attempts
+            SELECT attempts.outcome_id, attempts.attempt, attempts.trial
+            FROM (SELECT DISTINCT scenario_id COLLATE "C" AS scenario_id, stored_trial FROM page)
+                AS position
+            CROSS JOIN LATERAL ({attempts}) AS attempts
         ), sized AS MATERIALIZED (
             SELECT page.*, pg_catalog.count(*) OVER () AS found,
-                pg_catalog.row_number() OVER place AS place,
-                pg_catalog.sum({ROW_BYTES}{text_bytes}) OVER place AS bytes
+                pg_catalog.row_number() OVER position AS position,
+                pg_catalog.sum({ROW_BYTES}{text_bytes}) OVER position AS bytes
             FROM page
-            WINDOW place AS (ORDER BY page.scenario_id COLLATE "C", page.trial, page.received_at,
-                page.outcome_id)
+            WINDOW position AS (ORDER BY page.scenario_id COLLATE "C", page.stored_trial,
+                page.received_at, page.outcome_id)
         )
-        SELECT page.outcome_id, {columns}page.found, {whole} AS whole, numbered.attempt,
+        SELECT page.outcome_id, {columns}page.stored_trial, page.found, {whole} AS whole,
+            numbered.trial, numbered.attempt, {scaled} AS reliability_score,
             coalesce(extractor.name || ' ' || extractor.version, '') AS extractor
         FROM sized AS page
         JOIN numbered USING (outcome_id)
+        CROSS JOIN scale
+        LEFT JOIN ranges ON ranges.name = coalesce(scale.headline, page.headline)
         LEFT JOIN arc_recorder.extractors AS extractor USING (extractor_id)
-        WHERE page.bytes <= ${most_bytes} OR page.place = 1
-        ORDER BY page.scenario_id COLLATE "C", page.trial, page.received_at, page.outcome_id"#
+        WHERE page.bytes <= ${most_bytes} OR page.position = 1
+        ORDER BY page.scenario_id COLLATE "C", page.stored_trial, page.received_at,
+            page.outcome_id"#,
+        current = is_current("outcome"),
+        scaled = scaled_score("page"),
+        attempts = numbered(
+            "outcome.outcome_id, outcome.scenario_id",
+            r#"AND coalesce(outcome.trial, 0) = position.stored_trial
+                AND outcome.scenario_id COLLATE "C" = position.scenario_id"#
+        ),
     )
     .into();
     Ok(statement)
@@ -344,11 +355,11 @@ fn attached_statement(
     attached: Attachments,
     bytes: i64,
 ) -> Statement {
-    let document = if attached.documents { "document::text" } else { "NULL::text" };
+    let document = if attached.documents { "document" } else { "NULL::text" };
     let part = |name: &str| {
         if attached.trajectories {
             format!(
-                "pg_catalog.convert_from(pg_catalog.substr(pg_catalog.convert_to(document::text, 'UTF8'),
+                "pg_catalog.convert_from(pg_catalog.substr(pg_catalog.convert_to(document, 'UTF8'),
                      {name}_offset + 1, {name}_length), 'UTF8')"
             )
         } else {
@@ -361,7 +372,7 @@ fn attached_statement(
         "SELECT outcome_id, {document}, {trajectory}, {detailed}, {dimensions}
          FROM (
              SELECT outcome.*, pg_catalog.row_number() OVER place AS place,
-                 pg_catalog.sum(pg_catalog.octet_length(document::text)) OVER place AS bytes
+                 pg_catalog.sum(pg_catalog.octet_length(document)) OVER place AS bytes
              FROM arc_recorder.outcomes AS outcome
              WHERE simulation_id = $1 AND outcome_id = ANY ($2::uuid[])
              WINDOW place AS (ORDER BY pg_catalog.array_position($2::uuid[], outcome_id))

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Store;
+use super::outcome_sql::{JOIN_SCALE, SCALE, is_current, scaled_score};
 use super::statement::Statement;
 #[cfg(doc)]
 use crate::error::Error;
@@ -70,8 +71,17 @@ pub struct Failure {
 /// The row without an hour is the sum of the others, weighted by outcome. Sums are exact as those of
 /// [`super::Figures`] are.
 fn performance_statement(simulation_id: Uuid, hours: f64) -> Statement {
-    Statement::new(
-        "SELECT pg_catalog.date_trunc('hour', execution_time, 'UTC') AS hour,
+    Statement::new(format!(
+        "WITH {SCALE}, outcomes AS (
+             SELECT outcome.execution_time, outcome.execution_time_ms, outcome.cost_usd,
+                 outcome.status, {scaled} AS reliability_score
+             FROM arc_recorder.outcomes AS outcome
+             {JOIN_SCALE}
+             WHERE outcome.simulation_id = $1 AND {current}
+                 AND outcome.execution_time >= pg_catalog.now()
+                     - pg_catalog.make_interval(secs => $2::float8 * 3600::float8)
+         )
+         SELECT pg_catalog.date_trunc('hour', execution_time, 'UTC') AS hour,
              pg_catalog.count(*) AS total_outcomes,
              (pg_catalog.sum((reliability_score * 1e15::float8)::bigint) * 0.000000000000001
                  / nullif(pg_catalog.count(reliability_score), 0)::numeric)::float8 AS avg_reliability,
@@ -85,14 +95,13 @@ fn performance_statement(simulation_id: Uuid, hours: f64) -> Statement {
                  1.7976931348623157e308
              )::float8 AS total_cost,
              pg_catalog.count(*) FILTER (WHERE status <> 'success') AS error_count
-         FROM arc_recorder.outcomes
-         WHERE simulation_id = $1
-             AND execution_time >= pg_catalog.now()
-                 - pg_catalog.make_interval(secs => $2::float8 * 3600::float8)
+         FROM outcomes
          GROUP BY GROUPING SETS ((1), ())
          ORDER BY 1 DESC NULLS FIRST
          LIMIT 20001",
-    )
+        scaled = scaled_score("outcome"),
+        current = is_current("outcome"),
+    ))
     .with(simulation_id)
     .with(hours)
 }
@@ -109,14 +118,15 @@ fn shortened(mut message: String) -> String {
 }
 
 fn failures_statement(limit: i64) -> Statement {
-    Statement::new(
+    Statement::new(format!(
         "SELECT outcome_id, simulation_id, scenario_id, execution_time, status, error_code,
              error_category, pg_catalog.left(modal_call_id, 512),
              pg_catalog.left(error_message, 1001)
-         FROM arc_recorder.outcomes
-         WHERE status <> 'success'
+         FROM arc_recorder.outcomes AS outcome
+         WHERE status <> 'success' AND {}
          ORDER BY execution_time DESC, outcome_id LIMIT $1",
-    )
+        is_current("outcome")
+    ))
     .with(limit)
 }
 

@@ -60,11 +60,11 @@ const PARTS: [(&str, &str); 4] = [
 /// A running simulation that has recently received results is in use.
 const EXPIRED: &str = "
     SELECT simulation_id FROM arc_recorder.simulations AS simulation
-    WHERE started_at < $1 AND (status <> 'running' OR NOT EXISTS (
+    WHERE partition_time < $1 AND (status <> 'running' OR NOT EXISTS (
         SELECT FROM arc_recorder.outcomes AS outcome
         WHERE outcome.simulation_id = simulation.simulation_id AND outcome.received_at >= $1
     ))
-    ORDER BY started_at, simulation_id";
+    ORDER BY partition_time, simulation_id";
 
 /// Returns the time this many hours before another.
 ///
@@ -168,8 +168,8 @@ impl Store {
         if layout == Layout::Timescale && !expired.simulation_ids.is_empty() {
             // No chunk with a row to keep is dropped.
             let kept = Statement::new(
-                "SELECT least($1, pg_catalog.min(started_at)) FROM arc_recorder.simulations
-                 WHERE started_at < $1 AND simulation_id <> ALL ($2)",
+                "SELECT least($1, pg_catalog.min(partition_time)) FROM arc_recorder.simulations
+                 WHERE partition_time < $1 AND simulation_id <> ALL ($2)",
             )
             .with(before)
             .with(expired.simulation_ids.clone());

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::{Figures, Store};
+use super::{Figures, MetricDefinitions, RunReport, Store};
 use crate::error::{Error, Result};
 use crate::extraction::InvalidStatus;
 
@@ -24,15 +24,18 @@ pub enum SimulationStatus {
     Failed,
     /// Stopped on purpose.
     Cancelled,
+    /// The log of the run has no end: its tool was killed, or is still running.
+    Incomplete,
 }
 
 impl SimulationStatus {
     /// All of them.
-    pub const ALL: [SimulationStatus; 4] = [
+    pub const ALL: [SimulationStatus; 5] = [
         SimulationStatus::Running,
         SimulationStatus::Completed,
         SimulationStatus::Failed,
         SimulationStatus::Cancelled,
+        SimulationStatus::Incomplete,
     ];
 
     /// Returns its name in the database and in JSON.
@@ -42,6 +45,7 @@ impl SimulationStatus {
             SimulationStatus::Completed => "completed",
             SimulationStatus::Failed => "failed",
             SimulationStatus::Cancelled => "cancelled",
+            SimulationStatus::Incomplete => "incomplete",
         }
     }
 
@@ -77,6 +81,8 @@ pub struct Simulation {
     pub config_version_id: String,
     /// Its status.
     pub status: SimulationStatus,
+    /// Why it did not complete.
+    pub status_reason: Option<String>,
     /// How many times each scenario is run.
     pub trials: i32,
     /// How many scenarios the plan has.
@@ -89,7 +95,9 @@ pub struct Simulation {
     pub metadata: Option<String>,
     /// When the row was written.
     pub created_at: Timestamp,
-    /// When it was started; part of the key of all its outcomes.
+    /// When it was accepted; part of the key of all its outcomes.
+    pub(crate) partition_time: Timestamp,
+    /// When it was started, or when the evaluation itself began.
     pub started_at: Timestamp,
     /// When it ended.
     pub completed_at: Option<Timestamp>,
@@ -101,6 +109,8 @@ pub struct Simulation {
     pub execution_time_ms: Option<f64>,
     /// The suite's own figures.
     pub suite_figures: Option<serde_json::Value>,
+    /// The definitions of metrics that were declared.
+    pub declared_metrics: MetricDefinitions,
     /// The figures of the outcomes, if they are known to be current.
     pub(super) frozen: Option<Figures>,
 }
@@ -111,7 +121,8 @@ pub struct Simulation {
 pub(super) const COLUMNS: &str =
     "simulation_id, simulation_name, config_version_id, status, trials,
     planned_scenarios, plan_sha256, modal_app_id, metadata::text AS metadata, created_at,
-    started_at, completed_at, overall_score, total_cost_usd, execution_time_ms,
+    partition_time, started_at, completed_at, overall_score, total_cost_usd, execution_time_ms,
+    status_reason, metrics AS declared_metrics,
     suite_figures - 'average_dimension_scores'::text AS suite_figures,
     CASE WHEN figures_state = 'frozen' AND status <> 'running'
         THEN computed_figures - '{overall_score,total_cost_usd}'::text[] END AS frozen,
@@ -131,12 +142,18 @@ impl Simulation {
             modal_app_id: row.get("modal_app_id"),
             metadata: row.get("metadata"),
             created_at: row.get("created_at"),
+            partition_time: row.get("partition_time"),
             started_at: row.get("started_at"),
             completed_at: row.get("completed_at"),
             overall_score: row.get("overall_score"),
             total_cost_usd: row.get("total_cost_usd"),
             execution_time_ms: row.get("execution_time_ms"),
             suite_figures: row.get("suite_figures"),
+            status_reason: row.get("status_reason"),
+            declared_metrics: row
+                .get::<_, Option<serde_json::Value>>("declared_metrics")
+                .and_then(|metrics| serde_json::from_value(metrics).ok())
+                .unwrap_or_default(),
             frozen: row.get::<_, Option<serde_json::Value>>("frozen").and_then(|frozen| {
                 let (score, cost) = (row.get("frozen_score"), row.get("frozen_cost_usd"));
                 Figures::from_frozen(&frozen, score, cost)
@@ -144,10 +161,43 @@ impl Simulation {
         }
     }
 
-    /// Returns the current score: the suite's own, or else that of the recorded outcomes, which late
-    /// results change.
+    /// Returns what the tool reports about the run, if it has.
+    pub fn run_report(&self) -> Option<RunReport> {
+        let report = self.suite_figures.as_ref()?.get("run_report")?.clone();
+        serde_json::from_value(report).ok()
+    }
+
+    /// Returns the definitions of the metrics: the tool's own, of which declared ones replace members.
+    pub fn metrics(&self) -> MetricDefinitions {
+        let mut metrics = MetricDefinitions::default();
+        if let Some(report) = self.run_report() {
+            metrics.update(&report.metrics);
+        }
+        metrics.update(self.declared_metrics.list());
+        metrics
+    }
+
+    /// Returns the current score: the figure that the tool reports as the score of the run, or the
+    /// suite's own, or else that of the recorded outcomes, which late results change. It is from 0 to 1
+    /// if the scale of the recorded scores is known, and as the tool wrote it otherwise.
     pub fn score(&self, recorded: &Figures) -> Option<f64> {
-        self.suite_figure("average_reliability_score").or(recorded.overall_score)
+        let reported = self.run_report().and_then(|report| {
+            let figure = report.headline()?;
+            (Some(&figure.metric) == recorded.headline.as_ref()).then_some(figure.value)?
+        });
+        let own = reported.or_else(|| self.suite_score());
+        let Some(own) = own else { return recorded.overall_score };
+        let Some(highest) = recorded.score_scale else { return Some(own) };
+        let metrics = self.metrics();
+        let defined = recorded.headline.as_ref().and_then(|name| metrics.get(name)?.range());
+        let defined = defined.or_else(|| metrics.get("")?.range());
+        let (lowest, highest) = defined.unwrap_or((0.0, highest));
+        Some((own - lowest) / (highest - lowest))
+    }
+
+    /// Returns the score of the suite's own summary, on the scale of the results.
+    pub fn suite_score(&self) -> Option<f64> {
+        self.suite_figure("average_reliability_score")
     }
 
     /// Returns the current cost in US dollars: the suite's own, or else that of the recorded outcomes.

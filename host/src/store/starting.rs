@@ -10,6 +10,8 @@ use uuid::Uuid;
 use super::Store;
 use super::columns::column;
 use super::connection::Transaction;
+use super::metric_declarations::declared_headline;
+use super::run_report::{MetricDefinition, MetricDefinitions};
 use super::simulations::{COLUMNS, Simulation};
 use crate::error::{Error, Result};
 use crate::identity::{self, Fingerprint};
@@ -23,7 +25,7 @@ const PLAN_BYTES: usize = 8 << 20;
 pub const NO_CONFIGURATION: &str = "unspecified";
 
 /// The fields with which a simulation is started.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SimulationStart {
     /// Made by the client, so that a start can be repeated; made here if it is absent.
     pub simulation_id: Option<Uuid>,
@@ -44,6 +46,16 @@ pub struct SimulationStart {
     pub sandbox_instances: Option<u32>,
     /// Any other data about the simulation: a JSON object.
     pub metadata: Option<String>,
+    /// The definitions of metrics, which replace those of the tool.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<MetricDefinition>,
+    /// The highest value of the results' own score, whose lowest is 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score_scale: Option<f64>,
+    /// Whether the plan of an existing simulation gets the scenarios that it lacks, instead of being a
+    /// conflict: several logs of one run are one simulation.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub plan_may_grow: bool,
     /// When it was started, if that was before it is sent to the database. Default: now.
     #[serde(default)]
     pub started_at: Option<Timestamp>,
@@ -62,6 +74,9 @@ impl Default for SimulationStart {
             modal_environment: None,
             sandbox_instances: None,
             metadata: None,
+            metrics: Vec::new(),
+            score_scale: None,
+            plan_may_grow: false,
             started_at: None,
         }
     }
@@ -71,6 +86,22 @@ impl SimulationStart {
     /// Returns how many times each scenario is run.
     pub fn trials(&self) -> u32 {
         self.trials.unwrap_or(1)
+    }
+
+    /// Returns the definitions of metrics, with the scale of the results' own score as that of the metric
+    /// without a name.
+    fn declared_metrics(&self) -> MetricDefinitions {
+        let mut metrics = MetricDefinitions::default();
+        metrics.update(&self.metrics);
+        if let Some(highest) = self.score_scale {
+            let scale = MetricDefinition {
+                lowest: Some(0.0),
+                highest: Some(highest),
+                ..MetricDefinition::default()
+            };
+            metrics.update(&[scale]);
+        }
+        metrics
     }
 
     /// Sets the Modal environment to that of this process, if the start names none.
@@ -100,6 +131,11 @@ impl NewSimulation {
         start.resolve_modal_environment();
         let simulation_id = start.simulation_id.unwrap_or_else(identity::new_id);
         NewSimulation { simulation_id, planned_scenarios, plan_sha256, start }
+    }
+
+    /// Whether the plan of an existing simulation gets the scenarios that it lacks.
+    pub(crate) fn plan_may_grow(&self) -> bool {
+        self.start.plan_may_grow
     }
 
     /// Returns how many times each scenario is run, in the type of the database's column.
@@ -146,14 +182,17 @@ impl Store {
             .prepare_cached(&format!(
                 "INSERT INTO arc_recorder.simulations (simulation_id, simulation_name,
                      config_version_id, modal_app_id, modal_environment, sandbox_instances,
-                     metadata, trials, planned_scenarios, plan_sha256, started_at)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7::text::json, $8, $9, $10,
-                     coalesce($11, pg_catalog.clock_timestamp()))
+                     metadata, trials, planned_scenarios, plan_sha256, partition_time, started_at,
+                     metrics, headline)
+                 SELECT $1, $2, $3, $4, $5, $6, $7::text::json, $8, $9, $10, accepted.at,
+                     accepted.at, $12, $13
+                 FROM (SELECT coalesce($11, pg_catalog.clock_timestamp()) AS at OFFSET 0) AS accepted
                  ON CONFLICT (simulation_id) DO NOTHING RETURNING {COLUMNS}"
             ))
             .await
             .map_err(failed)?;
         let NewSimulation { simulation_id, planned_scenarios, plan_sha256, start } = new;
+        let declared = start.declared_metrics();
         let row = transaction
             .query_opt(
                 &insert,
@@ -169,6 +208,9 @@ impl Store {
                     &whole(*planned_scenarios),
                     &plan_sha256.as_slice(),
                     &start.started_at,
+                    &(!declared.is_empty())
+                        .then(|| serde_json::to_value(&declared).unwrap_or_default()),
+                    &declared_headline(&declared),
                 ],
             )
             .await
@@ -195,6 +237,52 @@ impl Store {
         }
         transaction.commit().await.map_err(failed)?;
         Ok((Simulation::from_row(&row), true))
+    }
+
+    /// Adds the scenarios that the plan of an existing simulation lacks, and returns its row. A scenario
+    /// that it has keeps its definition. The plan is read once, in order.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Unavailable`], or an error of reading the plan.
+    pub(crate) async fn extend_plan(
+        &self,
+        new: &NewSimulation,
+        plan: impl Iterator<Item = Result<PlannedRow>>,
+    ) -> Result<Simulation> {
+        let failed = |error| Error::postgres("extend the simulation's plan", error);
+        let simulation_id = new.simulation_id;
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.map_err(failed)?;
+        // The lock comes before the row, as in every transaction that changes what figures depend on.
+        let mark = "SELECT arc_recorder.note_results(ARRAY[$1::uuid])";
+        transaction.execute(mark, &[&simulation_id]).await.map_err(failed)?;
+        let lock = "SELECT planned_scenarios FROM arc_recorder.simulations
+             WHERE simulation_id = $1 FOR UPDATE";
+        let row = transaction.query_opt(lock, &[&simulation_id]).await.map_err(failed)?;
+        let Some(row) = row else { return Err(super::simulations::not_found(simulation_id)) };
+        let mut first_order = row.get::<_, i32>(0).saturating_add(1);
+        transaction.batch_execute(lock_scenarios(false)).await.map_err(failed)?;
+        let mut plan = plan.peekable();
+        while plan.peek().is_some() {
+            let rows = next_rows(&mut plan)?;
+            write_plan(&transaction, simulation_id, first_order, &rows).await?;
+            first_order = first_order.saturating_add(i32::try_from(rows.len()).unwrap_or(i32::MAX));
+        }
+        let update = format!(
+            "UPDATE arc_recorder.simulations SET trials = greatest(trials, $2),
+                 planned_scenarios = $3
+             WHERE simulation_id = $1 RETURNING {COLUMNS}"
+        );
+        let count = "SELECT pg_catalog.count(*)::integer FROM arc_recorder.planned_scenarios
+             WHERE simulation_id = $1";
+        let count: i32 =
+            transaction.query_one(count, &[&simulation_id]).await.map_err(failed)?.get(0);
+        let row = transaction
+            .query_one(update.as_str(), &[&simulation_id, &new.trials(), &count])
+            .await
+            .map_err(failed)?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(Simulation::from_row(&row))
     }
 
     /// Returns the fingerprints of the planned scenarios' ids (see [`scenario_key`]). A plan never
@@ -286,7 +374,8 @@ async fn write_plan(
                  (simulation_id, scenario_id, execution_order, scenario_version_id)
              SELECT $1, scenario_id, $2 + place::integer - 1, version_id
              FROM unnest($3::text[], $4::uuid[]) WITH ORDINALITY
-                 AS row (scenario_id, version_id, place)",
+                 AS row (scenario_id, version_id, place)
+             ON CONFLICT (simulation_id, scenario_id) DO NOTHING",
         )
         .await
         .map_err(failed)?;

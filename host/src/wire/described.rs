@@ -348,6 +348,166 @@ describe! {
         Failed,
         /// Stopped on purpose.
         Cancelled,
+        /// The log of the run has no end.
+        Incomplete,
+    }
+}
+
+describe! {
+    /// What the values of a metric are.
+    #[serde(rename_all = "snake_case")]
+    enum MetricKind of store {
+        /// 0 or 1.
+        Binary,
+        /// A share of the whole, from 0 to 1.
+        Fraction,
+        /// Any number.
+        Number,
+        /// A label, which is not averaged.
+        Label,
+    }
+}
+
+describe! {
+    /// The definition of a metric in a simulation. Absent members are unknown.
+    struct MetricDefinition of store {
+        /// The name, as in the scores of results.
+        name: String,
+        /// The unit, such as `seconds`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        unit: Option<String>,
+        /// The lowest possible value.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        lowest: Option<f64>,
+        /// The highest possible value.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        highest: Option<f64>,
+        /// Whether a higher value is better; true if absent.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        higher_is_better: Option<bool>,
+        /// What the values are.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        kind: Option<store::MetricKind>,
+        /// A result passes if its value reaches this one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pass_threshold: Option<f64>,
+        /// Whether this metric is the simulation's score.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        headline: bool,
+    }
+}
+
+describe! {
+    /// The figures of one metric, over the latest attempt at each scenario and trial, as the tool
+    /// wrote its values.
+    struct MetricFigures of store {
+        /// The name.
+        name: String,
+        /// How many results have a value.
+        scored: i64,
+        /// How many results count, but have no value under this metric.
+        unscored: i64,
+        /// The sum of the values.
+        sum: Option<f64>,
+        /// The mean of the values.
+        mean: Option<f64>,
+        /// The mean over the scenarios of the mean over each scenario's trials that have a value.
+        scenario_mean: Option<f64>,
+        /// The mean with 0 for each result without a value.
+        mean_with_zero: Option<f64>,
+        /// The mean over the scenarios, with 0 for each result without a value.
+        scenario_mean_with_zero: Option<f64>,
+        /// The lowest value.
+        lowest: Option<f64>,
+        /// The highest value.
+        highest: Option<f64>,
+    }
+}
+
+describe! {
+    /// How a figure counts a result that has no value.
+    #[serde(rename_all = "snake_case")]
+    enum MissingPolicy of store {
+        /// The result is left out.
+        Exclude,
+        /// Its value is 0.
+        Zero,
+    }
+}
+
+describe! {
+    /// Where a score comes from.
+    #[serde(rename_all = "snake_case")]
+    enum ScoreSource of recorder {
+        /// The tool reports it as the score of the run.
+        Tool,
+        /// The suite's own summary has it.
+        Suite,
+        /// It was computed from the recorded outcomes.
+        Computed,
+    }
+}
+
+describe! {
+    /// The score that counts, with its name and its origin.
+    struct Headline of recorder {
+        /// The metric.
+        metric: String,
+        /// The tool's name of the figure, such as `accuracy`; `mean` for a computed one.
+        figure: String,
+        /// Its value, as the tool writes it.
+        value: Option<f64>,
+        /// The standard error that the tool reports with it.
+        standard_error: Option<f64>,
+        /// Where it comes from.
+        source: recorder::ScoreSource,
+        /// How the tool's figure counts results without a value; null if it is not the tool's.
+        missing: Option<store::MissingPolicy>,
+        /// The mean of the values of the recorded outcomes.
+        computed: Option<f64>,
+        /// How many of the latest outcomes have a value.
+        scored: i64,
+        /// How many of them count, but have none.
+        unscored: i64,
+    }
+}
+
+describe! {
+    /// The result of comparing a figure.
+    #[serde(rename_all = "snake_case")]
+    enum ComparisonResult of recorder {
+        /// The same, within the tolerance of the figure.
+        Equal,
+        /// Not the same.
+        Different,
+        /// The figure cannot be computed from the values of the results, such as a perplexity.
+        NotComparable,
+    }
+}
+
+describe! {
+    /// A figure of the tool, and the same of the recorded results.
+    struct FigureComparison of recorder {
+        /// The metric; null for results, tokens and cost.
+        metric: Option<String>,
+        /// The figure, such as `accuracy`, `results`, `tokens` or `cost_usd`.
+        figure: String,
+        /// The tool's value; null if the tool could not compute it.
+        reported: Option<f64>,
+        /// The value of the recorded results; null if it cannot be computed from them.
+        computed: Option<f64>,
+        /// The result of the comparison.
+        result: recorder::ComparisonResult,
+    }
+}
+
+describe! {
+    /// How the recorded results compare with what the tool reports about the run.
+    struct Reconciliation of recorder {
+        /// Whether nothing differs.
+        agrees: bool,
+        /// Every figure that the tool reports, with that of the recorded results.
+        figures: Vec<recorder::FigureComparison>,
     }
 }
 
@@ -362,6 +522,8 @@ describe! {
         config_version_id: String,
         /// Its status.
         status: store::SimulationStatus,
+        /// Why it did not complete.
+        status_reason: Option<String>,
         /// The percentage of completed scenarios, from 0 to 100.
         progress_percentage: f64,
         /// Planned scenarios times trials, and recorded ones that were not planned.
@@ -372,6 +534,8 @@ describe! {
         successful_outcomes: i64,
         /// How many of them have a latest outcome that is not a success.
         failed_outcomes: i64,
+        /// How many of them have an invalidated result as their latest outcome.
+        invalidated_outcomes: i64,
         /// How many results were rejected.
         rejected_results: i64,
         /// Recorded outcomes, of every attempt.
@@ -381,8 +545,18 @@ describe! {
         by_status: BTreeMap<extraction::OutcomeStatus, i64>,
         /// How many of them have each error category.
         by_error_category: BTreeMap<String, i64>,
-        /// The score that counts, from 0 to 1.
+        /// The score that counts: from 0 to 1 if its scale is known, otherwise as the tool wrote it.
         overall_score: Option<f64>,
+        /// The highest value of the scores as the tool wrote them; null if their scale is unknown.
+        score_scale: Option<f64>,
+        /// The score that counts, with its name and its origin.
+        headline: Option<recorder::Headline>,
+        /// The figures of each metric, as the tool wrote its values.
+        metrics: Vec<store::MetricFigures>,
+        /// The definitions of the metrics.
+        metric_definitions: Vec<store::MetricDefinition>,
+        /// How the recorded results compare with what the tool reports; null if it reports nothing.
+        reconciliation: Option<recorder::Reconciliation>,
         /// Tokens of every attempt.
         total_tokens: i64,
         /// The cost that counts, in US dollars.
@@ -429,6 +603,32 @@ describe! {
         computed: recorder::SimulationFigures,
         /// When it was completed first.
         completed_at: Timestamp,
+    }
+}
+
+describe! {
+    /// One revision of a result.
+    struct Revision of store {
+        /// The tool's own id of the execution, which all revisions of the result share.
+        result_key: String,
+        /// Counted from 1, in the order in which the revisions were made.
+        revision: i64,
+        /// Whether it is the one that counts.
+        counts: bool,
+        /// The outcome's id.
+        outcome_id: Uuid,
+        /// The scenario's id.
+        scenario_id: String,
+        /// The result's place in the run.
+        place: Option<String>,
+        /// When it was made; null if the tool does not say so, and then the time of receipt counts.
+        revised_at: Option<Timestamp>,
+        /// When it was received.
+        received_at: Timestamp,
+        /// The value of its own score, as the tool wrote it.
+        score: Option<f64>,
+        /// Whether it is marked as a result that does not count.
+        invalidated: bool,
     }
 }
 

@@ -22,14 +22,14 @@ pub use documents::{
 };
 pub use problem::{Problem, ProblemCode};
 pub use reading::{
-    FailureList, OutcomeBody, OutcomeList, RejectedList, ServiceHealth, SimulationList,
-    SimulationSummary,
+    FailureList, OutcomeBody, OutcomeList, RejectedList, RevisionList, ServiceHealth,
+    SimulationList, SimulationSummary,
 };
 pub(crate) use recording::BatchWriter;
 pub use recording::{
-    BatchVerdicts, ConfigurationCreated, ConfigurationRequest, EndSimulationRequest, NotFiniteBody,
-    ResultVerdict, ResultsMetadata, SimulationEnded, StartSimulationRequest, StartedBody,
-    VerdictKind, ViolationBody,
+    BatchVerdicts, ConfigurationCreated, ConfigurationRequest, DeclareMetricsRequest,
+    EndSimulationRequest, NotFiniteBody, ResultVerdict, ResultsMetadata, SimulationEnded,
+    StartSimulationRequest, StartedBody, VerdictKind, ViolationBody,
 };
 pub use spool::{
     DeadLetterSelection, SpoolDropped, SpoolEntry, SpoolEntryDocument, SpoolEntryKind,

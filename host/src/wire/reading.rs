@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::spool::SpoolState;
 use crate::store::{
-    Failure, Health, RecordedOutcome, RejectedResult, Simulation, SimulationStatus,
+    Failure, Health, RecordedOutcome, RejectedResult, Revision, Simulation, SimulationStatus,
 };
 
 /// A simulation in a list.
@@ -63,6 +63,13 @@ pub struct SimulationList {
     pub simulations: Vec<SimulationSummary>,
     /// The start of the next page; absent on the last.
     pub cursor: Option<String>,
+}
+
+/// The results of a simulation that have several revisions.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct RevisionList {
+    /// The revisions, in order of scenario, key and revision; at most 10,000.
+    pub revisions: Vec<Revision>,
 }
 
 /// An outcome as it is answered.

@@ -11,7 +11,7 @@ use crate::json_text::JsonText;
 use crate::recorder::{
     FailureKind, ItemVerdict, NotFinite, NotFiniteNumber, SimulationStarted, Verdict,
 };
-use crate::store::{NO_CONFIGURATION, SimulationStart, SimulationStatus};
+use crate::store::{MetricDefinition, NO_CONFIGURATION, SimulationStart, SimulationStatus};
 
 /// A version of an agent's configuration.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
@@ -70,6 +70,17 @@ pub struct StartSimulationRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<std::collections::HashMap<String, serde_json::Value>>)]
     pub metadata: Option<Box<RawValue>>,
+    /// The definitions of metrics, which replace those of the tool; the metric with the empty name is
+    /// the score of each result.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<MetricDefinition>,
+    /// The highest value of the results' own score, whose lowest is 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score_scale: Option<f64>,
+    /// Whether an existing simulation with another plan gets the scenarios that its plan lacks. If not,
+    /// another plan is a conflict.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub plan_may_grow: bool,
 }
 
 fn no_configuration() -> String {
@@ -89,6 +100,9 @@ impl From<StartSimulationRequest> for SimulationStart {
             modal_environment: request.modal_environment,
             sandbox_instances: request.sandbox_instances,
             metadata: request.metadata.map(text),
+            metrics: request.metrics,
+            score_scale: request.score_scale,
+            plan_may_grow: request.plan_may_grow,
             started_at: None,
         }
     }
@@ -113,8 +127,20 @@ impl TryFrom<SimulationStart> for StartSimulationRequest {
             modal_environment: start.modal_environment,
             sandbox_instances: start.sandbox_instances,
             metadata: start.metadata.map(|text| raw("the metadata", text)).transpose()?,
+            metrics: start.metrics,
+            score_scale: start.score_scale,
+            plan_may_grow: start.plan_may_grow,
         })
     }
+}
+
+/// The request that declares metrics of a simulation.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeclareMetricsRequest {
+    /// The definitions, whose members replace earlier ones. The metric with the empty name is the score
+    /// of each result.
+    pub metrics: Vec<MetricDefinition>,
 }
 
 /// The response to a start.

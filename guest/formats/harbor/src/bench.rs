@@ -4,9 +4,13 @@ use arc_format_kit::failure::Failure;
 use arc_format_kit::json::{Place, Reader, Value};
 use arc_format_kit::number::MAX_WHOLE;
 use arc_format_kit::scenario::MAX_TRIALS;
-use arc_format_kit::{DimensionScore, Outcome, OutcomeStatus, PlannedScenario, Scenario, codes};
+use arc_format_kit::time::in_utc;
+use arc_format_kit::{Outcome, OutcomeStatus, PlannedScenario, Scenario, Score, codes};
 
-use crate::{Members, required_text, time};
+use crate::{Members, identity, required_text, time};
+
+/// The name of a result's own score.
+pub(crate) const RESOLVED: &str = "is_resolved";
 
 const AT: fn(&'static str) -> Place<'static> = |member| Place { object: "", member };
 
@@ -22,9 +26,11 @@ pub(crate) fn planned<'a>(
         let prompt = reader.text(instruction, AT("instruction"));
         (prompt, reader.text(trial_name, AT("trial_name")))
     });
-    let trial = trial_name.and_then(|name| trial_of(&id, &name));
+    let trial = trial_name.as_deref().and_then(|name| trial_of(&id, name));
+    // With a number, scenario and trial are the place.
+    let place = trial_name.filter(|_| trial.is_none()).and_then(identity);
     let scenario = Scenario { name: Some(id.clone()), id, task_prompt, definition: None };
-    Some(PlannedScenario { scenario, trial })
+    Some(PlannedScenario { scenario, trial, run_id: None, place })
 }
 
 /// Returns the N of `TASK.N-of-M.RUN`.
@@ -52,20 +58,7 @@ pub(crate) fn outcome<'a>(reader: &mut Reader<'a>, members: &Members<'a>) -> Opt
     let status = status.0;
     let failure = Failure::new(message.as_deref(), None, status);
 
-    let reliability_score = match resolved.map(Value::json) {
-        Some("true") => Some(1.0),
-        Some("false") | None => Some(0.0),
-        Some(_) => {
-            let value = resolved?;
-            reader.decoration(|reader| reader.wrong_type(AT("is_resolved"), value, "a boolean"));
-            reader.warning(
-                AT("is_resolved").pointer(),
-                codes::SCORE_MISSING,
-                "it is unknown whether the task was resolved; averages leave it out".to_owned(),
-            );
-            None
-        }
-    };
+    let mut scores = vec![read_resolved(reader, resolved)];
     let tests = tests.filter(|tests| {
         let right = tests.is_object();
         if !right {
@@ -84,10 +77,17 @@ pub(crate) fn outcome<'a>(reader: &mut Reader<'a>, members: &Members<'a>) -> Opt
         [(input, "total_input_tokens"), (output, "total_output_tokens")].map(|(value, name)| {
             reader.decoration(|reader| reader.tokens(value, AT(name))).unwrap_or(0.0)
         });
+    scores.extend(tests.and_then(tests_passed));
+    let [id] = members.all(["id"]);
+    let key = reader.decoration(|reader| reader.text(id, AT("id"))).and_then(identity);
+    let [trial_end] = members.all(["trial_ended_at"]);
     Some(Outcome {
         trial: planned.trial,
-        reliability_score,
-        dimension_scores: tests.and_then(tests_passed).into_iter().collect(),
+        scores,
+        headline: Some(RESOLVED.to_owned()),
+        key,
+        place: planned.place,
+        revised_at: trial_end.and_then(Value::decode).and_then(|end| in_utc(&end.text)),
         execution_time,
         execution_time_ms,
         tokens_used: (prompt_tokens + completion_tokens).min(MAX_WHOLE),
@@ -123,10 +123,30 @@ fn read_status<'a>(
     (status, mode)
 }
 
+/// Reads the score. The tool counts an absent or null one, of tests that were inconclusive, as not
+/// resolved.
+fn read_resolved<'a>(reader: &mut Reader<'a>, resolved: Option<Value<'a>>) -> Score {
+    let value = match resolved.map(Value::json) {
+        Some("true") => Some(1.0),
+        Some("false") | None => Some(0.0),
+        Some(_) => None,
+    };
+    if let (None, Some(resolved)) = (value, resolved) {
+        let place = AT(RESOLVED);
+        reader.decoration(|reader| reader.wrong_type(place, resolved, "a boolean"));
+        reader.warning(
+            place.pointer(),
+            codes::SCORE_MISSING,
+            "it is unknown whether the task was resolved; averages leave it out".to_owned(),
+        );
+    }
+    Score::new(RESOLVED, value).of(1.0)
+}
+
 /// Returns the share of tests that passed, if there are any.
-fn tests_passed(tests: Value) -> Option<DimensionScore> {
+fn tests_passed(tests: Value) -> Option<Score> {
     let tests = tests.members()?;
     let passed = tests.iter().filter(|(_, status)| status.json() == r#""passed""#).count();
-    let score = passed as f64 / tests.len() as f64;
-    (!tests.is_empty()).then(|| DimensionScore { name: "tests_passed".to_owned(), score })
+    let share = passed as f64 / tests.len() as f64;
+    (!tests.is_empty()).then(|| Score::new("tests_passed", Some(share)).of(1.0))
 }

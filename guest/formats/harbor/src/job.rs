@@ -1,38 +1,332 @@
-//! The figures of a whole run or job.
+//! What the tools report about a whole run or job.
+//!
+//! **terminal-bench** writes its file after each trial, with no mark of the run's end, so the status
+//! is unknown. `accuracy` is the mean of `is_resolved`, and `n_resolved` its sum.
+//!
+//! **Harbor** writes `finished_at` only at the end of a job. Its times are local, without an offset,
+//! so they are no points in time here; only the duration is known. Its metrics are per group of
+//! trials with the same agent, model and data set, over the trials whose rewards are valid:
+//!
+//! - If the group has one reward only, a metric is named `mean`, `sum`, `min` or `max`; if it has
+//!   several, it has their names and not its own. Then `reward_stats`, which has every value, shows
+//!   whether it is the mean or the sum; otherwise it is not compared.
+//! - A trial with valid rewards that lacks one of them counts as 0 under its name, and a trial
+//!   without valid rewards does not count. If a job has both, the figure is not compared, because a
+//!   figure has one policy for all results without a value.
+//! - The figures of a job with several groups are not compared: each is over a part of the results.
 
-use arc_format_kit::json::{Place, Reader};
-use arc_format_kit::score::within_scale;
-use arc_format_kit::{SuiteSummary, Violation};
+use std::borrow::Cow;
 
+use arc_format_kit::finite::with_null_for_nan;
+use arc_format_kit::json::{Place, Reader, Value};
+use arc_format_kit::{
+    Aggregation, MetricDefinition, MetricKind, MissingPolicy, ReportedFigure, RunReport, RunStatus,
+    SuiteSummary, Violation,
+};
+
+use crate::bench::RESOLVED;
 use crate::time::between;
+use crate::trial::REWARD;
+use crate::{TRIALS_IN_OTHER_FILES, identity};
 
-/// Reads a header; see `extract-suite` in `wit/extraction.wit`. terminal-bench's `accuracy` is the
-/// mean of the scores; Harbor has tokens, cost and duration.
+const AT: fn(&'static str) -> Place<'static> = |member| Place { object: "", member };
+
+/// Reads a header; see `extract-suite` in `wit/extraction.wit`.
 pub(crate) fn suite(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
-    let (mut reader, root) = Reader::new(header)?;
-    let members = reader.root(root, ["accuracy", "stats", "started_at", "finished_at"]);
-    let answer = members.map(|[accuracy, stats, start, end]| {
-        let at = |member| Place { object: "", member };
-        let average_reliability_score = within_scale(&mut reader, accuracy, at("accuracy"));
+    let header = with_null_for_nan(header);
+    let (mut reader, root) = Reader::new(&header)?;
+    let names = ["id", "accuracy", "n_total_trials", "stats", "started_at", "finished_at"];
+    let answer = reader.root(root, names).map(|[id, accuracy, total, stats, start, end]| {
         reader.decoration(|reader| {
-            let names = ["n_input_tokens", "n_output_tokens", "cost_usd"];
-            let [input, output, cost] = reader.object(stats, at("stats"), names);
-            let inside = |member| Place { object: "/stats", member };
-            let input = reader.tokens(input, inside("n_input_tokens"));
-            let output = reader.tokens(output, inside("n_output_tokens"));
-            let [start, end] = [(start, "started_at"), (end, "finished_at")]
-                .map(|(value, member)| reader.text(value, at(member)).unwrap_or_default());
-            SuiteSummary {
-                average_reliability_score,
-                total_cost_usd: reader.amount(cost, inside("cost_usd")),
-                total_tokens_used: match (input, output) {
-                    (None, None) => None,
-                    (input, output) => Some(input.unwrap_or(0.0) + output.unwrap_or(0.0)),
-                },
-                execution_time_ms: between(&start, &end),
-                ..SuiteSummary::default()
-            }
+            let id = reader.text(id, AT("id")).and_then(identity);
+            let summary = if total.is_some() || stats.is_some() {
+                harbor(reader, root, [total, stats, start, end])
+            } else {
+                SuiteSummary { run: terminal_bench(reader, root, accuracy), ..Default::default() }
+            };
+            SuiteSummary { run: RunReport { run_id: id, ..summary.run }, ..summary }
         })
     });
     reader.finish_suite(answer)
+}
+
+/// Returns the id of a run from its header.
+pub(crate) fn run_id(header: &str) -> Option<String> {
+    let id = arc_format_kit::json::leading_member(header, &["id"])?;
+    id.decode().map(|id| id.text.into_owned()).and_then(identity)
+}
+
+fn terminal_bench<'a>(
+    reader: &mut Reader<'a>,
+    root: Value<'a>,
+    accuracy: Option<Value<'a>>,
+) -> RunReport {
+    let count = |reader: &mut Reader<'a>, name: &'static str| {
+        let value = root.member(name).filter(|value| value.json() != "null");
+        reader.tokens(value, AT(name))
+    };
+    let accuracy = reader.number(accuracy, AT("accuracy"));
+    let resolved = count(reader, "n_resolved");
+    let unresolved = count(reader, "n_unresolved");
+    let figure = |name: &str, value, aggregation| ReportedFigure {
+        missing: MissingPolicy::Zero,
+        ..figure(RESOLVED, name, value, aggregation)
+    };
+    let mut figures = Vec::new();
+    if accuracy.is_some() {
+        let headline = figure("accuracy", accuracy, Aggregation::Mean);
+        figures.push(ReportedFigure { headline: true, ..headline });
+    }
+    if resolved.is_some() {
+        figures.push(figure("n_resolved", resolved, Aggregation::Sum));
+    }
+    figures.extend(pass_at_k(root, RESOLVED));
+    RunReport {
+        reported_results: resolved.zip(unresolved).map(|(resolved, others)| resolved + others),
+        metrics: vec![MetricDefinition {
+            name: RESOLVED.to_owned(),
+            lowest: Some(0.0),
+            highest: Some(1.0),
+            kind: Some(MetricKind::Binary),
+            headline: true,
+            ..MetricDefinition::default()
+        }],
+        figures,
+        ..RunReport::default()
+    }
+}
+
+fn harbor<'a>(
+    reader: &mut Reader<'a>,
+    root: Value<'a>,
+    members: [Option<Value<'a>>; 4],
+) -> SuiteSummary {
+    let [total, stats, start, end] = members;
+    let names = ["n_input_tokens", "n_output_tokens", "cost_usd", "evals", "n_cancelled_trials"];
+    let [input, output, cost, evals, cancelled] = reader.object(stats, AT("stats"), names);
+    // Versions before 0.20 have the second name.
+    let counts = ["n_completed_trials", "n_trials"];
+    let count = stats.and_then(|stats| counts.iter().find_map(|name| stats.member(name)));
+    let at = |member| Place { object: "/stats", member };
+    let completed = reader.tokens(count.filter(|it| it.json() != "null"), at(counts[0]));
+    let cancelled = reader.tokens(cancelled, at(names[4])).unwrap_or_default();
+    let planned = reader.tokens(total, AT("n_total_trials"));
+    let input = reader.tokens(input, at(names[0]));
+    let output = reader.tokens(output, at(names[1]));
+    let total_tokens = match (input, output) {
+        (None, None) => None,
+        (input, output) => Some(input.unwrap_or(0.0) + output.unwrap_or(0.0)),
+    };
+    let total_cost_usd = reader.amount(cost, at(names[2]));
+    let is_finished = end.is_some();
+    let [start, end] = [(start, "started_at"), (end, "finished_at")]
+        .map(|(value, member)| reader.text(value, AT(member)).unwrap_or_default());
+    if root.member("trial_results").and_then(Value::element_count).unwrap_or_default() == 0 {
+        reader.warning(
+            "/trial_results".to_owned(),
+            TRIALS_IN_OTHER_FILES,
+            "this file of a job has no trials: each has a result.json in a folder beside this file"
+                .to_owned(),
+        );
+    }
+    let groups: Vec<Group> = evals
+        .and_then(Value::members)
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(name, stats)| Group::read(name.text, stats))
+        .collect();
+    let (status, status_reason) = match is_finished {
+        true => (RunStatus::Completed, None),
+        false => {
+            let status = if cancelled > 0.0 { RunStatus::Cancelled } else { RunStatus::Incomplete };
+            let [completed, planned] = [completed, planned].map(Option::unwrap_or_default);
+            let reason = format!(
+                "the job has no finished_at: {completed} of {planned} trials are completed, {cancelled} of them cancelled"
+            );
+            (status, Some(reason))
+        }
+    };
+    SuiteSummary {
+        total_cost_usd,
+        total_tokens_used: total_tokens,
+        execution_time_ms: between(&start, &end),
+        run: RunReport {
+            status: Some(status),
+            status_reason,
+            started_at: arc_format_kit::time::in_utc(&start),
+            completed_at: arc_format_kit::time::in_utc(&end),
+            planned_results: planned,
+            reported_results: completed,
+            total_tokens,
+            total_cost_usd,
+            metrics: definitions(&groups),
+            figures: groups.iter().flat_map(|group| group.figures(&groups, completed)).collect(),
+            ..RunReport::default()
+        },
+        ..SuiteSummary::default()
+    }
+}
+
+/// Returns a definition of each reward of a job.
+fn definitions(groups: &[Group]) -> Vec<MetricDefinition> {
+    let mut metrics: Vec<MetricDefinition> = Vec::new();
+    for reward in groups.iter().flat_map(|group| &group.rewards) {
+        if metrics.iter().all(|metric| metric.name != *reward.name) {
+            metrics.push(MetricDefinition {
+                name: reward.name.clone().into_owned(),
+                headline: reward.name == REWARD,
+                ..MetricDefinition::default()
+            });
+        }
+    }
+    metrics
+}
+
+/// The trials with the same agent, model and data set.
+struct Group<'a> {
+    name: Cow<'a, str>,
+    stats: Value<'a>,
+    /// The number of trials with valid rewards.
+    trials: f64,
+    rewards: Vec<Reward<'a>>,
+}
+
+/// All values of a reward in a group.
+struct Reward<'a> {
+    name: Cow<'a, str>,
+    count: f64,
+    sum: f64,
+}
+
+impl<'a> Group<'a> {
+    fn read(name: Cow<'a, str>, stats: Value<'a>) -> Self {
+        let rewards = stats.member("reward_stats").and_then(Value::members).unwrap_or_default();
+        let rewards = rewards.into_iter().filter(|(name, _)| !name.text.is_empty());
+        Group {
+            name,
+            stats,
+            trials: stats.member("n_trials").and_then(Value::number).unwrap_or_default(),
+            rewards: rewards.map(|(name, values)| Reward::read(name.text, values)).collect(),
+        }
+    }
+
+    /// Returns the figures. `completed` is the number of trials of the job.
+    fn figures(&self, groups: &[Group], completed: Option<f64>) -> Vec<ReportedFigure> {
+        let is_alone = groups.len() == 1;
+        let mut figures = Vec::new();
+        let metrics = self.stats.member("metrics").and_then(Value::elements).unwrap_or_default();
+        for (name, value) in metrics.into_iter().filter_map(Value::members).flatten() {
+            let value = value.number().filter(|value| value.is_finite());
+            let (reward, aggregation) = self.aggregation(&name.text, value);
+            let policy = reward.and_then(|reward| self.missing_policy(reward, completed));
+            let metric = reward.map_or(&name.text, |reward| &reward.name);
+            if metric.is_empty() || name.text.is_empty() {
+                continue;
+            }
+            let own_name = if is_alone {
+                name.text.to_string()
+            } else {
+                format!("{}: {}", self.name, name.text)
+            };
+            let has_headline = figures.iter().any(|figure: &ReportedFigure| figure.headline);
+            let aggregation = match policy {
+                Some(_) if is_alone => aggregation,
+                _ => Aggregation::NotComparable,
+            };
+            figures.push(ReportedFigure {
+                missing: policy.unwrap_or(MissingPolicy::Zero),
+                headline: is_alone && metric == REWARD && !has_headline,
+                ..figure(metric, &own_name, value, aggregation)
+            });
+        }
+        if let [only] = &*self.rewards {
+            figures.extend(pass_at_k(self.stats, &only.name).into_iter().map(|it| {
+                let figure =
+                    if is_alone { it.figure } else { format!("{}: {}", self.name, it.figure) };
+                ReportedFigure { figure, ..it }
+            }));
+        }
+        figures
+    }
+
+    /// Returns the reward that a metric aggregates, and how.
+    fn aggregation(&self, name: &str, value: Option<f64>) -> (Option<&Reward<'a>>, Aggregation) {
+        if let Some(reward) = self.rewards.iter().find(|reward| reward.name == name) {
+            return (Some(reward), self.checked_aggregation(reward, value));
+        }
+        let [only] = &*self.rewards else { return (None, Aggregation::NotComparable) };
+        match name {
+            "mean" | "sum" => (Some(only), self.checked_aggregation(only, value)),
+            "min" | "max" => (Some(only), Aggregation::NotComparable),
+            _ => (None, Aggregation::NotComparable),
+        }
+    }
+
+    /// Returns which aggregation of all values of a reward is this one.
+    fn checked_aggregation(&self, reward: &Reward, value: Option<f64>) -> Aggregation {
+        let is = |computed: f64| {
+            value.is_some_and(|value| (value - computed).abs() <= 1e-9 * value.abs().max(1.0))
+        };
+        if self.trials > 0.0 && is(reward.sum / self.trials) {
+            Aggregation::Mean
+        } else if is(reward.sum) {
+            Aggregation::Sum
+        } else {
+            Aggregation::NotComparable
+        }
+    }
+
+    /// Returns the policy for trials without this reward; `None` if some count as 0 and others do
+    /// not count.
+    fn missing_policy(&self, reward: &Reward, completed: Option<f64>) -> Option<MissingPolicy> {
+        if reward.count == self.trials {
+            Some(MissingPolicy::Exclude)
+        } else if Some(self.trials) == completed {
+            Some(MissingPolicy::Zero)
+        } else {
+            None
+        }
+    }
+}
+
+impl<'a> Reward<'a> {
+    /// Reads an object with an array of trials for each value.
+    fn read(name: Cow<'a, str>, values: Value<'a>) -> Self {
+        let (mut count, mut sum) = (0.0, 0.0);
+        for (value, trials) in values.members().unwrap_or_default() {
+            let trials = f64::from(trials.element_count().unwrap_or_default());
+            count += trials;
+            sum += value.text.parse().unwrap_or(f64::NAN) * trials;
+        }
+        Reward { name, count, sum }
+    }
+}
+
+/// Returns the figures `pass@2`, `pass@4` and so on. They are not compared.
+fn pass_at_k(object: Value, metric: &str) -> Vec<ReportedFigure> {
+    let members = object.member("pass_at_k").and_then(Value::members).unwrap_or_default();
+    let read = |(k, value): (arc_format_kit::json::Text, Value)| {
+        let value = value.number().filter(|value| value.is_finite())?;
+        let name = format!("pass@{}", k.text);
+        Some(figure(metric, &name, Some(value), Aggregation::NotComparable))
+    };
+    members.into_iter().filter_map(read).collect()
+}
+
+fn figure(
+    metric: &str,
+    name: &str,
+    value: Option<f64>,
+    aggregation: Aggregation,
+) -> ReportedFigure {
+    ReportedFigure {
+        metric: metric.to_owned(),
+        figure: name.to_owned(),
+        value,
+        standard_error: None,
+        aggregation,
+        missing: MissingPolicy::Exclude,
+        tolerance: None,
+        headline: false,
+    }
 }

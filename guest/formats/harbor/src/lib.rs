@@ -4,7 +4,7 @@
 //! |---|---|
 //! | terminal-bench's `results.json` of a run | `/results/*` |
 //! | terminal-bench's `results.json` of one trial | the document |
-//! | Harbor's `result.json` of a job | `/trial_results/*`; recent versions write none there |
+//! | Harbor's `result.json` of a job | `/trial_results/*`. Recent versions write none there but a `result.json` for each trial, in a folder beside this file; a warning says so |
 //! | Harbor's `result.json` of one trial | the document |
 //!
 //! Fields of a result of **terminal-bench**:
@@ -14,12 +14,16 @@
 //! | `scenario.id`, `scenario.name` | `task_id` |
 //! | `scenario.task_prompt` | `instruction` |
 //! | `trial` | N of `trial_name`, which is `TASK.N-of-M.RUN` |
+//! | `key` | `id` of the trial, the same in its own file and in that of the run |
+//! | `place` | none, or `trial_name` if it has no number |
+//! | `run_id` | `id` of the run's file, which a resumed run replaces. A trial's own file does not have it |
 //! | `status` | `failure_mode`: `unset` and `none` are a success, `agent_timeout` and `test_timeout` a timeout, any other an error. An exceeded length (`context_length_exceeded`, `output_length_exceeded`) stopped the agent before its end, so it is an error |
-//! | `reliability_score` | `is_resolved`: 1 or 0. If it is null, the tests were inconclusive; the benchmark counts that as not resolved, so the score is 0 |
-//! | `dimension_scores` | `tests_passed`: the share of `parser_results` that are `passed` |
+//! | score `is_resolved`, the headline | `is_resolved`: 1 or 0. If it is null, the tests were inconclusive; the benchmark counts that as not resolved, so the score is 0 |
+//! | score `tests_passed` | the share of `parser_results` that are `passed` |
 //! | `dimensions` | `parser_results` |
 //! | `execution_time` | `agent_started_at`, else `trial_started_at` |
 //! | `execution_time_ms` | from there to `agent_ended_at`, or `trial_ended_at` |
+//! | `revised_at` | `trial_ended_at` |
 //! | tokens | `total_input_tokens`, `total_output_tokens` |
 //! | `error_message`, `error_code` | `failure_mode` |
 //!
@@ -30,17 +34,23 @@
 //! | `scenario.id` | `source/task_name`, or `task_name` |
 //! | `scenario.name` | `task_name` |
 //! | `scenario.definition` | `task_id` |
-//! | `trial` | none: Harbor does not number the trials of a task. Each further one is a further attempt: its cost and tokens count, and the latest determines the score |
+//! | `trial` | none: Harbor does not number the trials of a task |
+//! | `place` | `trial_name`, which tells them apart. A retried trial (`--max-retries`) has the same name and another `id`; one that a resumed job runs again has another name |
+//! | `key` | `id` |
+//! | `run_id` | `config.job_id`, which is the `id` of the job |
 //! | `status` | `exception_info`, else the first of `step_results/*/exception_info`: none is a success; a time limit of Harbor's own (`AgentTimeoutError`, `AgentSetupTimeoutError`, `EnvironmentStartTimeoutError`, `VerifierTimeoutError`) a timeout; `CancelledError` and `KeyboardInterrupt` a cancellation; any other an error |
-//! | `reliability_score` | `verifier_result.rewards.reward`, else the mean of the rewards that are from 0 to 1. None if `reward_valid` is false, as in Harbor's own metrics |
-//! | `dimension_scores`, `dimensions` | `verifier_result.rewards`; those not from 0 to 1 are left out with a warning |
+//! | scores, `dimensions` | `verifier_result.rewards`, unchanged, each under its name. They have no value if `reward_valid` is false: Harbor leaves that trial out of its metrics |
+//! | headline | `reward`, if the trial has it. A trial without any reward has `reward` without a value |
 //! | `execution_time` | `agent_execution.started_at`, else `started_at` |
 //! | `execution_time_ms` | from there to the `finished_at` of the same object |
+//! | `revised_at` | `finished_at` |
 //! | tokens, `cost_usd` | `agent_result`, else the sum of `step_results/*/agent_result`; input includes cached tokens |
 //! | `event_count` | `agent_result.metadata.n_episodes`, if the agent reports it |
 //! | `error_message` | `exception_type: exception_message` |
 //! | `trajectory` | `agent_result`, else `step_results` |
 //! | `detailed_trajectory` | `agent_result.rollout_details` |
+//!
+//! What each tool reports about a run is described in `job.rs`.
 //!
 //! The fixtures were made with the models of terminal-bench 0.2.18 and Harbor 0.26.0.
 
@@ -54,6 +64,9 @@ use arc_format_kit::outline::Outline;
 use arc_format_kit::{
     Format, Header, Items, Layout, Outcome, PlannedScenario, SuiteSummary, Violation,
 };
+
+/// Warning: the file is a job's own, and the trials are in files beside it.
+pub const TRIALS_IN_OTHER_FILES: &str = "trials_in_other_files";
 
 /// Results of terminal-bench and Harbor.
 #[derive(Debug)]
@@ -83,7 +96,7 @@ impl Format for HarborFormat {
         if bench || trial { layout(Items::Documents, Header::None) } else { None }
     }
 
-    /// A header has figures of all results, and no data that a single one needs.
+    /// A header has figures of all results; a single one needs only the run's id.
     fn outcome(_header: Option<&str>, item: &str) -> Result<Outcome, Vec<Violation>> {
         let (mut reader, root) = Reader::new(item)?;
         let answer = Members::read(&mut reader, root).and_then(|members| {
@@ -96,14 +109,14 @@ impl Format for HarborFormat {
         reader.finish_outcome(answer)
     }
 
-    fn scenario(_header: Option<&str>, item: &str) -> Result<PlannedScenario, Vec<Violation>> {
+    fn scenario(header: Option<&str>, item: &str) -> Result<PlannedScenario, Vec<Violation>> {
         let (mut reader, root) = Reader::new(item)?;
         let answer = Members::read(&mut reader, root).and_then(|members| {
             if members.of_harbor() {
-                trial::planned(&mut reader, &members)
-            } else {
-                bench::planned(&mut reader, &members)
+                return trial::planned(&mut reader, &members);
             }
+            let planned = bench::planned(&mut reader, &members)?;
+            Some(PlannedScenario { run_id: header.and_then(job::run_id), ..planned })
         });
         reader.finish(answer)
     }
@@ -114,14 +127,16 @@ impl Format for HarborFormat {
 }
 
 /// The relevant members of a result, of either tool.
-const NAMES: [&str; 22] = [
+const NAMES: [&str; 24] = [
     "agent_ended_at",
     "agent_execution",
     "agent_result",
     "agent_started_at",
+    "config",
     "exception_info",
     "failure_mode",
     "finished_at",
+    "id",
     "instruction",
     "is_resolved",
     "parser_results",
@@ -140,7 +155,7 @@ const NAMES: [&str; 22] = [
 ];
 
 /// The values of these members in a result.
-struct Members<'a>([Option<Value<'a>>; 22]);
+struct Members<'a>([Option<Value<'a>>; 24]);
 
 impl<'a> Members<'a> {
     /// Reads the members. This pass checks the result's syntax.
@@ -161,6 +176,11 @@ impl<'a> Members<'a> {
     fn of_harbor(&self) -> bool {
         self.get("task_name").is_some()
     }
+}
+
+/// Returns a key, place or run id within its limit; `None` if it is empty.
+fn identity(text: String) -> Option<String> {
+    (!text.trim().is_empty()).then(|| arc_format_kit::scenario::bounded_id(text))
 }
 
 /// Reads a text that must be present and not blank.

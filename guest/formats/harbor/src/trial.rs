@@ -4,10 +4,14 @@ use arc_format_kit::failure::Failure;
 use arc_format_kit::json::{Place, Reader, Value};
 use arc_format_kit::number::MAX_WHOLE;
 use arc_format_kit::scenario::bounded_id;
-use arc_format_kit::score::{Dimensions, within_scale};
-use arc_format_kit::{DimensionScore, Outcome, OutcomeStatus, PlannedScenario, Scenario, codes};
+use arc_format_kit::score::{Scores, optional_number};
+use arc_format_kit::time::in_utc;
+use arc_format_kit::{Outcome, OutcomeStatus, PlannedScenario, Scenario, Score, codes};
 
-use crate::{Members, required_text, time};
+use crate::{Members, identity, required_text, time};
+
+/// The reward that Harbor writes if a verifier has one number only.
+pub(crate) const REWARD: &str = "reward";
 
 /// Harbor's own time limits.
 const TIME_LIMITS: [&str; 4] = [
@@ -33,7 +37,18 @@ pub(crate) fn planned<'a>(
     };
     let definition = task.filter(|task| task.is_object()).and_then(|task| reader.span(task));
     let scenario = Scenario { id, name: Some(name), task_prompt: None, definition };
-    Some(PlannedScenario { scenario, trial: None })
+    let [trial_name, config] = members.all(["trial_name", "config"]);
+    let (place, run_id) = reader.decoration(|reader| {
+        let name = reader.text(trial_name, AT("trial_name"));
+        let [job] = reader.object(config, AT("config"), ["job_id"]);
+        (name, reader.text(job, Place { object: "/config", member: "job_id" }))
+    });
+    Some(PlannedScenario {
+        scenario,
+        trial: None,
+        run_id: run_id.and_then(identity),
+        place: place.and_then(identity),
+    })
 }
 
 /// Reads the whole result.
@@ -74,8 +89,8 @@ pub(crate) fn outcome<'a>(reader: &mut Reader<'a>, members: &Members<'a>) -> Opt
         let [rewards] = reader.object(verifier, AT("verifier_result"), ["rewards"]);
         rewards
     });
-    let rewards = rewards.filter(|_| valid.map(Value::json) != Some("false"));
-    let (reliability_score, dimension_scores) = read_rewards(reader, rewards);
+    let is_valid = valid.map(Value::json) != Some("false");
+    let (scores, headline) = read_rewards(reader, rewards, is_valid);
 
     let began = execution.and_then(|execution| execution.member("started_at"));
     let (execution_time, execution_time_ms) = match (execution, began) {
@@ -99,10 +114,15 @@ pub(crate) fn outcome<'a>(reader: &mut Reader<'a>, members: &Members<'a>) -> Opt
             None
         }
     };
+    let [id] = members.all(["id"]);
+    let key = reader.decoration(|reader| reader.text(id, AT("id"))).and_then(identity);
     Some(Outcome {
         trial: planned.trial,
-        reliability_score,
-        dimension_scores,
+        scores,
+        headline,
+        key,
+        place: planned.place,
+        revised_at: end.and_then(Value::decode).and_then(|end| in_utc(&end.text)),
         execution_time,
         execution_time_ms,
         tokens_used: (used.input + used.output).min(MAX_WHOLE),
@@ -115,7 +135,9 @@ pub(crate) fn outcome<'a>(reader: &mut Reader<'a>, members: &Members<'a>) -> Opt
         error_category: failure.category,
         trajectory: agent.or(steps).and_then(|value| reader.span(value)),
         detailed_trajectory: details.and_then(|details| reader.span(details)),
-        dimensions: rewards.filter(|it| it.is_object()).and_then(|value| reader.span(value)),
+        dimensions: rewards
+            .filter(|it| it.is_object() && is_valid)
+            .and_then(|value| reader.span(value)),
         ..Outcome::new(planned.scenario, status)
     })
 }
@@ -145,44 +167,52 @@ fn read_exception<'a>(
     (status, Failure::new(Some(&message), Some(&kind), status))
 }
 
-/// Reads the overall score, and the rewards that are dimensions.
+/// Reads the rewards, each a score under its name, and the name of the trial's own.
+///
+/// Harbor leaves a trial whose rewards are not valid out of its metrics, so they have no value here.
+/// Without any reward, [`REWARD`] is listed as unscored.
 fn read_rewards<'a>(
     reader: &mut Reader<'a>,
     rewards: Option<Value<'a>>,
-) -> (Option<f64>, Vec<DimensionScore>) {
-    let mut scores = Dimensions::default();
-    let mut reward = None;
-    if let Some(value) = rewards {
-        let Some(members) = value.members() else {
-            let place = Place { object: "/verifier_result", member: "rewards" };
-            reader.decoration(|reader| reader.wrong_type(place, value, "an object"));
-            return missing(reader);
-        };
-        for (name, value) in members {
-            let place = Place { object: "/verifier_result/rewards", member: &name.text };
-            let value = Some(value).filter(|value| value.json() != "null");
-            if name.text == "reward" {
-                reward = value;
-            }
-            let Some(score) = within_scale(reader, value, place) else { continue };
-            scores.set(name.text.into_owned(), score);
+    is_valid: bool,
+) -> (Vec<Score>, Option<String>) {
+    const PLACE: Place = Place { object: "/verifier_result", member: "rewards" };
+    let members = rewards.and_then(|value| {
+        if !value.is_object() {
+            reader.decoration(|reader| reader.wrong_type(PLACE, value, "an object"));
         }
+        value.members()
+    });
+    let mut scores = Scores::default();
+    for (name, value) in members.unwrap_or_default() {
+        let place = Place { object: "/verifier_result/rewards", member: &name.text };
+        if name.text.is_empty() {
+            let message = "a reward without a name is left out".to_owned();
+            reader.warning(place.pointer(), codes::EMPTY_ID, message);
+            continue;
+        }
+        let number = optional_number(reader, Some(value), place);
+        scores.set(Score::new(name.text, number.filter(|_| is_valid)));
     }
-    // A reward outside the scale is not replaced by the others.
-    let overall = match reward {
-        Some(_) => scores.get("reward"),
-        None => scores.mean(),
-    };
-    (overall.or_else(|| missing(reader).0), scores.into_scores())
-}
-
-fn missing(reader: &mut Reader) -> (Option<f64>, Vec<DimensionScore>) {
-    reader.warning(
-        "/verifier_result/rewards".to_owned(),
-        codes::SCORE_MISSING,
-        "the trial has no valid reward from 0 to 1; averages leave it out".to_owned(),
-    );
-    (None, Vec::new())
+    if scores.is_empty() {
+        scores.set(Score::new(REWARD, None));
+    } else if !is_valid {
+        reader.warning(
+            PLACE.pointer(),
+            codes::NOT_SCORED,
+            "the error of the trial makes its rewards invalid; Harbor leaves them out".to_owned(),
+        );
+    }
+    let own = scores.get(REWARD);
+    if own.is_some_and(|reward| reward.value.is_none()) {
+        reader.warning(
+            PLACE.pointer(),
+            codes::SCORE_MISSING,
+            "the trial has no valid reward; averages leave it out".to_owned(),
+        );
+    }
+    let headline = own.map(|reward| reward.name.clone());
+    (scores.into_list(), headline)
 }
 
 /// The usage of the agents.

@@ -26,14 +26,14 @@ pub(crate) fn detect(file_name: &str, head: &[u8]) -> Option<Layout> {
             classify_items: false,
         });
     }
-    // Inspect writes the members of a log in a fixed order, because it can read headers separately.
-    let inside = head.trim_ascii_start().strip_prefix(b"{")?;
-    let rest = inside.trim_ascii_start().strip_prefix(b"\"version\"")?;
-    let status = find(rest, b"\"status\"")?;
-    let eval = find(rest, b"\"eval\"").filter(|eval| *eval > status)?;
-    let spec = rest.get(eval..)?;
-    let names: [&[u8]; 3] = [b"\"run_id\"", b"\"created\"", b"\"task\""];
-    names.iter().all(|name| contains(spec, name)).then(|| Layout {
+    // Other programs save a log with other orders of members, and Windows with a byte order mark.
+    let text = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head);
+    if !text.trim_ascii_start().starts_with(b"{") {
+        return None;
+    }
+    let names: [&[u8]; 5] =
+        [b"\"eval\"", b"\"run_id\"", b"\"created\"", b"\"task\"", b"\"dataset\""];
+    names.iter().all(|name| contains(text, name)).then(|| Layout {
         items: Items::Elements("/samples/*".to_owned()),
         header: Header::EnclosingDocument,
         classify_items: false,

@@ -51,6 +51,7 @@
 
 mod attachments;
 mod format;
+mod header;
 mod layout;
 mod sample;
 mod scenario;

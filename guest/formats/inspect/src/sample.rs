@@ -4,15 +4,17 @@ use std::borrow::Cow;
 
 use arc_format_kit::failure::Failure;
 use arc_format_kit::json::{Place, Reader, Value};
+use arc_format_kit::scenario::bounded_id;
 use arc_format_kit::time::{in_utc, milliseconds_between};
-use arc_format_kit::{Outcome, OutcomeStatus, Violation, codes};
+use arc_format_kit::{Invalidation, Outcome, OutcomeStatus, Violation, codes};
 
 use crate::attachments::Attachments;
-use crate::scenario::{scenario, trial};
-use crate::scores::Scores;
+use crate::header::LogHeader;
+use crate::scenario::{sample_place, scenario, trial};
+use crate::scores::SampleScores;
 use crate::usage::Usage;
 
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 19] = [
     "id",
     "epoch",
     "input",
@@ -29,6 +31,9 @@ const NAMES: [&str; 16] = [
     "error",
     "limit",
     "attachments",
+    "uuid",
+    "invalidation",
+    "error_retries",
 ];
 
 /// The prefixes of the error text of a cancelled task, in either event loop.
@@ -45,7 +50,7 @@ pub(crate) fn outcome(header: Option<&str>, item: &str) -> Result<Outcome, Vec<V
 fn read<'a>(
     reader: &mut Reader<'a>,
     header: Option<&str>,
-    members: [Option<Value<'a>>; 16],
+    members: [Option<Value<'a>>; 19],
 ) -> Option<Outcome> {
     let [
         id,
@@ -64,17 +69,32 @@ fn read<'a>(
         error,
         limit,
         attachments,
+        uuid,
+        invalidation,
+        retries,
     ] = members;
+    let header = LogHeader::read(header);
     let attachments = Attachments::of(attachments, transcript);
     let events = events.or_else(|| transcript?.member("events")).filter(|value| !is_null(*value));
     let trial = trial(reader, epoch);
-    let scenario = scenario(reader, header, id, input, attachments);
+    let position = sample_place(id, epoch);
+    let scenario = scenario(reader, &header, id, input, attachments);
     let (status, failure) = ending(reader, error, limit, attachments);
-    let scores = Scores::read(reader, scores, score);
-    let usage = Usage::read(reader, usage, Place { object: "", member: "model_usage" });
+    let scores = SampleScores::read(reader, &header, scores, score);
+    let mut usage = Usage::read(reader, usage, Place { object: "", member: "model_usage" });
+    let discarded = Usage::of_retries(reader, retries);
+    usage.add(&discarded);
+    let invalidation = read_invalidation(reader, invalidation);
     let times_are_known = started.is_some() && (seconds.is_some() || completed.is_some());
     let events = Events::read(reader, events, messages, times_are_known);
     let (started, completed) = (started.or(events.first), completed.or(events.last));
+    let time =
+        |value: Option<Value<'a>>| value.and_then(Value::decode).and_then(|it| in_utc(&it.text));
+    let marked = invalidation.as_ref().and_then(|mark| mark.at.clone());
+    let revised_at =
+        [time(completed), scores.edited_at.clone(), marked].into_iter().flatten().max();
+    let uuid = reader.decoration(|reader| reader.text(uuid, Place { object: "", member: "uuid" }));
+    let key = uuid.filter(|uuid| !uuid.is_empty()).map(bounded_id).or_else(|| position.clone());
     let span = |value: Option<Value<'a>>, open: char| {
         reader.span(value.filter(|value| value.json().starts_with(open))?)
     };
@@ -82,8 +102,14 @@ fn read<'a>(
         [span(output, '{'), span(messages, '['), span(scores.object, '{')];
     Some(Outcome {
         trial,
-        reliability_score: scores.overall,
-        dimension_scores: scores.dimensions.into_scores(),
+        scores: scores.scores.into_list(),
+        headline: scores.headline,
+        invalidation,
+        key,
+        place: position,
+        revised_at,
+        discarded_tokens: discarded.total,
+        discarded_cost_usd: discarded.cost.unwrap_or_default(),
         execution_time: start_time(reader, started),
         execution_time_ms: duration(reader, seconds, started, completed),
         tokens_used: usage.total,
@@ -99,6 +125,30 @@ fn read<'a>(
         dimensions,
         ..Outcome::new(scenario?, status)
     })
+}
+
+/// Reads the mark that a sample does not count, with a warning that it has one.
+fn read_invalidation<'a>(
+    reader: &mut Reader<'a>,
+    value: Option<Value<'a>>,
+) -> Option<Invalidation> {
+    let value = value.filter(|value| value.is_object())?;
+    let text = |member| value.member(member).and_then(Value::decode).map(|it| it.text.into_owned());
+    let mark = Invalidation {
+        author: text("author"),
+        reason: text("reason"),
+        at: text("timestamp").and_then(|time| in_utc(&time)),
+    };
+    reader.warning(
+        "/invalidation".to_owned(),
+        codes::INVALIDATED,
+        format!(
+            "{} invalidated the sample: {}",
+            mark.author.as_deref().unwrap_or("somebody unnamed"),
+            mark.reason.as_deref().unwrap_or("no reason given")
+        ),
+    );
+    Some(mark)
 }
 
 /// Whether a value is `null`; for arrays and inner objects, in which the reader does not remove it.

@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
-use arc_format_kit::json::{Place, Reader, Value, leading_member};
+use arc_format_kit::json::{Place, Reader, Value};
 use arc_format_kit::scenario::{bounded_id, read_trial};
 use arc_format_kit::{PlannedScenario, Scenario, Violation, codes};
 
 use crate::attachments::Attachments;
+use crate::header::LogHeader;
 
 const ID: Place = Place { object: "", member: "id" };
 const EPOCH: Place = Place { object: "", member: "epoch" };
@@ -15,13 +16,15 @@ const INPUT: Place = Place { object: "", member: "input" };
 /// See [`arc_format_kit::Format::scenario`].
 pub(crate) fn planned(header: Option<&str>, item: &str) -> Result<PlannedScenario, Vec<Violation>> {
     let (mut reader, root) = Reader::new(item)?;
+    let header = LogHeader::read(header);
     let names = ["id", "epoch", "input", "attachments", "transcript"];
     let answer = reader.root(root, names).and_then(|members| {
         let [id, epoch, input, attachments, transcript] = members;
         let attachments = Attachments::of(attachments, transcript);
         let trial = trial(&mut reader, epoch);
-        let scenario = scenario(&mut reader, header, id, input, attachments)?;
-        Some(PlannedScenario { scenario, trial })
+        let place = sample_place(id, epoch);
+        let scenario = scenario(&mut reader, &header, id, input, attachments)?;
+        Some(PlannedScenario { scenario, trial, run_id: header.run_id.clone(), place })
     });
     reader.finish(answer)
 }
@@ -34,13 +37,13 @@ pub(crate) fn trial<'a>(reader: &mut Reader<'a>, epoch: Option<Value<'a>>) -> Op
 /// Reads the scenario of a sample.
 pub(crate) fn scenario<'a>(
     reader: &mut Reader<'a>,
-    header: Option<&str>,
+    header: &LogHeader,
     id: Option<Value<'a>>,
     input: Option<Value<'a>>,
     attachments: Attachments<'a>,
 ) -> Option<Scenario> {
     let id = sample_id(reader, id)?;
-    let task = header.and_then(task_of);
+    let task = header.task.as_deref();
     if task.is_none() {
         reader.warning(
             String::new(),
@@ -58,11 +61,15 @@ pub(crate) fn scenario<'a>(
     Some(Scenario { id: bounded_id(id), name: None, task_prompt, definition: None })
 }
 
-/// Returns the task that a header names. Only the text before it is read: a header can be long, and
-/// can contain `NaN` among its results.
-fn task_of(header: &str) -> Option<Cow<'_, str>> {
-    let task = leading_member(header, &["eval", "task"])?.decode()?.text;
-    Some(task).filter(|task| !task.is_empty())
+/// Returns the sample's place in the run: its id and its epoch.
+pub(crate) fn sample_place(id: Option<Value>, epoch: Option<Value>) -> Option<String> {
+    let id = id?;
+    let id = match id.decode() {
+        Some(text) => text.text.into_owned(),
+        None => id.json().to_owned(),
+    };
+    let epoch = epoch.map_or("1", Value::json);
+    Some(bounded_id(format!("{id}/{epoch}").replace('\0', "\u{FFFD}")))
 }
 
 /// Reads an id, which is a text or a whole number.

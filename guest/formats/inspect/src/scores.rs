@@ -1,28 +1,37 @@
-//! Scores, as numbers from 0 to 1.
+//! Scores, as the log has them.
 
 use arc_format_kit::codes;
 use arc_format_kit::json::{Place, Reader, Value};
-use arc_format_kit::score::{Dimensions, reject_duplicates};
+use arc_format_kit::score::{Scores, reject_duplicates};
+use arc_format_kit::time::in_utc;
+use arc_format_kit::{Score, Span};
+
+use crate::header::LogHeader;
 
 /// The scores of a sample.
 #[derive(Debug, Default)]
-pub(crate) struct Scores<'a> {
-    /// The overall score of the sample.
-    pub(crate) overall: Option<f64>,
+pub(crate) struct SampleScores<'a> {
     /// In the log's order.
-    pub(crate) dimensions: Dimensions,
+    pub(crate) scores: Scores,
+    /// The score that Inspect shows for the log.
+    pub(crate) headline: Option<String>,
     /// The object that contains them.
     pub(crate) object: Option<Value<'a>>,
+    /// When a score was last edited.
+    pub(crate) edited_at: Option<String>,
+    /// The first scorer with a single value.
+    first: Option<String>,
 }
 
-impl<'a> Scores<'a> {
+impl<'a> SampleScores<'a> {
     /// Reads the scores by scorer, or the single score of old logs.
     pub(crate) fn read(
         reader: &mut Reader<'a>,
+        header: &LogHeader,
         scores: Option<Value<'a>>,
         score: Option<Value<'a>>,
-    ) -> Scores<'a> {
-        let mut found = Scores::default();
+    ) -> SampleScores<'a> {
+        let mut found = SampleScores::default();
         match (scores, score) {
             (Some(scores), _) => found.read_scorers(reader, scores),
             (None, Some(score)) => {
@@ -31,9 +40,15 @@ impl<'a> Scores<'a> {
             }
             (None, None) => {}
         }
-        if found.overall.is_none() {
-            let message = "no scorer has a number from 0 to 1; averages leave the sample out";
-            reader.warning("/scores".to_owned(), codes::SCORE_MISSING, message.to_owned());
+        let named = header.headline.clone().filter(|name| found.scores.get(name).is_some());
+        found.headline = named.or_else(|| found.first.take());
+        let value = found.headline.as_ref().and_then(|name| found.scores.get(name)?.value);
+        if value.is_none() {
+            let message = match &found.headline {
+                Some(name) => format!("the scorer {name} has no number; averages leave it out"),
+                None => "no scorer has a single number; averages leave the sample out".to_owned(),
+            };
+            reader.warning("/scores".to_owned(), codes::SCORE_MISSING, message);
         }
         found
     }
@@ -58,80 +73,93 @@ impl<'a> Scores<'a> {
     /// Reads the scores of one scorer: a value, or several by key or index.
     fn read_scorer(&mut self, reader: &mut Reader<'a>, name: &str, score: Value<'a>, place: Place) {
         let Some(value) = score.member("value") else { return };
+        self.read_edits(score);
+        let explanation = score.member("explanation").filter(|text| text.is_string());
+        let explanation = explanation.and_then(|text| reader.span(text));
         let object = place.pointer();
         let place = Place { object: &object, member: "value" };
-        let mut own = Vec::new();
         if let Some(parts) = value.members() {
             reject_duplicates(reader, &parts, &place.pointer());
-            for (key, part) in parts {
-                own.extend(self.read_part(reader, name, &key.text, part, place));
-            }
+            let parts = parts.into_iter().map(|(key, part)| (key.text.into_owned(), part));
+            self.read_parts(reader, name, parts, place, explanation);
         } else if let Some(parts) = value.elements() {
-            for (index, part) in parts.into_iter().enumerate() {
-                own.extend(self.read_part(reader, name, &index.to_string(), part, place));
-            }
-        } else if let Some(score) = scale(reader, value, place) {
-            self.dimensions.set(name.to_owned(), score);
-            own.push(score);
-        }
-        if self.overall.is_none() && !own.is_empty() {
-            self.overall = Some(own.iter().sum::<f64>() / own.len() as f64);
+            let parts = parts.into_iter().enumerate();
+            let parts = parts.map(|(index, part)| (index.to_string(), part));
+            self.read_parts(reader, name, parts, place, explanation);
+        } else {
+            self.first.get_or_insert_with(|| name.to_owned());
+            let score = read_value(reader, name, value, place);
+            self.scores.set(Score { explanation, ..score });
         }
     }
 
-    fn read_part(
+    fn read_parts(
         &mut self,
         reader: &mut Reader<'a>,
         scorer: &str,
-        key: &str,
-        part: Value<'a>,
+        parts: impl Iterator<Item = (String, Value<'a>)>,
         place: Place,
-    ) -> Option<f64> {
+        explanation: Option<Span>,
+    ) {
         let object = place.pointer();
-        let score = scale(reader, part, Place { object: &object, member: key })?;
-        self.dimensions.set(format!("{scorer}/{key}"), score);
-        Some(score)
+        for (key, part) in parts {
+            let place = Place { object: &object, member: &key };
+            let score = read_value(reader, &format!("{scorer}/{key}"), part, place);
+            self.scores.set(Score { explanation, ..score });
+        }
+    }
+
+    /// Reads when the score was last edited, which changes no other time of the sample.
+    fn read_edits(&mut self, score: Value<'a>) {
+        let edits = score.member("history").and_then(Value::elements).unwrap_or_default();
+        let times = edits.into_iter().filter_map(|edit| {
+            let time = edit.member("provenance")?.member("timestamp")?.decode()?;
+            in_utc(&time.text)
+        });
+        self.edited_at = times.chain(self.edited_at.take()).max();
     }
 }
 
-/// Reads a score from 0 to 1; `None`, with a warning, for any other value. `null` means not scored.
-fn scale<'a>(reader: &mut Reader<'a>, value: Value<'a>, place: Place) -> Option<f64> {
-    if value.json() == "null" {
-        return None;
-    }
-    let number = to_number(value);
-    if let Some(number) = number.filter(|number| (0.0..=1.0).contains(number)) {
-        return Some(number + 0.0);
-    }
-    let found: String = value.json().chars().take(40).collect();
-    let expected = if number.is_some() { "from 0 to 1" } else { "that is a number" };
-    reader.warning(
-        place.pointer(),
-        codes::SCORE_OUT_OF_SCALE,
-        format!("expected a score {expected}, found {found}; it is no dimension"),
-    );
-    None
-}
-
-/// Converts a value to a number, as Inspect's `value_to_float` does by default.
-fn to_number(value: Value) -> Option<f64> {
+/// Reads a value, which is unchanged. Its number is that of Inspect's `value_to_float`, which knows the
+/// range of letters, words and booleans, but not of numbers.
+fn read_value<'a>(reader: &mut Reader<'a>, name: &str, value: Value<'a>, place: Place) -> Score {
     match value.json() {
-        "true" => return Some(1.0),
-        "false" => return Some(0.0),
+        // Not scored.
+        "null" => return Score::new(name, None),
+        "true" => return Score::new(name, Some(1.0)).of(1.0),
+        "false" => return Score::new(name, Some(0.0)).of(1.0),
         _ => {}
     }
     if value.is_number() {
-        return value.number();
+        let number = reader.decoration(|reader| reader.number(Some(value), place));
+        return Score::new(name, number.map(|number| number + 0.0));
     }
-    let text = value.decode()?.text;
-    match &*text {
+    let text = reader.decoration(|reader| reader.text(Some(value), place));
+    let Some(text) = text else { return Score::new(name, None) };
+    let known = match text.as_str() {
         "C" => Some(1.0),
         "P" => Some(0.5),
         "I" | "N" => Some(0.0),
         text => match text.to_lowercase().as_str() {
             "yes" | "true" => Some(1.0),
             "no" | "false" => Some(0.0),
-            text => text.trim().parse().ok().filter(|number: &f64| number.is_finite()),
+            _ => None,
         },
+    };
+    let number = || text.trim().parse().ok().filter(|number: &f64| number.is_finite());
+    let score = match known {
+        Some(known) => Score::new(name, Some(known)).of(1.0),
+        None => Score::new(name, number()),
+    };
+    if score.value.is_none() {
+        let found: String = text.chars().take(40).collect();
+        reader.warning(
+            place.pointer(),
+            codes::LABEL_UNKNOWN,
+            format!(
+                "{found:?} is neither a number nor a value that Inspect knows; it has no number"
+            ),
+        );
     }
+    Score { label: Some(text), ..score }
 }

@@ -75,7 +75,29 @@ impl Usage {
         }
     }
 
-    fn add(&mut self, other: &Usage) {
+    /// Reads the usage of tries that ended with an error and were repeated, whose model calls are in
+    /// the events of each.
+    pub(crate) fn of_retries<'a>(reader: &mut Reader<'a>, retries: Option<Value<'a>>) -> Usage {
+        let mut sum = Usage::default();
+        let tries = retries.and_then(Value::elements).unwrap_or_default();
+        for (index, one) in tries.into_iter().enumerate() {
+            let events = one.member("events").and_then(Value::elements).unwrap_or_default();
+            let object = format!("/error_retries/{index}/events");
+            for event in events {
+                if event.member("event").is_none_or(|kind| kind.json() != "\"model\"") {
+                    continue;
+                }
+                let usage = event.member("output").and_then(|output| output.member("usage"));
+                let Some(usage) = usage else { continue };
+                let place = Place { object: &object, member: "usage" };
+                sum.add(&reader.decoration(|reader| Usage::of_model(reader, usage, place)));
+            }
+        }
+        sum
+    }
+
+    /// Adds another usage.
+    pub(crate) fn add(&mut self, other: &Usage) {
         self.total += other.total;
         self.prompt += other.prompt;
         self.completion += other.completion;

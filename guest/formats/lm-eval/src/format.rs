@@ -1,14 +1,13 @@
 //! The format of the harness's samples.
 
-use arc_format_kit::{Format, Layout, Outcome, PlannedScenario, SuiteSummary, Violation};
+use arc_format_kit::{Format, Layout, Outcome, PlannedScenario, Role, SuiteSummary, Violation};
 
 use crate::{layout, line, suite};
 
 /// Samples of lm-evaluation-harness, with the results of their run.
 ///
-/// These figures are taken from the results of a single task: the means of its metrics, the first
-/// of them as the mean score if the task has only one filter (with several, each document has
-/// several outcomes), and `total_evaluation_time_seconds`. If there are several tasks, no figures
+/// The figures of a run are those of the results of a single task, and
+/// `total_evaluation_time_seconds`. If there are several tasks, no figures
 /// are taken: the file has the samples of one task only.
 #[derive(Debug)]
 pub struct LmEvalFormat;
@@ -18,10 +17,14 @@ impl Format for LmEvalFormat {
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const AUTHORS: &'static str = "Arc Recorder";
     const DESCRIPTION: &'static str = "Samples of lm-evaluation-harness: a result for each \
-        document and filter, with the run's results beside";
+        document, with the run's results beside";
 
     fn detect(file_name: &str, head: &[u8]) -> Option<Layout> {
         layout::detect(file_name, head)
+    }
+
+    fn classify(item: &str) -> Role {
+        line::classify(item)
     }
 
     fn outcome(header: Option<&str>, item: &str) -> Result<Outcome, Vec<Violation>> {

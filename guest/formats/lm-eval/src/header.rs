@@ -27,8 +27,8 @@ pub(crate) struct Task {
     documents: Option<f64>,
     /// Members that every document must have.
     fields: BTreeSet<String>,
-    /// Metrics that are better when lower.
-    falling: BTreeSet<String>,
+    /// The names of its scores, in the order of its figures.
+    pub(crate) listed: Vec<String>,
 }
 
 thread_local! {
@@ -45,13 +45,12 @@ impl Run {
 
     fn parse(header: &str) -> Option<Run> {
         let (mut reader, root) = Reader::new(header).ok()?;
-        let names = ["configs", "results", "n-samples", "higher_is_better", "date"];
-        let [configs, results, samples, rising, date] = reader.root(root, names)?;
+        let names = ["configs", "results", "n-samples", "date"];
+        let [configs, results, samples, date] = reader.root(root, names)?;
         let tasks = configs.or(results).and_then(Value::members).unwrap_or_default();
         let tasks = tasks.into_iter().map(|(name, config)| {
             let figures = results.and_then(|results| results.member(&name.text));
             let counts = samples.and_then(|samples| samples.member(&name.text));
-            let rising = rising.and_then(|rising| rising.member(&name.text));
             Task {
                 figures: names_of(figures, |_| true),
                 documents: counts.and_then(|counts| counts.member("original")?.number()),
@@ -60,7 +59,7 @@ impl Run {
                     .and_then(Value::decode)
                     .map(|template| fields_of(&template.text))
                     .unwrap_or_default(),
-                falling: names_of(rising, |value| value.json() == "false"),
+                listed: listed(figures),
                 name: name.text.into_owned(),
             }
         });
@@ -92,10 +91,25 @@ impl Task {
             && self.fields.iter().all(has_field)
     }
 
-    /// Whether a metric is better when lower.
-    pub(crate) fn falls(&self, metric: &str) -> bool {
-        self.falling.contains(metric)
+    /// Whether a metric is a fraction by its definition in the tool.
+    pub(crate) fn is_fraction(&self, metric: &str) -> bool {
+        let listed =
+            |name: &String| name.split_once(',').map_or(name.as_str(), |(it, _)| it) == metric;
+        FRACTIONS.contains(&metric) && self.listed.iter().any(listed)
     }
+}
+
+/// The tool's own metrics that are a fraction of the documents, or 0 or 1 for each.
+const FRACTIONS: [&str; 5] = ["acc", "acc_norm", "acc_bytes", "acc_mutual_info", "exact_match"];
+
+/// Returns the names of the scores, in the order of a task's figures: `METRIC,FILTER`.
+fn listed(figures: Option<Value>) -> Vec<String> {
+    let figures = figures.and_then(Value::members).unwrap_or_default();
+    let name = |(name, _): (arc_format_kit::json::Text, Value)| {
+        let (metric, filter) = name.text.split_once(',')?;
+        (!metric.ends_with("_stderr")).then(|| crate::line::score_name(metric, filter))
+    };
+    figures.into_iter().filter_map(name).collect()
 }
 
 /// Returns the names of the members whose values satisfy a predicate.

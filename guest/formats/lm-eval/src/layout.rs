@@ -21,6 +21,6 @@ pub(crate) fn detect(_file_name: &str, head: &[u8]) -> Option<Layout> {
     (leads || others.iter().all(|name| has(name))).then(|| Layout {
         items,
         header: Header::SiblingFile(RESULTS.map(str::to_owned).to_vec()),
-        classify_items: false,
+        classify_items: true,
     })
 }

@@ -6,9 +6,8 @@ use std::rc::Rc;
 
 use arc_format_kit::json::{Place, Reader, Value};
 use arc_format_kit::scenario::{bounded_id, make_id};
-use arc_format_kit::score::within_scale;
 use arc_format_kit::{
-    DimensionScore, Outcome, OutcomeStatus, PlannedScenario, Scenario, Violation, codes,
+    Outcome, OutcomeStatus, PlannedScenario, Role, Scenario, Score, Violation, codes,
 };
 
 use crate::header::{Run, Task};
@@ -27,18 +26,97 @@ const DOC_ID: Place = Place { object: "", member: "doc_id" };
 
 /// See [`arc_format_kit::Format::outcome`].
 pub(crate) fn outcome(header: Option<&str>, item: &str) -> Result<Outcome, Vec<Violation>> {
-    let (mut reader, line) = Line::read(header, item)?;
-    let answer = line.and_then(|line| line.outcome(&mut reader));
+    let (mut reader, lines) = read(header, item)?;
+    let answer = lines.and_then(|lines| {
+        let (first, others) = lines.split_first()?;
+        let mut outcome = first.outcome(&mut reader)?;
+        for line in others {
+            let tasks = line.tasks();
+            line.read_scores(&mut reader, &tasks, &mut outcome.scores);
+        }
+        outcome.headline = headline(&first.tasks(), &outcome.scores);
+        if outcome.headline_value().is_none() {
+            let message = match &outcome.headline {
+                Some(name) => format!("the metric {name} has no number; averages leave it out"),
+                None => "the line has no metric; averages leave it out".to_owned(),
+            };
+            reader.warning("/metrics".to_owned(), codes::SCORE_MISSING, message);
+        }
+        Some(outcome)
+    });
     reader.finish_outcome(answer)
 }
 
 /// See [`arc_format_kit::Format::scenario`].
 pub(crate) fn planned(header: Option<&str>, item: &str) -> Result<PlannedScenario, Vec<Violation>> {
-    let (mut reader, line) = Line::read(header, item)?;
-    let answer = line.and_then(|line| {
-        Some(PlannedScenario { scenario: line.scenario(&mut reader, &line.tasks())?, trial: None })
+    let (mut reader, lines) = read(header, item)?;
+    let answer = lines.and_then(|lines| {
+        let first = lines.first()?;
+        let scenario = first.scenario(&mut reader, &first.tasks())?;
+        Some(PlannedScenario::new(scenario))
     });
     reader.finish(answer)
+}
+
+/// See [`arc_format_kit::Format::classify`]. The lines of a document under several filters are parts
+/// of one result; a line without a filter is a result.
+pub(crate) fn classify(item: &str) -> Role {
+    let members = Reader::new(item)
+        .ok()
+        .and_then(|(mut reader, root)| reader.root(root, ["filter", "doc_id", "doc_hash"]));
+    let Some([Some(filter), Some(id), hash]) = members else { return Role::Result };
+    match filter.decode().map(|filter| filter.text) {
+        Some(filter) if is_filter(&filter) => {
+            Role::Part(format!("{} {}", id.json(), hash.map_or("", Value::json)))
+        }
+        _ => Role::Result,
+    }
+}
+
+fn is_filter(name: &str) -> bool {
+    !name.is_empty() && name != "none"
+}
+
+/// A line, and the lines of the same document under other filters.
+type Read<'a> = (Reader<'a>, Option<Vec<Line<'a>>>);
+
+/// Reads a line, or an array of the lines of a document.
+fn read<'a>(header: Option<&str>, item: &'a str) -> Result<Read<'a>, Vec<Violation>> {
+    let (mut reader, root) = Reader::new(item)?;
+    let run = header.map(Run::read);
+    if !root.is_array() {
+        let members = reader.root(root, NAMES);
+        let line = members.map(|members| Line::of(&mut reader, run, root, members));
+        return Ok((reader, line.map(|line| vec![line])));
+    }
+    let elements = reader.root_elements(root);
+    let lines = elements.and_then(|elements| {
+        if elements.is_empty() {
+            let message = "the list has no line".to_owned();
+            reader.violation(String::new(), codes::MISSING_SCENARIO, message);
+        }
+        let mut lines = Vec::with_capacity(elements.len());
+        for (index, element) in elements.into_iter().enumerate() {
+            let place = Place { object: "", member: &index.to_string() };
+            if !element.is_object() {
+                reader.wrong_type(place, element, "an object");
+                return None;
+            }
+            let members = reader.object(Some(element), place, NAMES);
+            lines.push(Line::of(&mut reader, run.clone(), element, members));
+        }
+        Some(lines)
+    });
+    Ok((reader, lines))
+}
+
+/// Returns the metric that the tool lists first among the figures of the task, or else the line's first.
+fn headline(tasks: &[&Task], scores: &[Score]) -> Option<String> {
+    let listed = match tasks {
+        [task] => task.listed.iter().find(|name| scores.iter().any(|score| score.name == **name)),
+        _ => None,
+    };
+    listed.or_else(|| scores.first().map(|first| &first.name)).cloned()
 }
 
 /// A line, and the data of the run from the header.
@@ -55,40 +133,38 @@ struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    fn read(
-        header: Option<&str>,
-        item: &'a str,
-    ) -> Result<(Reader<'a>, Option<Line<'a>>), Vec<Violation>> {
-        let (mut reader, root) = Reader::new(item)?;
-        let members = reader.root(root, NAMES);
-        let line = members.map(|[id, document, arguments, answers, filter, metrics, hash, _]| {
-            let place = Place { object: "", member: "filter" };
-            let filter = filter.and_then(|filter| reader.decoded(filter, place));
-            Line {
-                run: header.map(Run::read),
-                id,
-                document,
-                arguments,
-                answers,
-                hash,
-                filter: filter.unwrap_or(Cow::Borrowed("none")),
-                metrics: metrics_of(root, metrics),
-            }
-        });
-        Ok((reader, line))
+    fn of(
+        reader: &mut Reader<'a>,
+        run: Option<Rc<Run>>,
+        whole: Value<'a>,
+        members: [Option<Value<'a>>; 8],
+    ) -> Self {
+        let [id, document, arguments, answers, filter, metrics, hash, _] = members;
+        let place = Place { object: "", member: "filter" };
+        let filter = filter.and_then(|filter| reader.decoded(filter, place));
+        Line {
+            run,
+            id,
+            document,
+            arguments,
+            answers,
+            hash,
+            filter: filter.unwrap_or(Cow::Borrowed("none")),
+            metrics: metrics_of(whole, metrics),
+        }
     }
 
     fn outcome(&self, reader: &mut Reader<'a>) -> Option<Outcome> {
         let tasks = self.tasks();
         let scenario = self.scenario(reader, &tasks);
-        let (reliability_score, dimension_scores) = self.scores(reader, &tasks);
+        let mut scores = Vec::new();
+        self.read_scores(reader, &tasks, &mut scores);
         let span = |value: Option<Value<'a>>, open: char| {
             reader.span(value.filter(|value| value.json().starts_with(open))?)
         };
         let event_count = self.answers.and_then(Value::element_count).unwrap_or_default();
         Some(Outcome {
-            reliability_score,
-            dimension_scores,
+            scores,
             execution_time: self.run.as_ref().and_then(|run| run.date.clone()),
             event_count,
             trajectory: span(self.arguments, '{'),
@@ -104,7 +180,6 @@ impl<'a> Line<'a> {
             [task] => format!("{}/{number}", task.name),
             others => self.derived_id(reader, others, &number, task_prompt.as_deref())?,
         };
-        let id = if self.is_filtered() { format!("{id}/{}", self.filter) } else { id };
         let definition = self.document.filter(|document| document.is_object());
         Some(Scenario {
             id: bounded_id(id),
@@ -142,10 +217,6 @@ impl<'a> Line<'a> {
         let may_have =
             |task: &&Task| task.may_have(&metrics, &self.filter, number, members.as_ref());
         run.tasks.iter().filter(may_have).collect()
-    }
-
-    fn is_filtered(&self) -> bool {
-        !self.filter.is_empty() && self.filter != "none"
     }
 
     /// Derives an id for a line whose task is unknown.
@@ -195,14 +266,9 @@ impl<'a> Line<'a> {
         reader.decoded(text, place).map(Cow::into_owned)
     }
 
-    /// Reads the overall score, and the metrics that are a score.
-    fn scores(
-        &self,
-        reader: &mut Reader<'a>,
-        tasks: &[&Task],
-    ) -> (Option<f64>, Vec<DimensionScore>) {
-        let mut overall = None;
-        let mut dimensions = Vec::with_capacity(self.metrics.len());
+    /// Reads the metrics, which are unchanged. Pairs and lists, from which the tool computes figures such
+    /// as a perplexity, are not numbers, and are left out.
+    fn read_scores(&self, reader: &mut Reader<'a>, tasks: &[&Task], scores: &mut Vec<Score>) {
         let mut seen = BTreeSet::new();
         for (metric, value) in &self.metrics {
             let place = Place { object: "", member: metric };
@@ -211,30 +277,42 @@ impl<'a> Line<'a> {
                 reader.violation(place.pointer(), codes::DUPLICATE_KEY, message);
                 continue;
             }
-            let score = match value.json() {
-                "null" => None,
-                "true" => Some(1.0),
-                "false" => Some(0.0),
-                _ => within_scale(reader, Some(*value), place),
-            };
-            let Some(score) = score else { continue };
-            if overall.is_none() && !tasks.iter().any(|task| task.falls(metric)) {
-                overall = Some(score);
+            let name = score_name(metric, &self.filter);
+            if name.is_empty() || scores.iter().any(|score| score.name == name) {
+                continue;
             }
-            let name = if self.is_filtered() {
-                format!("{metric},{}", self.filter)
-            } else {
-                metric.clone()
+            let score = match value.json() {
+                "null" => Score::new(name, None),
+                "true" => Score::new(name, Some(1.0)).of(1.0),
+                "false" => Score::new(name, Some(0.0)).of(1.0),
+                _ if value.is_number() => {
+                    let number = reader.decoration(|reader| reader.number(Some(*value), place));
+                    Score::new(name, number.map(|number| number + 0.0))
+                }
+                _ if value.is_string() => {
+                    let label = reader.decoration(|reader| reader.text(Some(*value), place));
+                    reader.warning(
+                        place.pointer(),
+                        codes::LABEL_UNKNOWN,
+                        format!("the metric {metric} is a text, which has no number"),
+                    );
+                    Score { label, ..Score::new(name, None) }
+                }
+                _ => continue,
             };
-            dimensions.push(DimensionScore { name, score });
+            let in_range = |number: f64| (0.0..=1.0).contains(&number);
+            let is_fraction = tasks.iter().any(|task| task.is_fraction(metric));
+            scores.push(match score.value {
+                Some(number) if is_fraction && in_range(number) => score.of(1.0),
+                _ => score,
+            });
         }
-        if overall.is_none() {
-            let message = "no metric is a score from 0 to 1 that is better when higher; averages \
-                leave the line out";
-            reader.warning("/metrics".to_owned(), codes::SCORE_MISSING, message.to_owned());
-        }
-        (overall, dimensions)
     }
+}
+
+/// Returns the name of a score: that of the tool's figure, without the filter if that is none.
+pub(crate) fn score_name(metric: &str, filter: &str) -> String {
+    if is_filter(filter) { format!("{metric},{filter}") } else { metric.to_owned() }
 }
 
 /// Returns the metrics of a line: those that it names, or else every member that can be one.

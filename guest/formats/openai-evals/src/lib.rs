@@ -15,8 +15,8 @@
 //! | `scenario.definition` | `data` of the first `raw_sample` event, if it is an object |
 //! | `trial` | none: a log has each sample once |
 //! | `status` | an error if there is an `error` event, else a success |
-//! | `reliability_score` | the share of `match` events that are `correct`; without any, the first of the metrics `accuracy`, `score`, `correct`, `is_correct`, `passed`, `success` that is from 0 to 1, else the first metric that is |
-//! | `dimension_scores` | `correct` for the matches, and every metric that is a boolean or a number from 0 to 1; of several `metrics` events with it, the last one. Numbers beyond that (counts, perplexities) are left out with a warning |
+//! | `scores` | `correct` for the matches: the share that is `correct`; and every metric that is a boolean or a number, unchanged; of several `metrics` events with it, the last one |
+//! | `headline` | `correct` if there are matches; without any, the first of the metrics `accuracy`, `score`, `correct`, `is_correct`, `passed`, `success`, else the first metric |
 //! | `dimensions` | `data` of the last `metrics` event |
 //! | `execution_time`, `execution_time_ms` | `created_at` of the first event, and from there to the last event: the log does not have the start of a sample |
 //! | tokens | the sum of `usage` over `sampling` events |
@@ -33,7 +33,11 @@ mod sample;
 
 use arc_format_kit::json::Reader;
 use arc_format_kit::outline::Outline;
-use arc_format_kit::{Format, Header, Items, Layout, Outcome, PlannedScenario, Role, Violation};
+use arc_format_kit::time::in_utc;
+use arc_format_kit::{
+    Format, Header, Items, Layout, Outcome, PlannedScenario, Role, RunReport, SuiteSummary,
+    Violation,
+};
 
 /// Logs of OpenAI's evals.
 #[derive(Debug)]
@@ -79,12 +83,28 @@ impl Format for OpenAiEvalsFormat {
         reader.finish_outcome(answer)
     }
 
-    fn scenario(_header: Option<&str>, item: &str) -> Result<PlannedScenario, Vec<Violation>> {
+    fn suite(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
+        let (mut reader, root) = Reader::new(header)?;
+        let answer = reader.root(root, ["spec"]).map(|[spec]| {
+            let text = |name| {
+                let text = spec?.member(name)?.decode()?.text.into_owned();
+                (!text.is_empty()).then_some(text)
+            };
+            let created_at = text("created_at").and_then(|time| in_utc(&time));
+            let run = RunReport { run_id: text("run_id"), created_at, ..RunReport::default() };
+            SuiteSummary { run, ..SuiteSummary::default() }
+        });
+        reader.finish_suite(answer)
+    }
+
+    fn scenario(header: Option<&str>, item: &str) -> Result<PlannedScenario, Vec<Violation>> {
         let (mut reader, root) = Reader::new(item)?;
         let answer = event::read_all(&mut reader, root)
             .and_then(|events| sample::scenario(&mut reader, &events))
-            .map(|scenario| PlannedScenario { scenario, trial: None });
-        reader.finish(answer)
+            .map(PlannedScenario::new);
+        let planned = reader.finish(answer)?;
+        let run_id = header.and_then(|header| Self::suite(header).ok()?.run.run_id);
+        Ok(PlannedScenario { run_id, ..planned })
     }
 }
 

@@ -4,11 +4,14 @@ use arc_format_kit::failure::Failure;
 use arc_format_kit::json::{Place, Reader, Value};
 use arc_format_kit::number::MAX_WHOLE;
 use arc_format_kit::scenario::checked_id;
-use arc_format_kit::score::{Dimensions, within_scale};
+use arc_format_kit::score::Scores;
 use arc_format_kit::time::{in_utc, milliseconds_between};
-use arc_format_kit::{DimensionScore, Outcome, OutcomeStatus, Scenario, codes};
+use arc_format_kit::{Outcome, OutcomeStatus, Scenario, Score, codes};
 
 use crate::event::Event;
+
+/// The score of matches.
+const CORRECT: &str = "correct";
 
 /// The metrics for the overall score of a sample, in order of preference.
 const OVERALL: [&str; 6] = ["accuracy", "score", "correct", "is_correct", "passed", "success"];
@@ -83,13 +86,13 @@ pub(crate) fn outcome<'a>(
             (status, Failure::new(message.as_deref(), kind.as_deref(), status))
         }
     };
-    let (reliability_score, dimension_scores) = scores(reader, events);
+    let (scores, headline) = scores(reader, events);
     let (execution_time, execution_time_ms) = times(reader, events);
     let tokens = Tokens::sum(reader, events);
     let data_of = |kind| of_kind(events, kind).rev().find_map(|event| event.data);
     Some(Outcome {
-        reliability_score,
-        dimension_scores,
+        scores,
+        headline,
         execution_time,
         execution_time_ms,
         tokens_used: tokens.total.min(MAX_WHOLE),
@@ -106,9 +109,10 @@ pub(crate) fn outcome<'a>(
     })
 }
 
-/// Reads the overall score and the dimensions.
-fn scores<'a>(reader: &mut Reader<'a>, events: &[Event<'a>]) -> (Option<f64>, Vec<DimensionScore>) {
-    let mut dimensions = Dimensions::default();
+/// Reads the scores, and the name of the sample's own: the share of matches, or else the first of the
+/// metrics that mean the same, or else the first metric.
+fn scores<'a>(reader: &mut Reader<'a>, events: &[Event<'a>]) -> (Vec<Score>, Option<String>) {
+    let mut scores = Scores::default();
     let verdicts = of_kind(events, "match").filter_map(|event| {
         let correct = event.data?.member("correct")?;
         boolean(correct)
@@ -117,32 +121,40 @@ fn scores<'a>(reader: &mut Reader<'a>, events: &[Event<'a>]) -> (Option<f64>, Ve
     let matched =
         (!verdicts.is_empty()).then(|| verdicts.iter().sum::<f64>() / verdicts.len() as f64);
     if let Some(matched) = matched {
-        dimensions.set("correct".to_owned(), matched);
+        scores.set(Score::new(CORRECT, Some(matched)).of(1.0));
     }
     for event in of_kind(events, "metrics") {
         let pointer = event.data_pointer();
         for (name, value) in event.data.and_then(Value::members).unwrap_or_default() {
-            let place = Place { object: &pointer, member: &name.text };
-            let score = match boolean(value) {
-                None if value.is_number() => within_scale(reader, Some(value), place),
-                boolean => boolean,
-            };
             // The score of matches is not overwritten by a metric of the same name.
-            if let Some(score) = score.filter(|_| matched.is_none() || name.text != "correct") {
-                dimensions.set(name.text.into_owned(), score);
+            if name.text.is_empty() || (matched.is_some() && name.text == CORRECT) {
+                continue;
+            }
+            let place = Place { object: &pointer, member: &name.text };
+            match boolean(value) {
+                Some(value) => scores.set(Score::new(&*name.text, Some(value)).of(1.0)),
+                None if value.is_number() => {
+                    let number = reader.decoration(|reader| reader.number(Some(value), place));
+                    scores.set(Score::new(&*name.text, number.map(|number| number + 0.0)));
+                }
+                None => {}
             }
         }
     }
-    let named = OVERALL.iter().find_map(|name| dimensions.get(name));
-    let overall = matched.or(named).or_else(|| dimensions.first());
-    if overall.is_none() {
+    let named = OVERALL.iter().copied().find(|name| scores.get(name).is_some());
+    let headline = match matched {
+        Some(_) => Some(CORRECT.to_owned()),
+        None => named.map(str::to_owned).or_else(|| Some(scores.first()?.name.clone())),
+    };
+    if headline.as_ref().and_then(|name| scores.get(name)?.value).is_none() {
         reader.warning(
             String::new(),
             codes::SCORE_MISSING,
-            "the sample has no match, and no metric from 0 to 1; averages leave it out".to_owned(),
+            "the sample has no match, and no metric that is a number; averages leave it out"
+                .to_owned(),
         );
     }
-    (overall, dimensions.into_scores())
+    (scores.into_list(), headline)
 }
 
 fn boolean(value: Value) -> Option<f64> {

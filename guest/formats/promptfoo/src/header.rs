@@ -7,7 +7,12 @@ use std::rc::Rc;
 use arc_format_kit::json::{Place, Reader, Value};
 use arc_format_kit::memo::Memo;
 use arc_format_kit::time::in_utc;
-use arc_format_kit::{SuiteSummary, Violation};
+use arc_format_kit::{
+    Aggregation, MetricDefinition, MetricKind, MissingPolicy, ReportedFigure, RunReport, RunStatus,
+    SuiteSummary, Violation,
+};
+
+use crate::result::{PASS, SCORE, named_score};
 
 /// The data of the header that results need.
 #[derive(Debug, Default)]
@@ -18,6 +23,8 @@ pub(crate) struct HeaderData {
     pub(crate) ambiguous_prompts: BTreeSet<u64>,
     /// The numbering of the results.
     pub(crate) numbering: Numbering,
+    /// The tool's own id of the run.
+    pub(crate) eval_id: Option<String>,
 }
 
 /// The meaning of `testIdx`.
@@ -105,6 +112,7 @@ fn read(header: &str) -> Option<HeaderData> {
         began_at: began_at.and_then(|text| in_utc(&text.text)),
         ambiguous_prompts,
         numbering,
+        eval_id: eval_id(root),
     })
 }
 
@@ -196,17 +204,87 @@ pub(crate) fn suite(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
         let place = Place { object: "", member: "stats" };
         reader.decoration(|reader| {
             let stats = summary.member("stats").filter(|stats| stats.is_object());
-            let [duration, usage] = reader.object(stats, place, ["durationMs", "tokenUsage"]);
+            let names = ["durationMs", "tokenUsage", "successes", "failures", "errors"];
+            let [duration, usage, successes, failures, errors] = reader.object(stats, place, names);
             let [total] =
                 reader.object(usage, Place { object: "/stats", member: "tokenUsage" }, ["total"]);
+            let mut count =
+                |value, member| reader.tokens(value, Place { object: "/stats", member });
+            let successes = count(successes, names[2]);
+            let [failures, errors] =
+                [count(failures, names[3]), count(errors, names[4])].map(Option::unwrap_or_default);
+            let mut figures = Vec::new();
+            figures.extend(successes.map(|successes| sum("successes", PASS, Some(successes))));
+            figures.extend(prompt_figures(summary));
             SuiteSummary {
                 execution_time_ms: reader
                     .amount(duration, Place { object: "/stats", member: "durationMs" }),
                 total_tokens_used: reader
                     .tokens(total, Place { object: "/stats/tokenUsage", member: "total" }),
+                run: RunReport {
+                    run_id: eval_id(root),
+                    // The file is written at the end.
+                    status: Some(RunStatus::Completed),
+                    started_at: summary
+                        .member("timestamp")
+                        .and_then(Value::decode)
+                        .and_then(|time| in_utc(&time.text)),
+                    reported_results: successes.map(|successes| successes + failures + errors),
+                    metrics: vec![MetricDefinition {
+                        name: PASS.to_owned(),
+                        kind: Some(MetricKind::Binary),
+                        lowest: Some(0.0),
+                        highest: Some(1.0),
+                        ..MetricDefinition::default()
+                    }],
+                    figures,
+                    ..RunReport::default()
+                },
                 ..SuiteSummary::default()
             }
         })
     });
     reader.finish_suite(answer)
+}
+
+fn eval_id(root: Value) -> Option<String> {
+    let id = root.member("evalId")?.decode()?.text.into_owned();
+    (!id.is_empty()).then_some(id)
+}
+
+/// Returns the sums of an evaluation with one prompt; those of several are for each prompt.
+fn prompt_figures(summary: Value) -> Vec<ReportedFigure> {
+    let prompts = summary.member("prompts").and_then(Value::elements).unwrap_or_default();
+    let [prompt] = prompts.as_slice() else { return Vec::new() };
+    let Some(metrics) = prompt.member("metrics") else { return Vec::new() };
+    let mut figures = Vec::new();
+    figures.extend(metrics.member("score").map(|score| sum("score", SCORE, finite(score))));
+    for (name, value) in metrics.member("namedScores").and_then(Value::members).unwrap_or_default()
+    {
+        if !name.text.is_empty() {
+            // Weights and derived metrics change these sums.
+            figures.push(ReportedFigure {
+                aggregation: Aggregation::NotComparable,
+                ..sum(&name.text, &named_score(&name.text), finite(value))
+            });
+        }
+    }
+    figures
+}
+
+fn finite(value: Value) -> Option<f64> {
+    value.number().filter(|number| number.is_finite())
+}
+
+fn sum(figure: &str, metric: &str, value: Option<f64>) -> ReportedFigure {
+    ReportedFigure {
+        metric: metric.to_owned(),
+        figure: figure.to_owned(),
+        value,
+        standard_error: None,
+        aggregation: Aggregation::Sum,
+        missing: MissingPolicy::Exclude,
+        tolerance: None,
+        headline: false,
+    }
 }

@@ -3,8 +3,9 @@
 use arc_format_kit::failure::Failure;
 use arc_format_kit::json::{Place, Reader, Value};
 use arc_format_kit::number::MAX_WHOLE;
-use arc_format_kit::score::{Dimensions, within_scale};
-use arc_format_kit::{DimensionScore, Outcome, OutcomeStatus, Violation, codes};
+use arc_format_kit::scenario::bounded_id;
+use arc_format_kit::score::{Scores, optional_number};
+use arc_format_kit::{Outcome, OutcomeStatus, Score, Violation, codes};
 
 use crate::header::{HeaderData, header_data};
 use crate::scenario::ScenarioMembers;
@@ -12,7 +13,13 @@ use crate::scenario::ScenarioMembers;
 /// The start of promptfoo's messages for a test, or the whole evaluation, that took too long.
 const TOO_LONG: [&str; 2] = ["Evaluation timed out after ", "Evaluation exceeded max duration of "];
 
-const NAMES: [&str; 17] = [
+/// The score of `success`, which promptfoo counts.
+pub(crate) const PASS: &str = "pass";
+
+/// The score of `score`.
+pub(crate) const SCORE: &str = "score";
+
+const NAMES: [&str; 18] = [
     "testCase",
     "vars",
     "prompt",
@@ -30,6 +37,7 @@ const NAMES: [&str; 17] = [
     "tokenUsage",
     "cost",
     "evalId",
+    "id",
 ];
 
 /// Validates one result; see `extract-item-outcome` in `wit/container.wit`.
@@ -43,13 +51,25 @@ pub(crate) fn outcome(header: Option<&str>, item: &str) -> Result<Outcome, Vec<V
 fn read<'a>(
     reader: &mut Reader<'a>,
     header: &HeaderData,
-    members: [Option<Value<'a>>; 17],
+    members: [Option<Value<'a>>; 18],
 ) -> Option<Outcome> {
     let [test_case, vars, prompt, provider, test_index, prompt_index, members @ ..] = members;
-    let [success, score, reason, error, response, grading, named_scores, latency, usage, cost, _] =
-        members;
+    let [
+        success,
+        score,
+        reason,
+        error,
+        response,
+        grading,
+        named_scores,
+        latency,
+        usage,
+        cost,
+        eval_id,
+        id,
+    ] = members;
     let scenario_members =
-        ScenarioMembers { test_case, vars, prompt, provider, test_index, prompt_index };
+        ScenarioMembers { test_case, vars, prompt, provider, test_index, prompt_index, eval_id };
     let planned = scenario_members.read(reader, header);
     let at = |member| Place { object: "", member };
 
@@ -86,15 +106,27 @@ fn read<'a>(
             None
         }
     });
-    let reliability_score = within_scale(reader, score, at("score")).or(passed);
-    if reliability_score.is_none() {
+    let mut scores = Scores::default();
+    let explanation = grading
+        .and_then(|grading| grading.member("reason"))
+        .filter(|reason| reason.is_string())
+        .and_then(|reason| reader.span(reason));
+    if success.is_some() {
+        scores.set(Score { explanation, ..Score::new(PASS, passed).of(1.0) });
+    }
+    if let Some(score) = score {
+        let value = optional_number(reader, Some(score), at("score"));
+        scores.set(Score { explanation, ..Score::new(SCORE, value.map(|value| value + 0.0)) });
+    }
+    let headline = scores.first().map(|first| first.name.clone());
+    if headline.as_ref().and_then(|name| scores.get(name)?.value).is_none() {
         reader.warning(
             at("score").pointer(),
             codes::SCORE_MISSING,
-            "the result has neither a score nor success; averages leave it out".to_owned(),
+            "the result has neither success nor a score; averages leave it out".to_owned(),
         );
     }
-    let dimension_scores = dimensions(reader, named_scores);
+    read_named(reader, named_scores, &mut scores);
 
     let (usage, usage_place) = match usage {
         Some(_) => (usage, "/tokenUsage"),
@@ -117,10 +149,14 @@ fn read<'a>(
     };
 
     let planned = planned?;
+    let id = reader.decoration(|reader| reader.text(id, at("id")));
+    let key = id.filter(|id| !id.is_empty()).map(bounded_id).or_else(|| planned.place.clone());
     Some(Outcome {
         trial: planned.trial,
-        reliability_score,
-        dimension_scores,
+        scores: scores.into_list(),
+        headline,
+        key,
+        place: planned.place,
         execution_time: header.began_at.clone(),
         execution_time_ms: reader
             .decoration(|reader| reader.amount(latency, at("latencyMs")))
@@ -138,23 +174,29 @@ fn read<'a>(
     })
 }
 
-/// Reads the named scores. Of two with the same name, the last one counts, as in the language of
-/// the tool.
-fn dimensions<'a>(reader: &mut Reader<'a>, value: Option<Value<'a>>) -> Vec<DimensionScore> {
-    let Some(value) = value else { return Vec::new() };
+/// Reads the named scores, which are unchanged. Of two with the same name, the last one counts, as in
+/// the language of the tool.
+fn read_named<'a>(reader: &mut Reader<'a>, value: Option<Value<'a>>, scores: &mut Scores) {
+    let Some(value) = value else { return };
     let Some(members) = value.members() else {
         let place = Place { object: "", member: "namedScores" };
         reader.decoration(|reader| reader.wrong_type(place, value, "an object"));
-        return Vec::new();
+        return;
     };
-    let mut scores = Dimensions::default();
     for (name, value) in members {
         let place = Place { object: "/namedScores", member: &name.text };
-        let Some(score) = within_scale(reader, Some(value).filter(|it| it.json() != "null"), place)
-        else {
-            continue;
-        };
-        scores.set(name.text.into_owned(), score);
+        let number = optional_number(reader, Some(value), place);
+        let own = named_score(&name.text);
+        if !own.is_empty() {
+            scores.set(Score::new(own, number.map(|number| number + 0.0)));
+        }
     }
-    scores.into_scores()
+}
+
+/// Returns the name of a named score, which differs from the names of the result's own scores.
+pub(crate) fn named_score(name: &str) -> String {
+    match name {
+        PASS | SCORE => format!("namedScores/{name}"),
+        name => name.to_owned(),
+    }
 }

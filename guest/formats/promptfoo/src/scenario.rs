@@ -15,17 +15,25 @@ pub(crate) struct ScenarioMembers<'a> {
     pub(crate) provider: Option<Value<'a>>,
     pub(crate) test_index: Option<Value<'a>>,
     pub(crate) prompt_index: Option<Value<'a>>,
+    pub(crate) eval_id: Option<Value<'a>>,
 }
 
 /// Reads only the scenario; see `extract-item-scenario` in `wit/container.wit`.
 pub(crate) fn planned(header: Option<&str>, item: &str) -> Result<PlannedScenario, Vec<Violation>> {
     let header = header_data(header);
     let (mut reader, root) = Reader::new(item)?;
-    let names = ["testCase", "vars", "prompt", "provider", "testIdx", "promptIdx"];
+    let names = ["testCase", "vars", "prompt", "provider", "testIdx", "promptIdx", "evalId"];
     let answer = reader.root(root, names).and_then(|members| {
-        let [test_case, vars, prompt, provider, test_index, prompt_index] = members;
-        let scenario_members =
-            ScenarioMembers { test_case, vars, prompt, provider, test_index, prompt_index };
+        let [test_case, vars, prompt, provider, test_index, prompt_index, eval_id] = members;
+        let scenario_members = ScenarioMembers {
+            test_case,
+            vars,
+            prompt,
+            provider,
+            test_index,
+            prompt_index,
+            eval_id,
+        };
         scenario_members.read(&mut reader, &header)
     });
     reader.finish(answer)
@@ -87,20 +95,16 @@ impl<'a> ScenarioMembers<'a> {
             Some(trial) if f64::from(trial) > MAX_TRIALS => Err(()),
             trial => Ok(trial),
         });
-        if trial.is_err() {
-            if let Some(index) = test_index {
-                id.push_str(&format!("~{index}"));
-                if let Some(index) = prompt_index {
-                    id.push_str(&format!(".{index}"));
-                }
-            }
+        // If the trial is unknown, the places of a test are its trials.
+        let place = test_index.map(|index| format!("{index}/{}", prompt_index.unwrap_or_default()));
+        if trial.is_err() && place.is_none() {
             reader.warning(
                 at("testIdx").pointer(),
                 TRIAL_UNKNOWN,
-                "it is unknown which trial of its test this result is; it counts as a test of its own"
-                    .to_owned(),
+                "it is unknown which trial of its test this result is".to_owned(),
             );
         }
+        let eval_id = reader.decoration(|reader| reader.text(self.eval_id, at("evalId")));
         Some(PlannedScenario {
             scenario: Scenario {
                 id: bounded_id(id),
@@ -109,6 +113,8 @@ impl<'a> ScenarioMembers<'a> {
                 definition: test_case.and_then(|value| reader.span(value)),
             },
             trial: trial.unwrap_or(None),
+            run_id: header.eval_id.clone().or(eval_id).filter(|id| !id.is_empty()),
+            place,
         })
     }
 }

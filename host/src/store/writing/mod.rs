@@ -82,7 +82,7 @@ impl Drop for OpenTransaction {
 /// Only a few transactions with more bytes of documents run at once.
 const LONG_WRITE_BYTES: usize = 6 << 20;
 
-/// The key of both fact tables. `started_at` is always the simulation's own.
+/// The key of both fact tables. `partition_time` is always the simulation's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ResultKey {
     /// The simulation.
@@ -90,7 +90,7 @@ pub struct ResultKey {
     /// Derived from the simulation, the trial that was passed, and the document's bytes.
     pub outcome_id: Uuid,
     /// When the simulation was started.
-    pub started_at: Timestamp,
+    pub partition_time: Timestamp,
 }
 
 impl Store {
@@ -265,7 +265,7 @@ const LOOK_UP: &str = "
     SELECT key.outcome_id FROM pg_catalog.unnest($3::uuid[]) AS key (outcome_id)
     CROSS JOIN LATERAL (
         SELECT FROM arc_recorder.outcomes AS outcome
-        WHERE outcome.simulation_id = $1 AND outcome.started_at = $2
+        WHERE outcome.simulation_id = $1 AND outcome.partition_time = $2
             AND outcome.outcome_id = key.outcome_id
         LIMIT 1
     ) AS known";
@@ -278,24 +278,27 @@ async fn known_keys(
 ) -> Result<HashSet<ResultKey>> {
     let mut by_simulation: BTreeMap<(Uuid, Timestamp), Vec<Uuid>> = BTreeMap::new();
     for row in outcomes {
-        let simulation = (row.key.simulation_id, row.key.started_at);
+        let simulation = (row.key.simulation_id, row.key.partition_time);
         by_simulation.entry(simulation).or_default().push(row.key.outcome_id);
     }
     let mut known = HashSet::new();
-    for ((simulation_id, started_at), ids) in by_simulation {
+    for ((simulation_id, partition_time), ids) in by_simulation {
         let rows = transaction
             .query_planned_anew(
                 LOOK_UP,
                 &[
                     (&simulation_id, Type::UUID),
-                    (&started_at, Type::TIMESTAMPTZ),
+                    (&partition_time, Type::TIMESTAMPTZ),
                     (&ids, Type::UUID_ARRAY),
                 ],
             )
             .await
             .map_err(failed)?;
-        let keys =
-            rows.iter().map(|row| ResultKey { simulation_id, outcome_id: row.get(0), started_at });
+        let keys = rows.iter().map(|row| ResultKey {
+            simulation_id,
+            outcome_id: row.get(0),
+            partition_time,
+        });
         known.extend(keys);
     }
     Ok(known)

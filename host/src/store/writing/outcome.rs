@@ -15,7 +15,6 @@ use super::super::connection::{GenericClient, Session, Transaction};
 use super::super::outcome_columns::{COLUMNS, outcome_columns};
 use super::late::{NOTE, NOTED};
 use super::{OutcomeRow, ResultKey};
-use crate::json_text::JsonStr;
 
 fn names() -> String {
     COLUMNS.iter().map(|column| column.name).collect::<Vec<_>>().join(", ")
@@ -35,8 +34,8 @@ static INSERT: LazyLock<String> = LazyLock::new(|| {
     format!(
         "INSERT INTO arc_recorder.outcomes ({}) SELECT * FROM unnest({})
          WHERE {NOTED}
-         ON CONFLICT (simulation_id, outcome_id, started_at) DO NOTHING
-         RETURNING simulation_id, outcome_id, started_at",
+         ON CONFLICT (simulation_id, outcome_id, partition_time) DO NOTHING
+         RETURNING simulation_id, outcome_id, partition_time",
         names(),
         parameters(|number, sql_type| format!("${number}::{sql_type}[]"))
     )
@@ -47,7 +46,7 @@ static INSERT_ONE: LazyLock<String> = LazyLock::new(|| {
     format!(
         "INSERT INTO arc_recorder.outcomes ({}) SELECT {}
          WHERE (SELECT arc_recorder.note_results(ARRAY[$1::uuid]))
-         ON CONFLICT (simulation_id, outcome_id, started_at) DO NOTHING",
+         ON CONFLICT (simulation_id, outcome_id, partition_time) DO NOTHING",
         names(),
         parameters(|number, sql_type| format!("${number}::{sql_type}"))
     )
@@ -124,7 +123,7 @@ async fn write(
     rows: &[&OutcomeRow],
 ) -> Result<(), tokio_postgres::Error> {
     for row in rows {
-        let document = JsonStr::new(&row.document);
+        let document = row.document.as_str();
         client.watched(writer.as_mut().write(&row.values(&document))).await?;
     }
     Ok(())
@@ -137,7 +136,7 @@ pub(super) async fn insert(
 ) -> Result<HashSet<ResultKey>, tokio_postgres::Error> {
     if let [row] = rows {
         let insert = client.prepare_cached(INSERT_ONE.as_str()).await?;
-        let document = JsonStr::new(&row.document);
+        let document = row.document.as_str();
         let inserted = client.execute(&insert, &row.values(&document)).await?;
         return Ok((inserted == 1).then_some(row.key).into_iter().collect());
     }
@@ -147,9 +146,9 @@ pub(super) async fn insert(
             &[
                 &column(rows, |row| row.key.simulation_id),
                 &column(rows, |row| row.key.outcome_id),
-                &column(rows, |row| row.key.started_at),
+                &column(rows, |row| row.key.partition_time),
                 $(&column(rows, |row| &row.$name),)*
-                &column(rows, |row| JsonStr::new(&row.document)),
+                &column(rows, |row| row.document.as_str()),
             ]
         };
     }
@@ -157,7 +156,7 @@ pub(super) async fn insert(
     let key = |row: &tokio_postgres::Row| ResultKey {
         simulation_id: row.get(0),
         outcome_id: row.get(1),
-        started_at: row.get(2),
+        partition_time: row.get(2),
     };
     Ok(inserted.iter().map(key).collect())
 }

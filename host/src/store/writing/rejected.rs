@@ -35,13 +35,13 @@ pub(super) async fn insert(
     let insert = client
         .prepare_cached(&format!(
             "INSERT INTO arc_recorder.rejected_results (
-                 simulation_id, outcome_id, started_at, extractor_id, received_at, position, trial,
+                 simulation_id, outcome_id, partition_time, extractor_id, received_at, position, trial,
                  modal_call_id, sandbox_id, violations, document_bytes, document, header_id)
              SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::uuid[],
                  $5::timestamptz[], $6::bigint[], $7::integer[], $8::text[], $9::text[],
                  $10::jsonb[], $11::bigint[], $12::bytea[], $13::uuid[])
              WHERE {NOTED}
-             ON CONFLICT (simulation_id, outcome_id, started_at) DO NOTHING"
+             ON CONFLICT (simulation_id, outcome_id, partition_time) DO NOTHING"
         ))
         .await?;
     client
@@ -50,7 +50,7 @@ pub(super) async fn insert(
             &[
                 &column(rows, |row| row.key.simulation_id),
                 &column(rows, |row| row.key.outcome_id),
-                &column(rows, |row| row.key.started_at),
+                &column(rows, |row| row.key.partition_time),
                 &column(rows, |row| row.extractor_id),
                 &column(rows, |row| row.received_at),
                 &column(rows, |row| row.position),

@@ -19,7 +19,7 @@ use crate::json_text::JsonText;
 #[derive(Debug)]
 pub(crate) struct Replay<'r> {
     pub(crate) simulation_id: Uuid,
-    pub(crate) started_at: Timestamp,
+    pub(crate) partition_time: Timestamp,
     /// The current extractor.
     pub(crate) extractor_id: Uuid,
     /// The results that are now accepted.
@@ -67,19 +67,19 @@ async fn remove(
     let remove = transaction
         .prepare_cached(
             "DELETE FROM arc_recorder.rejected_results
-             WHERE simulation_id = $1 AND started_at = $2 AND outcome_id = ANY ($3)
+             WHERE simulation_id = $1 AND partition_time = $2 AND outcome_id = ANY ($3)
              RETURNING outcome_id, extractor_id,
                  pg_catalog.jsonb_build_object('violations', violations, 'position', position)",
         )
         .await?;
     let ids: Vec<Uuid> = replay.accepted.iter().map(|row| row.key.outcome_id).collect();
-    let Replay { simulation_id, started_at, extractor_id, .. } = replay;
-    let removed = transaction.query(&remove, &[simulation_id, started_at, &ids]).await?;
+    let Replay { simulation_id, partition_time, extractor_id, .. } = replay;
+    let removed = transaction.query(&remove, &[simulation_id, partition_time, &ids]).await?;
     // A statement of its own, which all layouts of the tables support.
     let keep = transaction
         .prepare_cached(
             "INSERT INTO arc_recorder.replaced_extractions (simulation_id, outcome_id,
-                 started_at, replaced_at, extractor_id, replaced_by, verdict, replaced)
+                 partition_time, replaced_at, extractor_id, replaced_by, verdict, replaced)
              SELECT $1, outcome_id, $2, pg_catalog.clock_timestamp(), extractor_id, $3, 'rejected', replaced
              FROM unnest($4::uuid[], $5::uuid[], $6::jsonb[])
                  AS row (outcome_id, extractor_id, replaced)",
@@ -91,7 +91,7 @@ async fn remove(
             &keep,
             &[
                 simulation_id,
-                started_at,
+                partition_time,
                 extractor_id,
                 &column(&removed, |row| id(row, 0)),
                 &column(&removed, |row| id(row, 1)),
@@ -109,16 +109,19 @@ async fn change_reasons(
     let update = transaction
         .prepare_cached(
             "UPDATE arc_recorder.rejected_results SET violations = $4, extractor_id = $5
-             WHERE simulation_id = $1 AND outcome_id = $2 AND started_at = $3",
+             WHERE simulation_id = $1 AND outcome_id = $2 AND partition_time = $3",
         )
         .await?;
-    let Replay { simulation_id, started_at, extractor_id, .. } = replay;
+    let Replay { simulation_id, partition_time, extractor_id, .. } = replay;
     // Sent together: one round trip, and an index look-up for each, regardless of the statistics.
     let updates = replay.reasons.iter().map(|(outcome_id, violations)| {
         let update = &update;
         async move {
             transaction
-                .execute(update, &[simulation_id, outcome_id, started_at, violations, extractor_id])
+                .execute(
+                    update,
+                    &[simulation_id, outcome_id, partition_time, violations, extractor_id],
+                )
                 .await
         }
     });

@@ -27,7 +27,7 @@ pub(crate) struct Rewriter(Object<Manager>);
 pub(crate) struct RewriteTransaction<'c> {
     transaction: Transaction<'c>,
     simulation_id: Uuid,
-    started_at: Timestamp,
+    partition_time: Timestamp,
     rewritten: bool,
 }
 
@@ -53,11 +53,11 @@ impl Rewriter {
     pub(crate) async fn begin(
         &mut self,
         simulation_id: Uuid,
-        started_at: Timestamp,
+        partition_time: Timestamp,
     ) -> Result<RewriteTransaction<'_>> {
         let transaction = self.0.transaction().await.map_err(failed)?;
         lock_history(&transaction, simulation_id).await.map_err(failed)?;
-        Ok(RewriteTransaction { transaction, simulation_id, started_at, rewritten: false })
+        Ok(RewriteTransaction { transaction, simulation_id, partition_time, rewritten: false })
     }
 }
 
@@ -87,7 +87,7 @@ impl RewriteTransaction<'_> {
             .transaction
             .prepare_cached(
                 "INSERT INTO arc_recorder.replaced_extractions (simulation_id, outcome_id,
-                     started_at, replaced_at, extractor_id, replaced_by, verdict, replaced)
+                     partition_time, replaced_at, extractor_id, replaced_by, verdict, replaced)
                  SELECT $1, outcome_id, $2, pg_catalog.clock_timestamp(), extractor_id, replaced_by,
                      'accepted', replaced
                  FROM unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::jsonb[])
@@ -99,7 +99,7 @@ impl RewriteTransaction<'_> {
                 &insert,
                 &[
                     &self.simulation_id,
-                    &self.started_at,
+                    &self.partition_time,
                     &column(rows, |row| row.row.key.outcome_id),
                     &column(rows, |row| row.replaced_extractor_id),
                     &column(rows, |row| row.row.extractor_id),
@@ -136,17 +136,17 @@ static UPDATE: LazyLock<String> = LazyLock::new(|| {
         (4..).zip(columns).map(|(number, name)| format!("{name} = ${number}")).collect();
     format!(
         "UPDATE arc_recorder.outcomes SET {}
-         WHERE simulation_id = $1 AND outcome_id = $2 AND started_at = $3",
+         WHERE simulation_id = $1 AND outcome_id = $2 AND partition_time = $3",
         columns.join(", ")
     )
 });
 
 /// The parameters of [`UPDATE`].
 fn rewritten_values(row: &OutcomeRow) -> [&(dyn ToSql + Sync); 4 + COMPARED.len()] {
-    let ResultKey { simulation_id, outcome_id, started_at } = &row.key;
+    let ResultKey { simulation_id, outcome_id, partition_time } = &row.key;
     macro_rules! values {
         ($(($role:ident $name:ident $type:tt $value:tt))*) => {
-            [simulation_id, outcome_id, started_at, &row.extractor_id, $(&row.$name),*]
+            [simulation_id, outcome_id, partition_time, &row.extractor_id, $(&row.$name),*]
         };
     }
     outcome_columns!(compared => values)

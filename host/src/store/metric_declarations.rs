@@ -1,0 +1,67 @@
+//! Declarations of metrics after a simulation was started, without recording its results again.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::Store;
+use super::run_report::{MetricDefinition, MetricDefinitions};
+use super::simulations::{COLUMNS, Simulation};
+use crate::error::{Error, Result};
+use crate::identity;
+
+/// Returns the metric that was declared as the simulation's score.
+pub(super) fn declared_headline(metrics: &MetricDefinitions) -> Option<&str> {
+    metrics.headline().map(|metric| metric.name.as_str()).filter(|name| !name.is_empty())
+}
+
+impl Store {
+    /// Declares metrics of a simulation. Their members replace earlier ones, and the figures of a
+    /// simulation that has ended become stale. Every declaration is kept.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such simulation.
+    pub async fn declare_metrics(
+        &self,
+        simulation_id: Uuid,
+        definitions: &[MetricDefinition],
+    ) -> Result<Simulation> {
+        let failed = |error| Error::postgres("declare the metrics", error);
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.map_err(failed)?;
+        // The lock comes before the row, as in every transaction that changes what figures depend on.
+        let mark = "SELECT arc_recorder.note_results(ARRAY[$1::uuid])";
+        transaction.execute(mark, &[&simulation_id]).await.map_err(failed)?;
+        let select = format!(
+            "SELECT {COLUMNS} FROM arc_recorder.simulations WHERE simulation_id = $1 FOR UPDATE"
+        );
+        let row =
+            transaction.query_opt(select.as_str(), &[&simulation_id]).await.map_err(failed)?;
+        let Some(row) = row else { return Err(super::simulations::not_found(simulation_id)) };
+        let mut declared = Simulation::from_row(&row).declared_metrics;
+        declared.update(definitions);
+        let (json, new) = (serde_json::to_value(&declared), serde_json::to_value(definitions));
+        let declared_at: Timestamp = self.clock().now();
+        let insert = "INSERT INTO arc_recorder.metric_declarations
+                 (simulation_id, declaration_id, declared_at, metrics) VALUES ($1, $2, $3, $4)";
+        transaction
+            .execute(
+                insert,
+                &[&simulation_id, &identity::new_id(), &declared_at, &new.unwrap_or_default()],
+            )
+            .await
+            .map_err(failed)?;
+        let update = format!(
+            "UPDATE arc_recorder.simulations SET metrics = $2, headline = $3
+             WHERE simulation_id = $1 RETURNING {COLUMNS}"
+        );
+        let updated = transaction
+            .query_one(
+                update.as_str(),
+                &[&simulation_id, &json.unwrap_or_default(), &declared_headline(&declared)],
+            )
+            .await
+            .map_err(failed)?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(Simulation::from_row(&updated))
+    }
+}

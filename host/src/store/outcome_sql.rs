@@ -1,0 +1,160 @@
+//! SQL about the scores of outcomes: which revision of a result counts, and a score on its scale.
+//!
+//! A score is stored as the tool wrote it. It has a place on a scale from 0 to 1 only if the result
+//! declares its range, or the simulation does, or if all scores of the simulation without a range are
+//! from 0 to 1. The last is known from an index that contains only the others.
+
+/// The order of the revisions of a result, of which the last one counts.
+const REVISION: &str = "coalesce(revision.revised_at, revision.received_at), revision.received_at,
+    revision.outcome_id";
+
+/// A common table expression: the revisions that count, of the results of simulation `$1` that have
+/// several. It is empty, and read from an empty index, if no result has a key.
+pub(super) fn revised() -> String {
+    format!(
+        r#"repeated AS MATERIALIZED (
+            SELECT revision.result_key COLLATE "C" AS result_key
+            FROM arc_recorder.outcomes AS revision
+            WHERE revision.simulation_id = $1 AND revision.result_key IS NOT NULL
+            GROUP BY 1 HAVING pg_catalog.count(*) > 1
+        ), revised AS MATERIALIZED (
+            SELECT repeated.result_key, (pg_catalog.array_agg(revision.outcome_id
+                ORDER BY {REVISION}))[pg_catalog.count(*)::integer] AS outcome_id
+            FROM repeated
+            JOIN arc_recorder.outcomes AS revision
+                ON revision.simulation_id = $1
+                AND revision.result_key COLLATE "C" = repeated.result_key
+            GROUP BY 1
+        )"#
+    )
+}
+
+/// The join that is needed for [`IS_CURRENT`].
+pub(super) const JOIN_REVISED: &str =
+    r#"LEFT JOIN revised ON revised.result_key = outcome.result_key COLLATE "C""#;
+
+/// Whether an outcome is the revision of its result that counts.
+pub(super) const IS_CURRENT: &str =
+    "(revised.outcome_id IS NULL OR revised.outcome_id = outcome.outcome_id)";
+
+/// The order of the attempts at a trial, of which the last one counts. Attempts that have a key are
+/// in the order in which they ran, so that it does not matter in which order logs are recorded.
+pub(super) const ATTEMPT_ORDER: &str =
+    "CASE WHEN outcome.result_key IS NULL THEN outcome.received_at ELSE outcome.execution_time END,
+    outcome.received_at, outcome.outcome_id";
+
+/// Common table expressions with the ranges of the metrics of simulation `$1`, and its scale. A
+/// declared range replaces that of the tool; the range without a name is that of each result's score.
+pub(super) const SCALE: &str = "ranges AS MATERIALIZED (
+        SELECT one.name, one.lowest, one.highest
+        FROM arc_recorder.simulations AS simulation
+        CROSS JOIN LATERAL (
+            SELECT name, coalesce(declared.lowest, reported.lowest, 0::float8) AS lowest,
+                coalesce(declared.highest, reported.highest) AS highest
+            FROM pg_catalog.jsonb_to_recordset(coalesce(simulation.metrics, '[]'))
+                AS declared (name text, lowest float8, highest float8)
+            FULL JOIN pg_catalog.jsonb_to_recordset(
+                    coalesce(simulation.suite_figures->'run_report'->'metrics', '[]'))
+                AS reported (name text, lowest float8, highest float8) USING (name)
+        ) AS one
+        WHERE simulation.simulation_id = $1 AND one.highest > one.lowest
+    ), scale AS MATERIALIZED (
+        SELECT simulation.headline, own.lowest, own.highest,
+            EXISTS (
+                SELECT FROM arc_recorder.outcomes AS beyond
+                WHERE beyond.simulation_id = $1 AND beyond.score_highest IS NULL
+                    AND (beyond.score < 0 OR beyond.score > 1)
+            ) AS beyond
+        FROM arc_recorder.simulations AS simulation
+        LEFT JOIN ranges AS own ON own.name = ''
+        WHERE simulation.simulation_id = $1
+    )";
+
+/// The joins that scores need: the scale of the simulation, and the range of the outcome's metric.
+pub(super) const JOIN_SCALE: &str = "CROSS JOIN scale
+    LEFT JOIN ranges ON ranges.name = coalesce(scale.headline, outcome.headline)";
+
+/// The metric of an outcome's own score. It needs [`SCALE`].
+pub(super) const HEADLINE: &str = "coalesce(scale.headline, outcome.headline)";
+
+/// Whether the simulation's own score is that of the row `alias`.
+fn is_own(alias: &str) -> String {
+    format!("(scale.headline IS NULL OR scale.headline = {alias}.headline)")
+}
+
+/// The value of the score of the row `alias`, as the tool wrote it.
+pub(super) fn raw_score(alias: &str) -> String {
+    format!(
+        "CASE WHEN {own} THEN {alias}.score ELSE (
+            SELECT (one->>'value')::float8 FROM pg_catalog.jsonb_array_elements({alias}.scores) AS one
+            WHERE one->>'name' = scale.headline LIMIT 1) END",
+        own = is_own(alias)
+    )
+}
+
+/// The score of the row `alias` on the scale from 0 to 1; null if its scale is unknown. It needs
+/// [`SCALE`] and the joins of [`JOIN_SCALE`].
+pub(super) fn scaled_score(alias: &str) -> String {
+    let (raw, own) = (raw_score(alias), is_own(alias));
+    // A value beyond a declared range has no place on it.
+    let in_range = |lowest: &str, highest: &str| {
+        format!(
+            "CASE WHEN ({raw}) BETWEEN {lowest} AND {highest}
+                THEN (({raw}) - {lowest}) / ({highest} - {lowest}) END"
+        )
+    };
+    format!(
+        "CASE WHEN {own} AND {alias}.score_highest > {alias}.score_lowest THEN {}
+            WHEN ranges.highest IS NOT NULL THEN {}
+            WHEN scale.highest IS NOT NULL THEN {}
+            WHEN {own} AND NOT scale.beyond THEN {alias}.score END",
+        in_range(&format!("{alias}.score_lowest"), &format!("{alias}.score_highest")),
+        in_range("ranges.lowest", "ranges.highest"),
+        in_range("scale.lowest", "scale.highest"),
+    )
+}
+
+/// Whether the row `alias` is the revision of its result that counts: one index look-up for a result
+/// that has a key.
+pub(super) fn is_current(alias: &str) -> String {
+    format!(
+        r#"({alias}.result_key IS NULL OR NOT EXISTS (
+            SELECT FROM arc_recorder.outcomes AS later
+            WHERE later.simulation_id = {alias}.simulation_id
+                AND later.result_key COLLATE "C" = {alias}.result_key
+                AND (coalesce(later.revised_at, later.received_at), later.received_at,
+                        later.outcome_id)
+                    > (coalesce({alias}.revised_at, {alias}.received_at), {alias}.received_at,
+                        {alias}.outcome_id)))"#
+    )
+}
+
+/// The query of outcomes with their trials and attempts: the rows `outcome` of simulation `$1` that
+/// satisfy a condition, with `columns`. A trial that nothing numbers has the rank of its place among
+/// those of its scenario, in the order in which they were first received. The condition must not
+/// separate the rows of a scenario that have the same `trial`.
+pub(super) fn numbered(columns: &str, condition: &str) -> String {
+    format!(
+        r#"SELECT *, CASE WHEN stored_trial > 0 THEN stored_trial ELSE pg_catalog.dense_rank() OVER (
+                PARTITION BY scenario_id COLLATE "C", stored_trial ORDER BY first_at, first_id
+            )::integer END AS trial
+        FROM (
+            SELECT {columns}, coalesce(outcome.trial, 0) AS stored_trial,
+                {current} AS is_current,
+                pg_catalog.count(*) FILTER (WHERE {current}) OVER (
+                    PARTITION BY outcome.scenario_id COLLATE "C", coalesce(outcome.trial, 0),
+                        outcome.place COLLATE "C"
+                    ORDER BY {ATTEMPT_ORDER}
+                ) AS attempt,
+                pg_catalog.first_value(outcome.received_at) OVER received AS first_at,
+                pg_catalog.first_value(outcome.outcome_id) OVER received AS first_id
+            FROM arc_recorder.outcomes AS outcome
+            WHERE outcome.simulation_id = $1 {condition}
+            WINDOW received AS (
+                PARTITION BY outcome.scenario_id COLLATE "C", coalesce(outcome.trial, 0),
+                    outcome.place COLLATE "C"
+                ORDER BY outcome.received_at, outcome.outcome_id)
+        ) AS placed"#,
+        current = is_current("outcome")
+    )
+}
