@@ -189,6 +189,18 @@ impl FileRecording {
                 self.file.name()
             ));
         }
+        if results == 0 && header.is_some() {
+            summary.incomplete = true;
+            let reported = summary.run.reported_results.filter(|reported| *reported > 0.0);
+            summary.notes.push(match reported {
+                Some(reported) => format!(
+                    "no result of {} could be found, though its header reports {reported}: they are \
+                     stored in another way or in other files",
+                    self.file.name()
+                ),
+                None => format!("{} has a header, but no result", self.file.name()),
+            });
+        }
         let file = self.file.clone();
         let run_id = summary.run.run_id.clone().or(run_id);
         let format = self.format.as_ref().map_or("", |format| format.name()).to_owned();

@@ -242,7 +242,16 @@ pub async fn record_file(
         } else {
             ending.directly(&source, whole && started.is_some(), options.identity).await
         };
-    let notes = ending.notes;
+    let mut notes = ending.notes;
+    if let Some(known) = &progress
+        && known.overall_score.is_some()
+        && known.score_scale.is_none()
+    {
+        notes.push(format!(
+            "the scale of the score is unknown, so it is shown as the tool wrote it: \
+             `arc-host metrics {simulation_id} --score-scale HIGHEST` declares it"
+        ));
+    }
     let elapsed_seconds = begun.elapsed().as_secs_f64();
     Ok(RecordedFile {
         file_name,

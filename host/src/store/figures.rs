@@ -176,8 +176,7 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
         (SELECT coalesce(scored, 0)::bigint FROM scores) AS scored,
         (SELECT CASE WHEN scaled = scored
                 THEN (score * 0.000000000000001 / nullif(scored, 0::numeric))::float8
-                ELSE least(greatest(raw / nullif(scored, 0::numeric), -1.7976931348623157e308),
-                    1.7976931348623157e308)::float8 END
+                ELSE {raw} END
             FROM scores) AS overall_score,
         (SELECT CASE WHEN scaled = scored AND scored > 0::numeric
                 THEN coalesce(scores.highest, 1::float8) END
@@ -196,6 +195,7 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
                 WHERE error_category IS NOT NULL GROUP BY error_category) AS categories)
             AS by_error_category
     FROM grouped"#,
+        raw = within_double("raw / nullif(scored, 0::numeric)"),
         ranked = ranked(&format!(
             "outcome.status, outcome.error_category, {HEADLINE} AS headline,
              coalesce(outcome.score_highest, ranges.highest, scale.highest) AS range_highest,
@@ -257,7 +257,11 @@ static METRICS: LazyLock<String> = LazyLock::new(|| {
 
 /// Returns the nearest double of a decimal that can be beyond all of them.
 fn within_double(decimal: &str) -> String {
-    format!("least(greatest({decimal}, -1.7976931348623157e308), 1.7976931348623157e308)::float8")
+    // The two functions ignore nulls.
+    format!(
+        "CASE WHEN ({decimal}) IS NOT NULL THEN least(greatest({decimal}, -1.7976931348623157e308),
+            1.7976931348623157e308)::float8 END"
+    )
 }
 
 /// Which figures are computed.

@@ -16,16 +16,9 @@ use crate::line::score_name;
 pub(crate) fn summary(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
     let header = with_null_for_nan(header);
     let (mut reader, root) = Reader::new(&header)?;
-    let names = [
-        "configs",
-        "results",
-        "higher_is_better",
-        "total_evaluation_time_seconds",
-        "n-samples",
-        "date",
-    ];
+    let names = ["configs", "results", "higher_is_better", "total_evaluation_time_seconds", "date"];
     let answer = reader.root(root, names).map(|members| {
-        let [configs, results, rising, seconds, samples, date] = members;
+        let [configs, results, rising, seconds, date] = members;
         let mut summary = SuiteSummary::default();
         let tasks = configs.and_then(Value::members).unwrap_or_default();
         let [(task, config)] = tasks.as_slice() else { return summary };
@@ -34,7 +27,6 @@ pub(crate) fn summary(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
             .into_iter()
             .map(|(name, value)| (name.text.into_owned(), finite(value)))
             .collect();
-        let counted = of_task(samples, &task.text).and_then(|samples| samples.member("effective")?.number());
         summary.execution_time_ms = seconds.and_then(milliseconds);
         #[expect(
             clippy::cast_possible_truncation,
@@ -46,8 +38,6 @@ pub(crate) fn summary(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
             // The tool writes its results at the end.
             status: Some(RunStatus::Completed),
             started_at: date.and_then(of_unix_nanoseconds),
-            planned_results: counted,
-            reported_results: counted,
             metrics: definitions(&figures, of_task(rising, &task.text)),
             figures,
             ..RunReport::default()
