@@ -13,6 +13,8 @@
 //! - A trial with valid rewards that lacks one of them counts as 0 under its name, and a trial
 //!   without valid rewards does not count. If a job has both, the figure is not compared, because a
 //!   figure has one policy for all results without a value.
+//! - A job with `reward_stats` but without metrics was not written by a run, which has the mean if no
+//!   other metric was chosen. Then the mean is computed from `reward_stats` by that same rule.
 //! - The figures of a job with several groups are not compared: each is over a part of the results.
 
 use std::borrow::Cow;
@@ -27,7 +29,7 @@ use arc_format_kit::{
 use crate::bench::RESOLVED;
 use crate::time::between;
 use crate::trial::REWARD;
-use crate::{TRIALS_IN_OTHER_FILES, identity};
+use crate::{TRIALS_BESIDE, TRIALS_IN_OTHER_FILES, identity};
 
 const AT: fn(&'static str) -> Place<'static> = |member| Place { object: "", member };
 
@@ -125,8 +127,7 @@ fn harbor<'a>(
         reader.warning(
             "/trial_results".to_owned(),
             TRIALS_IN_OTHER_FILES,
-            "this file of a job has no trials: each has a result.json in a folder beside this file"
-                .to_owned(),
+            TRIALS_BESIDE.to_owned(),
         );
     }
     let groups: Vec<Group> = evals
@@ -202,51 +203,84 @@ impl<'a> Group<'a> {
     fn read(name: Cow<'a, str>, stats: Value<'a>) -> Self {
         let rewards = stats.member("reward_stats").and_then(Value::members).unwrap_or_default();
         let rewards = rewards.into_iter().filter(|(name, _)| !name.text.is_empty());
+        let mut rewards: Vec<Reward> =
+            rewards.map(|(name, values)| Reward::read(name.text, values)).collect();
+        // In the order of Harbor's metrics.
+        rewards.sort_by(|one, other| one.name.cmp(&other.name));
         Group {
             name,
             stats,
             trials: stats.member("n_trials").and_then(Value::number).unwrap_or_default(),
-            rewards: rewards.map(|(name, values)| Reward::read(name.text, values)).collect(),
+            rewards,
         }
     }
 
     /// Returns the figures. `completed` is the number of trials of the job.
     fn figures(&self, groups: &[Group], completed: Option<f64>) -> Vec<ReportedFigure> {
         let is_alone = groups.len() == 1;
-        let mut figures = Vec::new();
-        let metrics = self.stats.member("metrics").and_then(Value::elements).unwrap_or_default();
-        for (name, value) in metrics.into_iter().filter_map(Value::members).flatten() {
-            let value = value.number().filter(|value| value.is_finite());
-            let (reward, aggregation) = self.aggregation(&name.text, value);
+        let of_group = |name: &str| match is_alone {
+            true => name.to_owned(),
+            false => format!("{}: {name}", self.name),
+        };
+        let mut figures: Vec<ReportedFigure> = Vec::new();
+        for (name, value) in self.metrics() {
+            let (reward, aggregation) = self.aggregation(&name, value);
             let policy = reward.and_then(|reward| self.missing_policy(reward, completed));
-            let metric = reward.map_or(&name.text, |reward| &reward.name);
-            if metric.is_empty() || name.text.is_empty() {
+            let metric = reward.map_or(&name, |reward| &reward.name);
+            if name.is_empty() {
                 continue;
             }
-            let own_name = if is_alone {
-                name.text.to_string()
-            } else {
-                format!("{}: {}", self.name, name.text)
-            };
-            let has_headline = figures.iter().any(|figure: &ReportedFigure| figure.headline);
             let aggregation = match policy {
                 Some(_) if is_alone => aggregation,
                 _ => Aggregation::NotComparable,
             };
+            // Several metrics of several rewards all have the rewards' names.
+            let same = figures.iter().filter(|it| it.metric == **metric).count();
+            let own_name = match reward {
+                Some(reward) if reward.name == name && same > 0 => format!("{name} ({})", same + 1),
+                _ => name.to_string(),
+            };
             figures.push(ReportedFigure {
                 missing: policy.unwrap_or(MissingPolicy::Zero),
-                headline: is_alone && metric == REWARD && !has_headline,
-                ..figure(metric, &own_name, value, aggregation)
+                ..figure(metric, &of_group(&own_name), value, aggregation)
             });
         }
+        // The mean counts as the job's score, whatever the order of the metrics.
+        let is_mean =
+            |it: &ReportedFigure| it.metric == REWARD && it.aggregation == Aggregation::Mean;
+        let headline = figures
+            .iter()
+            .position(is_mean)
+            .or_else(|| figures.iter().position(|it| it.metric == REWARD))
+            .filter(|_| is_alone);
+        if let Some(figure) = headline.and_then(|at| figures.get_mut(at)) {
+            figure.headline = true;
+        }
         if let [only] = &*self.rewards {
-            figures.extend(pass_at_k(self.stats, &only.name).into_iter().map(|it| {
-                let figure =
-                    if is_alone { it.figure } else { format!("{}: {}", self.name, it.figure) };
+            let pass_at_k = pass_at_k(self.stats, &only.name).into_iter();
+            figures.extend(pass_at_k.map(|it| {
+                let figure = of_group(&it.figure);
                 ReportedFigure { figure, ..it }
             }));
         }
         figures
+    }
+
+    /// Returns the names and values of the metrics; of a group without any, those of the mean.
+    fn metrics(&self) -> Vec<(Cow<'a, str>, Option<f64>)> {
+        let metrics = self.stats.member("metrics").and_then(Value::elements).unwrap_or_default();
+        if metrics.is_empty() && self.trials > 0.0 {
+            let name = |reward: &Reward<'a>| match &*self.rewards {
+                [_] => Cow::Borrowed("mean"),
+                _ => reward.name.clone(),
+            };
+            let mean = |reward: &Reward<'a>| reward.sum / self.trials;
+            let means = self.rewards.iter().map(|it| (name(it), Some(mean(it))));
+            return means.filter(|(_, mean)| mean.is_none_or(f64::is_finite)).collect();
+        }
+        let finite = |value: Value| value.number().filter(|value| value.is_finite());
+        let members = metrics.into_iter().filter_map(Value::members).flatten();
+        members.map(|(name, value)| (name.text, finite(value))).collect()
     }
 
     /// Returns the reward that a metric aggregates, and how.

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | terminal-bench's `results.json` of a run | `/results/*` |
 //! | terminal-bench's `results.json` of one trial | the document |
-//! | Harbor's `result.json` of a job | `/trial_results/*`. Recent versions write none there but a `result.json` for each trial, in a folder beside this file; a warning says so |
+//! | Harbor's `result.json` of a job | `/trial_results/*`. Recent versions write none there but a `result.json` for each trial, in a folder beside this file; such a file is refused with [`TRIALS_IN_OTHER_FILES`], or, if it is 4,096 bytes or longer, has no results and a warning |
 //! | Harbor's `result.json` of one trial | the document |
 //!
 //! Fields of a result of **terminal-bench**:
@@ -37,7 +37,7 @@
 //! | `trial` | none: Harbor does not number the trials of a task |
 //! | `place` | `trial_name`, which tells them apart. A retried trial (`--max-retries`) has the same name and another `id`; one that a resumed job runs again has another name |
 //! | `key` | `id` |
-//! | `run_id` | `config.job_id`, which is the `id` of the job |
+//! | `run_id` | `config.job_id`, which is the `id` of the job; else that `id` |
 //! | `status` | `exception_info`, else the first of `step_results/*/exception_info`: none is a success; a time limit of Harbor's own (`AgentTimeoutError`, `AgentSetupTimeoutError`, `EnvironmentStartTimeoutError`, `VerifierTimeoutError`) a timeout; `CancelledError` and `KeyboardInterrupt` a cancellation; any other an error |
 //! | scores, `dimensions` | `verifier_result.rewards`, unchanged, each under its name. They have no value if `reward_valid` is false: Harbor leaves that trial out of its metrics |
 //! | headline | `reward`, if the trial has it. A trial without any reward has `reward` without a value |
@@ -65,8 +65,16 @@ use arc_format_kit::{
     Format, Header, Items, Layout, Outcome, PlannedScenario, SuiteSummary, Violation,
 };
 
-/// Warning: the file is a job's own, and the trials are in files beside it.
+/// The file is a job's own, and the trials are in files beside it. A violation if the file is
+/// passed as a result, and a warning if it is passed as a header.
 pub const TRIALS_IN_OTHER_FILES: &str = "trials_in_other_files";
+
+/// The sentence for people about [`TRIALS_IN_OTHER_FILES`].
+const TRIALS_BESIDE: &str = "this file of a job has no trials: each has its own result.json in a \
+                             folder beside this file; record those";
+
+/// The length from which `detect` does not see the whole file.
+const HEAD_LIMIT: usize = 4096;
 
 /// Results of terminal-bench and Harbor.
 #[derive(Debug)]
@@ -86,6 +94,10 @@ impl Format for HarborFormat {
             return layout(Items::Elements("/results/*".to_owned()), Header::EnclosingDocument);
         }
         if outline.has_all(&["/n_total_trials", "/stats", "/started_at"]) {
+            // A small file is seen as a whole. If it has no trials, it is refused as one document.
+            if head.len() < HEAD_LIMIT && !outline.has("/trial_results") {
+                return layout(Items::Documents, Header::None);
+            }
             return layout(
                 Items::Elements("/trial_results/*".to_owned()),
                 Header::EnclosingDocument,
@@ -100,7 +112,10 @@ impl Format for HarborFormat {
     fn outcome(_header: Option<&str>, item: &str) -> Result<Outcome, Vec<Violation>> {
         let (mut reader, root) = Reader::new(item)?;
         let answer = Members::read(&mut reader, root).and_then(|members| {
-            if members.of_harbor() {
+            if members.of_job() {
+                reader.violation(String::new(), TRIALS_IN_OTHER_FILES, TRIALS_BESIDE.to_owned());
+                None
+            } else if members.of_harbor() {
                 trial::outcome(&mut reader, &members)
             } else {
                 bench::outcome(&mut reader, &members)
@@ -112,11 +127,17 @@ impl Format for HarborFormat {
     fn scenario(header: Option<&str>, item: &str) -> Result<PlannedScenario, Vec<Violation>> {
         let (mut reader, root) = Reader::new(item)?;
         let answer = Members::read(&mut reader, root).and_then(|members| {
-            if members.of_harbor() {
-                return trial::planned(&mut reader, &members);
+            if members.of_job() {
+                reader.violation(String::new(), TRIALS_IN_OTHER_FILES, TRIALS_BESIDE.to_owned());
+                return None;
             }
-            let planned = bench::planned(&mut reader, &members)?;
-            Some(PlannedScenario { run_id: header.and_then(job::run_id), ..planned })
+            let planned = if members.of_harbor() {
+                trial::planned(&mut reader, &members)?
+            } else {
+                bench::planned(&mut reader, &members)?
+            };
+            let run_id = planned.run_id.or_else(|| header.and_then(job::run_id));
+            Some(PlannedScenario { run_id, ..planned })
         });
         reader.finish(answer)
     }
@@ -127,7 +148,7 @@ impl Format for HarborFormat {
 }
 
 /// The relevant members of a result, of either tool.
-const NAMES: [&str; 24] = [
+const NAMES: [&str; 25] = [
     "agent_ended_at",
     "agent_execution",
     "agent_result",
@@ -139,6 +160,7 @@ const NAMES: [&str; 24] = [
     "id",
     "instruction",
     "is_resolved",
+    "n_total_trials",
     "parser_results",
     "reward_valid",
     "source",
@@ -155,7 +177,7 @@ const NAMES: [&str; 24] = [
 ];
 
 /// The values of these members in a result.
-struct Members<'a>([Option<Value<'a>>; 24]);
+struct Members<'a>([Option<Value<'a>>; 25]);
 
 impl<'a> Members<'a> {
     /// Reads the members. This pass checks the result's syntax.
@@ -175,6 +197,11 @@ impl<'a> Members<'a> {
     /// Whether Harbor wrote the result: its tasks have names, those of terminal-bench only ids.
     fn of_harbor(&self) -> bool {
         self.get("task_name").is_some()
+    }
+
+    /// Whether it is no result but the job that Harbor wrote.
+    fn of_job(&self) -> bool {
+        self.get("n_total_trials").is_some() && !self.of_harbor() && self.get("task_id").is_none()
     }
 }
 

@@ -10,10 +10,11 @@
     reason = "tests fail by panicking"
 )]
 
-use arc_format_harbor::HarborFormat;
+use arc_format_harbor::{HarborFormat, TRIALS_IN_OTHER_FILES};
 use arc_format_kit::{ErrorCategory, Format, Header, Items, Outcome, OutcomeStatus, codes};
 use arc_format_testing::{
-    FramedFile, any_json, check, dimensions, rejected, rejects_truncated_results, slice, warnings,
+    FramedFile, agrees, any_json, check, rejected, rejects_truncated_results, scores, slice,
+    warnings,
 };
 use proptest::prelude::*;
 
@@ -51,7 +52,7 @@ mod terminal_bench {
         let found: Vec<_> = outcomes
             .iter()
             .map(|it| {
-                (&*it.scenario.id, it.trial.unwrap(), it.status, it.reliability_score.unwrap())
+                (&*it.scenario.id, it.trial.unwrap(), it.status, it.headline_value().unwrap())
             })
             .collect();
         use OutcomeStatus::{Error, Success, Timeout};
@@ -77,8 +78,8 @@ mod terminal_bench {
         );
         assert_eq!(first.execution_time.as_deref(), Some("2026-03-01T12:01:10.123456Z"));
         assert_eq!(first.execution_time_ms, 42_500.0);
-        assert_eq!(dimensions(first), [("tests_passed", 1.0)]);
-        assert_eq!(dimensions(&outcomes[1]), [("tests_passed", 0.5)]);
+        assert_eq!(scores(first), [("is_resolved", 1.0), ("tests_passed", 1.0)]);
+        assert_eq!(scores(&outcomes[1]), [("is_resolved", 0.0), ("tests_passed", 0.5)]);
         assert!(
             slice(&file.documents[0], first.dimensions).unwrap().contains("test_hello_file_exists")
         );
@@ -88,8 +89,13 @@ mod terminal_bench {
         assert_eq!(outcomes[5].execution_time, None);
 
         let suite = HarborFormat::suite(file.header.as_deref().unwrap()).unwrap();
-        let mean = outcomes.iter().filter_map(|it| it.reliability_score).sum::<f64>() / 6.0;
-        assert_eq!(suite.average_reliability_score, Some(mean));
+        assert_eq!(agrees(&suite.run, &outcomes), 2);
+        assert_eq!(suite.run.figures[0].value, Some(1.0 / 6.0));
+        assert_eq!(suite.run.run_id.as_deref(), Some("00000000-0000-4000-8000-000000000000"));
+        assert_eq!(
+            (first.key.as_deref(), &first.place),
+            (Some("00000000-0000-4000-8000-000000000001"), &None)
+        );
     }
 
     #[test]
@@ -182,7 +188,7 @@ mod terminal_bench {
         ));
         assert_eq!((local.execution_time.clone(), local.execution_time_ms), (None, 1500.0));
         assert_eq!(warnings(&local), [("/trial_started_at", codes::TIME_UNREADABLE)]);
-        assert_eq!(local.dimension_scores, []);
+        assert_eq!(scores(&local), [("is_resolved", 1.0)]);
     }
 }
 
@@ -204,7 +210,7 @@ mod harbor {
             ("terminal-bench/build-kernel", Timeout, Some(0.5), Some(ErrorCategory::Timeout)),
             ("terminal-bench/csv-to-parquet", Cancelled, None, Some(ErrorCategory::SystemError)),
             ("terminal-bench/csv-to-parquet", Error, None, Some(ErrorCategory::RateLimit)),
-            ("terminal-bench/two-steps", Error, Some(0.75), Some(ErrorCategory::SandboxError)),
+            ("terminal-bench/two-steps", Error, None, Some(ErrorCategory::SandboxError)),
             ("terminal-bench/no-container", Timeout, None, Some(ErrorCategory::Timeout)),
         ];
         let job = framed("harbor/job-with-trials.json");
@@ -219,7 +225,7 @@ mod harbor {
                 (
                     &*outcome.scenario.id,
                     outcome.status,
-                    outcome.reliability_score,
+                    outcome.headline_value(),
                     outcome.error_category
                 ),
                 *expected
@@ -233,9 +239,13 @@ mod harbor {
         assert!((suite.total_cost_usd.unwrap() - cost).abs() < 1e-9);
         assert_eq!(suite.total_tokens_used, Some(11_000.0));
         assert_eq!(suite.execution_time_ms, Some(1_800_000.0));
-        let without = framed("harbor/job.json");
-        assert_eq!(without.documents.len(), 0);
-        assert_eq!(HarborFormat::suite(without.header.as_deref().unwrap()).unwrap(), suite);
+        let outcomes: Vec<Outcome> = job.documents.iter().map(|item| accepted(item)).collect();
+        // Some trials have no valid rewards, and others lack one: only tokens and cost agree.
+        assert_eq!(agrees(&suite.run, &outcomes), 2);
+        let without = String::from_utf8(fixture("harbor/job.json")).unwrap();
+        let beside = HarborFormat::suite(&without).unwrap();
+        assert_eq!(beside.run, suite.run);
+        assert_eq!(beside.warnings[0].code, TRIALS_IN_OTHER_FILES);
     }
 
     #[test]
@@ -249,11 +259,8 @@ mod harbor {
             (3000.0, 300.0, 3300.0)
         );
         assert_eq!(outcome.event_count, 7);
-        assert_eq!(dimensions(&outcome), [("reward", 0.5), ("style", 0.75)]);
-        assert_eq!(
-            warnings(&outcome),
-            [("/verifier_result/rewards/lines", codes::SCORE_OUT_OF_SCALE)]
-        );
+        assert_eq!(scores(&outcome), [("reward", 0.5), ("style", 0.75), ("lines", 120.0)]);
+        assert_eq!(warnings(&outcome), []);
         assert_eq!(outcome.error_code.as_deref(), Some("AgentTimeoutError"));
         assert!(slice(&file.documents[0], outcome.trajectory).unwrap().contains("n_episodes"));
         let file = framed("harbor/trial-6.json");
@@ -317,23 +324,70 @@ mod harbor {
             let item = with(more).replace(r#"{"reward": 1}"#, rewards);
             let outcome = accepted(&item);
             let codes: Vec<&str> = outcome.warnings.iter().map(|warning| warning.code).collect();
-            (outcome.reliability_score, outcome.dimension_scores.len(), codes)
+            let all: Vec<(String, Option<f64>)> =
+                outcome.scores.iter().map(|it| (it.name.clone(), it.value)).collect();
+            (outcome.headline.is_some(), all, codes)
         };
-        assert_eq!(score(r#"{"reward": 0.25, "b": 1}"#, ""), (Some(0.25), 2, vec![]));
-        assert_eq!(score(r#"{"a": 0.5, "b": 1}"#, ""), (Some(0.75), 2, vec![]));
-        assert_eq!(
-            score(r#"{"reward": 12, "b": 1}"#, ""),
-            (None, 1, vec![codes::SCORE_OUT_OF_SCALE, codes::SCORE_MISSING])
-        );
-        assert_eq!(score(r#"{"reward": 1}"#, r#", "reward_valid": true"#), (Some(1.0), 1, vec![]));
-        assert_eq!(
-            score(r#"{"reward": 1}"#, r#", "reward_valid": false"#),
-            (None, 0, vec![codes::SCORE_MISSING])
-        );
-        for missing in ["null", "{}", r#"{"reward": null}"#] {
-            assert_eq!(score(missing, ""), (None, 0, vec![codes::SCORE_MISSING]), "{missing}");
+        let named = |list: &[(&str, Option<f64>)]| -> Vec<(String, Option<f64>)> {
+            list.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect()
+        };
+        let unscored = || named(&[("reward", None)]);
+        for (rewards, has_headline, all) in [
+            (r#"{"reward": 0.25, "b": 1}"#, true, [("reward", Some(0.25)), ("b", Some(1.0))]),
+            (r#"{"reward": 12, "b": -3}"#, true, [("reward", Some(12.0)), ("b", Some(-3.0))]),
+            // No reward stands for another one, and they are not averaged.
+            (r#"{"a": 0.5, "b": 1}"#, false, [("a", Some(0.5)), ("b", Some(1.0))]),
+        ] {
+            assert_eq!(score(rewards, ""), (has_headline, named(&all), vec![]), "{rewards}");
         }
-        assert_eq!(score("[1]", ""), (None, 0, vec![codes::WRONG_TYPE, codes::SCORE_MISSING]));
+        let valid = score(r#"{"reward": 1}"#, r#", "reward_valid": true"#);
+        assert_eq!(valid, (true, named(&[("reward", Some(1.0))]), vec![]));
+        let invalid = score(r#"{"reward": 1}"#, r#", "reward_valid": false"#);
+        assert_eq!(invalid, (true, unscored(), vec![codes::NOT_SCORED, codes::SCORE_MISSING]));
+        for missing in ["null", "{}", r#"{"reward": null}"#] {
+            let expected = (true, unscored(), vec![codes::SCORE_MISSING]);
+            assert_eq!(score(missing, ""), expected, "{missing}");
+        }
+        for (wrong, code) in [
+            ("[1]", codes::WRONG_TYPE),
+            (r#"{"reward": "1"}"#, codes::WRONG_TYPE),
+            (r#"{"reward": true}"#, codes::WRONG_TYPE),
+            (r#"{"reward": NaN}"#, codes::NOT_FINITE),
+        ] {
+            let (_, all, mut found) = score(wrong, "");
+            found.sort_unstable();
+            let mut expected = vec![code, codes::SCORE_MISSING];
+            expected.sort_unstable();
+            assert_eq!((all, found), (unscored(), expected), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_trial_is_identified_by_its_id_and_name() {
+        let identity = |item: &str, header: Option<&str>| {
+            let outcome = arc_format_testing::accepted::<HarborFormat>(header, item);
+            let planned = HarborFormat::scenario(header, item).unwrap();
+            (outcome.key, outcome.place, planned.run_id)
+        };
+        let text = |text: &str| Some(text.to_owned());
+        let first = with(r#", "id": "1", "config": {"job_id": "j"}"#);
+        assert_eq!(identity(&first, None), (text("1"), text("t__1"), text("j")));
+        // A retry has the same name and another id; what a resumed job runs again has another name.
+        let retried = first.replace(r#""id": "1""#, r#""id": "2""#);
+        assert_eq!(identity(&retried, None), (text("2"), text("t__1"), text("j")));
+        let resumed = retried.replace("t__1", "t__2");
+        assert_eq!(identity(&resumed, None), (text("2"), text("t__2"), text("j")));
+        // Versions without `job_id` have the id only in the job.
+        let old = with(r#", "config": {"job_id": null}"#);
+        assert_eq!(identity(&old, Some(r#"{"id": "k"}"#)), (None, text("t__1"), text("k")));
+        for item in [
+            with(r#", "id": "", "config": []"#).replace("t__1", " "),
+            with(r#", "id": 1, "config": {"job_id": {}}"#).replace(r#""t__1""#, "[]"),
+        ] {
+            assert_eq!(identity(&item, Some("{}")), (None, None, None), "{item}");
+        }
+        let long = with("").replace("t__1", &"t".repeat(600));
+        assert_eq!(identity(&long, None).1.unwrap().len(), 512);
     }
 
     #[test]
@@ -379,7 +433,7 @@ fn a_result_must_name_its_task() {
             "/task_id",
             codes::DUPLICATE_KEY,
         ),
-        (r#"{"task_id": "a", "x": [NaN]}"#, "/x/0", codes::NOT_A_JSON_NUMBER),
+        (r#"{"task_id": "a", "x": [nan]}"#, "/x/0", codes::MALFORMED_JSON),
         ("[]", "", codes::WRONG_TYPE),
         ("", "", codes::MALFORMED_JSON),
     ] {

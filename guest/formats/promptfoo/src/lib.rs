@@ -7,10 +7,11 @@
 //! | `scenario.name` | `testCase.description` |
 //! | `scenario.task_prompt` | `prompt.raw`: the prompt with its variables filled in |
 //! | `scenario.definition` | `testCase` |
-//! | `trial` | from `testIdx` and the header, see below |
 //! | `status` | `failureReason`: 2 is an error, or a timeout if `error` is one of promptfoo's own two sentences for that; 0 and 1 (an assertion failed) are a success. If it is absent (before version 3 of the file): an error if there is a `response.error`, or an `error` without a `gradingResult` |
-//! | `reliability_score` | `score`; if that is not from 0 to 1 (an assertion can return any number), 1 or 0 for `success` |
-//! | `dimension_scores` | `namedScores`: the `metric` of an assertion; those not from 0 to 1 are left out with a warning |
+//! | score `pass` | `success`, 1 or 0: the headline |
+//! | score `score` | `score`: the weighted mean of the assertions' scores, which can be any number |
+//! | score of a named metric | `namedScores`: the weighted mean of the assertions with this `metric`; with the prefix `namedScores/` if it is called `pass` or `score` |
+//! | explanations | `gradingResult.reason`; of a named metric the `reason` of its assertion in `gradingResult.componentResults`, if it has only one |
 //! | `execution_time` | `results.timestamp` of the header: the start of the whole evaluation, because a result has no time of its own |
 //! | `execution_time_ms` | `latencyMs` |
 //! | tokens | `tokenUsage` (`total`, `prompt`, `completion`), else `response.tokenUsage`; tokens of graders are not included |
@@ -18,6 +19,9 @@
 //! | `error_message` | `error`, else `response.error`, if the run failed; the reason of a failed assertion stays in the document |
 //! | `trajectory` | `response` |
 //! | `dimensions` | `namedScores` |
+//! | `key` | `id`, else the place |
+//! | `place` | `testIdx` and `promptIdx`: `3/0` |
+//! | `run_id` of the plan | `evalId` of the result, else of the header |
 //!
 //! **Scenario ids.** A result is one cell of promptfoo's table: a test, a prompt and a provider.
 //! Its scenario is `TEST#FINGERPRINT/PROMPT/PROVIDER`: the test's description (or `test`), a
@@ -26,19 +30,27 @@
 //! with the same label and provider, `@` and `promptIdx` follow.
 //!
 //! **Trials.** With `--repeat`, promptfoo runs every test several times and assigns each run a
-//! `testIdx` of its own, but does not record which run it was. If the header's `config.tests` are
-//! written out and account for all results, the trial is computed from `testIdx`. If it is unknown
-//! (tests of another file with repeats, `.jsonl` output, results sent without the file), `~` and
-//! `testIdx` end the id, so that no run is mistaken for a further attempt of another, and there is
+//! `testIdx` of its own, but does not record which run it was. So a result has a place and no trial:
+//! the places of a scenario are its trials. A result without these indices (version 2 of the file) has
 //! the warning `trial_unknown`.
 //!
+//! **The headline is `pass`**, because promptfoo's own figure of an evaluation is the pass rate: the
+//! command line's summary, the HTML report and the exit code (`PROMPTFOO_PASS_RATE_THRESHOLD`) use it,
+//! and none of them uses `score`. Errors count as not passed.
+//!
+//! **Figures.** `stats.successes` is the sum of `pass`, and `metrics.score` of the prompts the sum of
+//! `score`. `metrics.namedScores` are sums of values times weights, so they are compared only if the
+//! header's tests show that all weights are 1; metrics derived by `derivedMetrics` are never compared.
+//!
 //! Tested with 0.121.20 (version 3 of the file). Version 2, as written by 0.91 and earlier, is read
-//! according to the declarations of its types; its results have no `testIdx`, so their trials are
-//! unknown.
+//! according to the declarations of its types.
 
 mod header;
+mod report;
 mod result;
 mod scenario;
+mod score;
+mod weights;
 
 use arc_format_kit::outline::Outline;
 use arc_format_kit::{
@@ -90,7 +102,7 @@ impl Format for PromptfooFormat {
     }
 
     fn suite(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
-        header::suite(header)
+        report::suite(header)
     }
 }
 

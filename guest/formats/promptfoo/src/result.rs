@@ -3,21 +3,15 @@
 use arc_format_kit::failure::Failure;
 use arc_format_kit::json::{Place, Reader, Value};
 use arc_format_kit::number::MAX_WHOLE;
-use arc_format_kit::scenario::bounded_id;
-use arc_format_kit::score::{Scores, optional_number};
-use arc_format_kit::{Outcome, OutcomeStatus, Score, Violation, codes};
+use arc_format_kit::scenario::MAX_ID_BYTES;
+use arc_format_kit::{Outcome, OutcomeStatus, Violation};
 
 use crate::header::{HeaderData, header_data};
 use crate::scenario::ScenarioMembers;
+use crate::score;
 
 /// The start of promptfoo's messages for a test, or the whole evaluation, that took too long.
 const TOO_LONG: [&str; 2] = ["Evaluation timed out after ", "Evaluation exceeded max duration of "];
-
-/// The score of `success`, which promptfoo counts.
-pub(crate) const PASS: &str = "pass";
-
-/// The score of `score`.
-pub(crate) const SCORE: &str = "score";
 
 const NAMES: [&str; 18] = [
     "testCase",
@@ -54,20 +48,9 @@ fn read<'a>(
     members: [Option<Value<'a>>; 18],
 ) -> Option<Outcome> {
     let [test_case, vars, prompt, provider, test_index, prompt_index, members @ ..] = members;
-    let [
-        success,
-        score,
-        reason,
-        error,
-        response,
-        grading,
-        named_scores,
-        latency,
-        usage,
-        cost,
-        eval_id,
-        id,
-    ] = members;
+    let [success, score, reason, error, response, grading, named_scores, latency, members @ ..] =
+        members;
+    let [usage, cost, eval_id, id] = members;
     let scenario_members =
         ScenarioMembers { test_case, vars, prompt, provider, test_index, prompt_index, eval_id };
     let planned = scenario_members.read(reader, header);
@@ -98,35 +81,9 @@ fn read<'a>(
     };
     let failure = Failure::new(message.as_deref(), None, status);
 
-    let passed = success.and_then(|value| match value.json() {
-        "true" => Some(1.0),
-        "false" => Some(0.0),
-        _ => {
-            reader.decoration(|reader| reader.wrong_type(at("success"), value, "a boolean"));
-            None
-        }
-    });
-    let mut scores = Scores::default();
-    let explanation = grading
-        .and_then(|grading| grading.member("reason"))
-        .filter(|reason| reason.is_string())
-        .and_then(|reason| reader.span(reason));
-    if success.is_some() {
-        scores.set(Score { explanation, ..Score::new(PASS, passed).of(1.0) });
-    }
-    if let Some(score) = score {
-        let value = optional_number(reader, Some(score), at("score"));
-        scores.set(Score { explanation, ..Score::new(SCORE, value.map(|value| value + 0.0)) });
-    }
-    let headline = scores.first().map(|first| first.name.clone());
-    if headline.as_ref().and_then(|name| scores.get(name)?.value).is_none() {
-        reader.warning(
-            at("score").pointer(),
-            codes::SCORE_MISSING,
-            "the result has neither success nor a score; averages leave it out".to_owned(),
-        );
-    }
-    read_named(reader, named_scores, &mut scores);
+    let scores = score::read(reader, success, score, named_scores, grading);
+    let id = reader.decoration(|reader| reader.text(id, at("id")));
+    let id = id.filter(|id| (1..=MAX_ID_BYTES).contains(&id.len()));
 
     let (usage, usage_place) = match usage {
         Some(_) => (usage, "/tokenUsage"),
@@ -149,14 +106,10 @@ fn read<'a>(
     };
 
     let planned = planned?;
-    let id = reader.decoration(|reader| reader.text(id, at("id")));
-    let key = id.filter(|id| !id.is_empty()).map(bounded_id).or_else(|| planned.place.clone());
     Some(Outcome {
         trial: planned.trial,
-        scores: scores.into_list(),
-        headline,
-        key,
-        place: planned.place,
+        scores,
+        headline: Some(score::PASS.to_owned()),
         execution_time: header.began_at.clone(),
         execution_time_ms: reader
             .decoration(|reader| reader.amount(latency, at("latencyMs")))
@@ -170,33 +123,8 @@ fn read<'a>(
         error_category: failure.category,
         trajectory: response.and_then(|value| reader.span(value)),
         dimensions: named_scores.filter(|it| it.is_object()).and_then(|value| reader.span(value)),
+        key: id.or_else(|| planned.place.clone()),
+        place: planned.place,
         ..Outcome::new(planned.scenario, status)
     })
-}
-
-/// Reads the named scores, which are unchanged. Of two with the same name, the last one counts, as in
-/// the language of the tool.
-fn read_named<'a>(reader: &mut Reader<'a>, value: Option<Value<'a>>, scores: &mut Scores) {
-    let Some(value) = value else { return };
-    let Some(members) = value.members() else {
-        let place = Place { object: "", member: "namedScores" };
-        reader.decoration(|reader| reader.wrong_type(place, value, "an object"));
-        return;
-    };
-    for (name, value) in members {
-        let place = Place { object: "/namedScores", member: &name.text };
-        let number = optional_number(reader, Some(value), place);
-        let own = named_score(&name.text);
-        if !own.is_empty() {
-            scores.set(Score::new(own, number.map(|number| number + 0.0)));
-        }
-    }
-}
-
-/// Returns the name of a named score, which differs from the names of the result's own scores.
-pub(crate) fn named_score(name: &str) -> String {
-    match name {
-        PASS | SCORE => format!("namedScores/{name}"),
-        name => name.to_owned(),
-    }
 }

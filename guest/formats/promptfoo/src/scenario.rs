@@ -1,7 +1,7 @@
 //! Reads the scenario that a result belongs to, and its trial.
 
 use arc_format_kit::json::{Place, Reader, Value};
-use arc_format_kit::scenario::{MAX_TRIALS, bounded_id, fingerprint};
+use arc_format_kit::scenario::{bounded_id, fingerprint};
 use arc_format_kit::{PlannedScenario, Scenario, Violation, codes};
 
 use crate::TRIAL_UNKNOWN;
@@ -90,21 +90,21 @@ impl<'a> ScenarioMembers<'a> {
             id.push_str(&format!("@{index}"));
         }
         let test_index = index(reader, self.test_index, at("testIdx"));
-        let trial = test_index.ok_or(()).and_then(|index| header.numbering.trial(index));
-        let trial = trial.and_then(|trial| match trial {
-            Some(trial) if f64::from(trial) > MAX_TRIALS => Err(()),
-            trial => Ok(trial),
-        });
-        // If the trial is unknown, the places of a test are its trials.
-        let place = test_index.map(|index| format!("{index}/{}", prompt_index.unwrap_or_default()));
-        if trial.is_err() && place.is_none() {
+        // Each repetition of a test has a `testIdx` of its own, so the place tells trials apart.
+        let place = test_index.zip(prompt_index).map(|(test, prompt)| format!("{test}/{prompt}"));
+        if place.is_none() {
             reader.warning(
                 at("testIdx").pointer(),
                 TRIAL_UNKNOWN,
-                "it is unknown which trial of its test this result is".to_owned(),
+                "the result has no testIdx and promptIdx, so it is unknown which trial of its test \
+                 it is"
+                    .to_owned(),
             );
         }
-        let eval_id = reader.decoration(|reader| reader.text(self.eval_id, at("evalId")));
+        let run_id = match self.eval_id {
+            Some(id) => reader.decoration(|reader| reader.text(Some(id), at("evalId"))),
+            None => None,
+        };
         Some(PlannedScenario {
             scenario: Scenario {
                 id: bounded_id(id),
@@ -112,8 +112,8 @@ impl<'a> ScenarioMembers<'a> {
                 task_prompt,
                 definition: test_case.and_then(|value| reader.span(value)),
             },
-            trial: trial.unwrap_or(None),
-            run_id: header.eval_id.clone().or(eval_id).filter(|id| !id.is_empty()),
+            trial: None,
+            run_id: run_id.filter(|id| !id.is_empty()).or_else(|| header.eval_id.clone()),
             place,
         })
     }

@@ -11,10 +11,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use arc_format_kit::{ErrorCategory, Format, Header, Items, OutcomeStatus, codes};
+use arc_format_kit::{ErrorCategory, Format, Header, Items, Outcome, OutcomeStatus, codes};
 use arc_format_promptfoo::{PromptfooFormat, TRIAL_UNKNOWN};
 use arc_format_testing::{
-    any_json, check, frame, rejected, rejects_truncated_results, slice, warnings,
+    any_json, check, frame, rejected, rejects_truncated_results, scores, slice, warnings,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -24,8 +24,13 @@ const HEADER: &str = r#"{"evalId": "e", "results": {"version": 3, "timestamp": "
     "stats": {"successes": 1, "failures": 0, "errors": 0, "durationMs": 1234, "tokenUsage": {"total": 30}}},
     "config": {"tests": [{"vars": {"a": "b"}}]}, "runtimeOptions": {"repeat": 1}}"#;
 
-fn accepted(header: Option<&str>, item: &str) -> arc_format_kit::Outcome {
+fn accepted(header: Option<&str>, item: &str) -> Outcome {
     arc_format_testing::accepted::<PromptfooFormat>(header, item)
+}
+
+/// Returns the value of a score.
+fn value(outcome: &Outcome, name: &str) -> Option<f64> {
+    outcome.scores.iter().find(|score| score.name == name).unwrap().value
 }
 
 /// Returns a result with these members besides those that identify it.
@@ -55,24 +60,28 @@ mod files {
         let rows = whole["results"]["results"].as_array().unwrap();
         assert_eq!((file.documents.len(), rows.len()), (48, 48));
 
-        let mut trials: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+        let mut places: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         let mut statuses: BTreeMap<String, usize> = BTreeMap::new();
         let mut tokens = 0.0;
         for (document, row) in file.documents.iter().zip(rows) {
             let outcome = accepted(file.header.as_deref(), document);
-            assert_eq!(outcome.reliability_score, row["score"].as_f64());
+            assert_eq!(value(&outcome, "score"), row["score"].as_f64());
+            let passed = f64::from(u8::from(row["success"].as_bool().unwrap()));
+            assert_eq!(outcome.headline_value(), Some(passed));
+            assert_eq!(outcome.key.as_deref(), row["id"].as_str());
+            assert_eq!(outcome.trial, None);
             assert_eq!(Some(outcome.execution_time_ms), row["latencyMs"].as_f64());
             assert_eq!(outcome.scenario.task_prompt.as_deref(), row["prompt"]["raw"].as_str());
             assert_eq!(outcome.cost_usd, row["cost"].as_f64().unwrap_or_default());
             let began = outcome.execution_time.unwrap();
             assert!(began.starts_with(&whole["results"]["timestamp"].as_str().unwrap()[..19]));
             tokens += outcome.tokens_used;
-            trials.entry(outcome.scenario.id).or_default().extend(outcome.trial);
+            assert!(places.entry(outcome.scenario.id).or_default().insert(outcome.place.unwrap()));
             *statuses.entry(format!("{:?}", outcome.status)).or_default() += 1;
         }
         // Six tests (one with two values), two prompts, two providers, two runs of each.
-        assert_eq!(trials.len(), 24);
-        assert!(trials.values().all(|trials| trials == &[1, 2]), "{trials:?}");
+        assert_eq!(places.len(), 24);
+        assert!(places.values().all(|places| places.len() == 2), "{places:?}");
         let stats = &whole["results"]["stats"];
         let errors = stats["errors"].as_u64().unwrap() as usize;
         assert_eq!(statuses["Error"] + statuses["Timeout"], errors);
@@ -84,7 +93,7 @@ mod files {
     }
 
     #[test]
-    fn lines_are_the_same_results_whose_trials_are_unknown() {
+    fn lines_are_the_same_results() {
         let lines = frame::<PromptfooFormat>("results.jsonl", &fixture("results.jsonl")).unwrap();
         let whole = frame::<PromptfooFormat>("results.json", &fixture("results.json")).unwrap();
         assert_eq!(lines.layout.items, Items::Lines);
@@ -93,22 +102,31 @@ mod files {
         for (line, document) in lines.documents.iter().zip(&whole.documents) {
             let alone = accepted(None, line);
             let known = accepted(whole.header.as_deref(), document);
-            assert_eq!(warnings(&alone), [("/testIdx", TRIAL_UNKNOWN)]);
-            assert!(alone.scenario.id.starts_with(&known.scenario.id));
-            assert_eq!(alone.dimension_scores, known.dimension_scores);
-            assert_eq!((alone.trial, alone.status), (None, known.status));
+            assert_eq!(warnings(&alone), []);
+            assert_eq!(alone.scenario.id, known.scenario.id);
+            assert_eq!(scores(&alone), scores(&known));
+            assert_eq!((&alone.place, alone.status), (&known.place, known.status));
+            assert_eq!(alone.key, known.key);
             ids.insert(alone.scenario.id);
         }
-        assert_eq!(ids.len(), 48);
+        assert_eq!(ids.len(), 24);
     }
 
     #[test]
-    fn the_dimensions_are_the_metrics() {
+    fn each_metric_is_a_score_with_its_reason() {
         let file = frame::<PromptfooFormat>("", &fixture("results.json")).unwrap();
         let outcome = accepted(file.header.as_deref(), &file.documents[0]);
-        let names: Vec<&str> =
-            outcome.dimension_scores.iter().map(|dimension| &*dimension.name).collect();
-        assert_eq!(names, ["correct", "fast"]);
+        assert_eq!(
+            scores(&outcome),
+            [("pass", 0.0), ("score", 0.6), ("correct", 0.0), ("fast", 1.0)]
+        );
+        let reasons: Vec<_> = outcome
+            .scores
+            .iter()
+            .map(|score| slice(&file.documents[0], score.explanation).unwrap())
+            .collect();
+        let expected = r#""Expected output to contain \"Paris\"""#;
+        assert_eq!(reasons, [expected, expected, expected, r#""Assertion passed""#]);
         let part = slice(&file.documents[0], outcome.dimensions).unwrap();
         assert!(serde_json::from_str::<Value>(part).unwrap()["correct"].is_number());
         let test = slice(&file.documents[0], outcome.scenario.definition).unwrap();
@@ -183,8 +201,10 @@ mod files {
         assert_eq!((passed.tokens_used, passed.prompt_tokens, passed.cost_usd), (12.0, 8.0, 0.25));
         assert_eq!(failed.status, OutcomeStatus::Error);
         assert_eq!(failed.error_category, Some(ErrorCategory::RateLimit));
-        assert_eq!((wrong.status, wrong.error_message), (OutcomeStatus::Success, None));
-        assert_eq!(wrong.reliability_score, Some(0.0));
+        assert_eq!((wrong.status, &wrong.error_message), (OutcomeStatus::Success, &None));
+        assert_eq!(scores(&wrong), [("pass", 0.0), ("score", 0.0)]);
+        assert_eq!((&wrong.key, &wrong.place), (&None, &None));
+        assert_eq!(warnings(&wrong), [("/testIdx", TRIAL_UNKNOWN)]);
         assert_eq!(wrong.execution_time.as_deref(), Some("2024-05-06T07:08:09.123000Z"));
         assert!(passed.scenario.id.ends_with("/p.txt/openai:gpt-4"), "{}", passed.scenario.id);
         assert_ne!(passed.scenario.id, failed.scenario.id);
@@ -250,59 +270,40 @@ mod scenarios {
         assert_ne!(id(Some(HEADER), &item), id(Some(HEADER), &item.replace("long \"", "long\"")));
     }
 
-    fn header(tests: &str, results: u32, repeat: &str) -> String {
-        format!(
-            r#"{{"results": {{"version": 3, "timestamp": "x", "prompts": [{{}}, {{"label": 1}}],
-                "stats": {{"successes": {results}, "failures": 0, "errors": 0}}}},
-                "config": {{"tests": {tests}}}, "runtimeOptions": {repeat}}}"#
-        )
-    }
-
-    fn trial(header: &str, index: u32) -> Result<Option<u32>, ()> {
-        let item = with("").replace(r#""testIdx": 0"#, &format!(r#""testIdx": {index}"#));
-        let outcome = accepted(Some(header), &item);
-        let unknown = warnings(&outcome).contains(&("/testIdx", TRIAL_UNKNOWN));
-        assert_eq!(outcome.scenario.id.ends_with(&format!("~{index}.0")), unknown);
-        if unknown { Err(()) } else { Ok(outcome.trial) }
+    #[test]
+    fn repetitions_of_a_test_have_places_of_their_own() {
+        let planned = |members: &str| {
+            let item = with(members).replace(r#""testIdx": 0, "promptIdx": 0, "#, "");
+            PromptfooFormat::scenario(Some(HEADER), &item).unwrap()
+        };
+        let [first, second] =
+            [r#""testIdx": 3, "promptIdx": 1"#, r#""testIdx": 4, "promptIdx": 1"#].map(planned);
+        assert_eq!(first.scenario.id, second.scenario.id);
+        assert_eq!((first.place.as_deref(), second.place.as_deref()), (Some("3/1"), Some("4/1")));
+        assert_eq!((first.trial, first.run_id.as_deref()), (None, Some("e")));
+        let own = planned(r#""testIdx": 3, "promptIdx": 1, "evalId": "f""#);
+        assert_eq!(own.run_id.as_deref(), Some("f"));
+        assert_eq!(planned(r#""testIdx": 3, "promptIdx": 1, "evalId": """#).run_id, first.run_id);
+        for members in
+            ["", r#""testIdx": 3"#, r#""promptIdx": 3"#, r#""testIdx": -1, "promptIdx": 1"#]
+        {
+            assert_eq!(planned(members).place, None, "{members}");
+        }
+        for broken in ["", "[]", "null", "{", "{\"results\": 1}", "{\"evalId\": NaN}"] {
+            let outcome = accepted(Some(broken), &with(""));
+            assert_eq!(outcome.place.as_deref(), Some("0/0"), "{broken}");
+        }
     }
 
     #[test]
-    fn trials_are_computed_from_the_header() {
-        // Two tests, the first with two times two values: ten runs of two prompts, three times.
-        let tests = r#"[{"vars": {"a": ["x", "y"], "b": [1, 2], "c": "z"}}, {"vars": {"a": "x"}}]"#;
-        for repeat in ["null", r#"{"repeat": 3}"#] {
-            let header = header(tests, 30, repeat);
-            let trials: Vec<_> =
-                (0..15).map(|index| trial(&header, index).unwrap().unwrap()).collect();
-            assert_eq!(trials, [1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 1, 2, 3]);
-            assert_eq!(trial(&header, 15), Err(()));
+    fn the_key_is_the_id_of_the_result() {
+        let key = |members: &str| accepted(Some(HEADER), &with(members)).key;
+        assert_eq!(key(r#""success": true, "id": "a""#).as_deref(), Some("a"));
+        for members in [r#""id": """#, r#""id": 7"#, r#""success": true"#] {
+            assert_eq!(key(members).as_deref(), Some("0/0"), "{members}");
         }
-        assert_eq!(trial(&header(tests, 10, "null"), 4), Ok(None));
-    }
-
-    #[test]
-    fn the_trial_is_unknown_if_tests_cannot_be_counted() {
-        let listed = r#"[{"vars": {"a": "x"}}]"#;
-        for (tests, results, repeat) in [
-            (r#""file://tests.csv""#, 6, r#"{"repeat": 3}"#),
-            (r#"["file://a.yaml"]"#, 6, r#"{"repeat": 3}"#),
-            (r#"[{"vars": {"a": "file://x/*.txt"}}]"#, 6, r#"{"repeat": 3}"#),
-            (r#"[{"vars": "file://x.yaml"}]"#, 6, r#"{"repeat": 3}"#),
-            (r#"[{"vars": {"a": "x"}, "providers": ["p"]}]"#, 6, r#"{"repeat": 3}"#),
-            (listed, 6, r#"{"repeat": 2}"#),
-            (listed, 5, "null"),
-            (listed, 0, "null"),
-            ("[]", 6, "null"),
-            ("null", 6, "null"),
-        ] {
-            assert_eq!(trial(&header(tests, results, repeat), 1), Err(()), "{tests}");
-        }
-        // Run once, regardless of the tests.
-        assert_eq!(trial(&header(r#""file://a.csv""#, 6, r#"{"repeat": 1}"#), 1), Ok(None));
-        assert_eq!(trial(&header(r#""file://a.csv""#, 6, "{}"), 1), Ok(None));
-        for broken in ["", "[]", "null", "{", "{\"results\": 1}"] {
-            assert_eq!(trial(broken, 1), Err(()), "{broken}");
-        }
+        let long = format!(r#""id": "{}""#, "x".repeat(513));
+        assert_eq!(key(&long).as_deref(), Some("0/0"));
     }
 
     #[test]
@@ -388,56 +389,81 @@ mod outcomes {
     }
 
     #[test]
-    fn a_score_outside_the_scale_is_replaced_by_the_verdict() {
+    fn a_score_is_never_put_on_another_scale() {
         let scored = |members: &str| {
             let outcome = accepted(Some(HEADER), &with(members));
+            assert_eq!(outcome.headline.as_deref(), Some("pass"));
             let warned: Vec<_> = outcome.warnings.iter().map(|warning| warning.code).collect();
-            (outcome.reliability_score, warned)
+            (value(&outcome, "pass"), value(&outcome, "score"), warned)
         };
-        assert_eq!(scored(r#""score": 0.4, "success": true"#), (Some(0.4), vec![]));
-        assert_eq!(scored(r#""score": -0.0, "success": true"#), (Some(0.0), vec![]));
-        assert_eq!(
-            scored(r#""score": 7, "success": true"#),
-            (Some(1.0), vec![codes::SCORE_OUT_OF_SCALE])
-        );
-        assert_eq!(
-            scored(r#""score": -1, "success": false"#),
-            (Some(0.0), vec![codes::SCORE_OUT_OF_SCALE])
-        );
-        assert_eq!(scored(r#""score": null, "success": false"#), (Some(0.0), vec![]));
-        assert_eq!(
-            scored(r#""score": "1", "success": 1"#),
+        let missing = codes::SCORE_MISSING;
+        for (members, pass, score, warned) in [
+            (r#""score": 0.4, "success": true"#, Some(1.0), Some(0.4), vec![]),
+            (r#""score": -0.0, "success": true"#, Some(1.0), Some(0.0), vec![]),
+            (r#""score": 7, "success": true"#, Some(1.0), Some(7.0), vec![]),
+            (r#""score": -1, "success": false"#, Some(0.0), Some(-1.0), vec![]),
+            (r#""score": null, "success": false"#, Some(0.0), None, vec![]),
+            (r#""score": true, "success": true"#, Some(1.0), Some(1.0), vec![]),
             (
+                r#""score": "1", "success": 1"#,
                 None,
-                vec![codes::WRONG_TYPE, codes::WRONG_TYPE, codes::SCORE_MISSING]
-                    .into_iter()
-                    .collect()
-            )
-        );
-        assert_eq!(scored(""), (None, vec![codes::SCORE_MISSING]));
+                None,
+                vec![codes::WRONG_TYPE, missing, codes::LABEL_UNKNOWN],
+            ),
+            (r#""score": 1"#, None, Some(1.0), vec![missing]),
+            (r#""score": NaN, "success": true"#, Some(1.0), None, vec![codes::NOT_FINITE]),
+            ("", None, None, vec![missing]),
+        ] {
+            assert_eq!(scored(members), (pass, score, warned), "{members}");
+        }
     }
 
     #[test]
-    fn metrics_outside_the_scale_are_no_dimensions() {
+    fn metrics_have_the_values_that_promptfoo_adds_up() {
         let outcome = accepted(
             Some(HEADER),
             &with(
-                r#""success": true, "namedScores": {"a": 0.5, "b": 7, "c/d": "x", "e": null, "a": 1, "\ud800": 1}"#,
+                r#""success": true, "score": 2, "namedScores": {"a": 0.5, "b": 7, "c/d": "x", "e": null,
+                    "a": 1, "\ud800": -1, "f": true, "g": [1], "pass": 0.25, "score": 3, "": 4}"#,
             ),
         );
-        let found: Vec<_> =
-            outcome.dimension_scores.iter().map(|it| (it.name.as_str(), it.score)).collect();
-        assert_eq!(found, [("a", 1.0), ("\u{FFFD}", 1.0)]);
+        assert_eq!(
+            scores(&outcome),
+            [
+                ("pass", 1.0),
+                ("score", 2.0),
+                ("a", 1.0),
+                ("b", 7.0),
+                ("\u{FFFD}", -1.0),
+                ("f", 1.0),
+                ("namedScores/pass", 0.25),
+                ("namedScores/score", 3.0),
+                ("namedScores/", 4.0),
+            ]
+        );
+        let unscored: Vec<_> = outcome.scores.iter().filter(|it| it.value.is_none()).collect();
+        assert_eq!(unscored.iter().map(|it| &*it.name).collect::<Vec<_>>(), ["c/d", "e", "g"]);
+        assert_eq!(unscored[0].label.as_deref(), Some("x"));
         assert_eq!(
             warnings(&outcome),
-            [
-                ("/namedScores/b", codes::SCORE_OUT_OF_SCALE),
-                ("/namedScores/c~1d", codes::WRONG_TYPE)
-            ]
+            [("/namedScores/c~1d", codes::LABEL_UNKNOWN), ("/namedScores/g", codes::WRONG_TYPE)]
         );
         let none = accepted(Some(HEADER), &with(r#""success": true, "namedScores": [1]"#));
         assert_eq!(warnings(&none), [("/namedScores", codes::WRONG_TYPE)]);
         assert_eq!(none.dimensions, None);
+    }
+
+    #[test]
+    fn a_metric_of_two_assertions_has_no_reason_of_its_own() {
+        let item = with(
+            r#""success": true, "namedScores": {"a": 1, "b": 0}, "gradingResult": {"reason": "r", "componentResults": [
+                {"reason": "1", "assertion": {"metric": "a"}}, {"reason": "2", "assertion": {"metric": "a"}},
+                {"reason": "3", "assertion": {"metric": "b"}}, {"reason": "4", "assertion": null}, null, 1]}"#,
+        );
+        let outcome = accepted(Some(HEADER), &item);
+        let reasons: Vec<_> =
+            outcome.scores.iter().map(|score| slice(&item, score.explanation)).collect();
+        assert_eq!(reasons, [Some("\"r\""), Some("\"r\""), None, Some("\"3\"")]);
     }
 
     #[test]
@@ -468,7 +494,8 @@ mod outcomes {
             [
                 ("/prompt", codes::WRONG_TYPE),
                 ("/provider", codes::TEXT_REPLACED),
-                ("/testCase", codes::WRONG_TYPE)
+                ("/testCase", codes::WRONG_TYPE),
+                ("/testIdx", TRIAL_UNKNOWN)
             ]
         );
     }
@@ -491,10 +518,7 @@ mod outcomes {
             let found = rejected::<PromptfooFormat>(Some(HEADER), &whole[..end]);
             assert_eq!(found[0].1, codes::MALFORMED_JSON);
         }
-        assert_eq!(
-            rejected::<PromptfooFormat>(None, &with(r#""score": NaN"#)),
-            [("/score".to_owned(), codes::NOT_A_JSON_NUMBER)]
-        );
+        assert_eq!(rejected::<PromptfooFormat>(None, &with(r#""score": NaNs"#))[0].0, "/score");
         assert_eq!(rejected::<PromptfooFormat>(None, "[1]"), [(String::new(), codes::WRONG_TYPE)]);
         assert_eq!(
             rejected::<PromptfooFormat>(None, &with(r#""score": 1, "score": 0"#)),
