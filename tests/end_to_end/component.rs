@@ -81,9 +81,18 @@ fn the_program_writes_the_core_module_inside_of_it() {
 fn outcome_json(outcome: &Outcome) -> Value {
     let span = |span: &Option<Span>| span.map(|span| (span.offset, span.length));
     let scores: Vec<Value> = outcome
-        .dimension_scores
+        .scores
         .iter()
-        .map(|score| json!({"name": score.name, "score": score.score}))
+        .map(|score| {
+            json!({
+                "name": score.name,
+                "value": score.value,
+                "label": score.label,
+                "lowest": score.lowest,
+                "highest": score.highest,
+                "explanation": span(&score.explanation),
+            })
+        })
         .collect();
     json!({
         "scenario": {
@@ -94,9 +103,10 @@ fn outcome_json(outcome: &Outcome) -> Value {
         },
         "trial": outcome.trial,
         "status": outcome.status.as_str(),
-        "reliability_score": outcome.reliability_score,
+        "scores": scores,
+        "headline": outcome.headline,
         "grade": outcome.grade,
-        "dimension_scores": scores,
+        "invalidation": null,
         "execution_time": outcome.execution_time,
         "execution_time_ms": outcome.execution_time_ms,
         "tokens_used": outcome.tokens_used,
@@ -112,6 +122,11 @@ fn outcome_json(outcome: &Outcome) -> Value {
         "trajectory": span(&outcome.trajectory),
         "detailed_trajectory": span(&outcome.detailed_trajectory),
         "dimensions": span(&outcome.dimensions),
+        "key": outcome.key,
+        "place": outcome.place,
+        "revised_at": outcome.revised_at,
+        "discarded_tokens": outcome.discarded_tokens,
+        "discarded_cost_usd": outcome.discarded_cost_usd,
         "warnings": violations_json(&outcome.warnings),
     })
 }

@@ -14,7 +14,7 @@ use crate::support::{Files, Finished, Program, TestDatabase, record, result, wai
 const OLD: &str = "00000000-0000-0000-0000-0000000000ff";
 
 /// The columns of outcomes that must never change.
-const IDENTITY: &str = "SELECT simulation_id::text, outcome_id::text, started_at::text,
+const IDENTITY: &str = "SELECT simulation_id::text, outcome_id::text, partition_time::text,
         received_at::text, document::text, modal_call_id, sandbox_id, trial
     FROM arc_recorder.outcomes ORDER BY 1, 2";
 
@@ -47,10 +47,10 @@ fn reject_before(database: &TestDatabase, condition: &str) {
     register_old_extractor(database);
     database.execute(&format!(
         "WITH moved AS (DELETE FROM arc_recorder.outcomes WHERE {condition} RETURNING *)
-         INSERT INTO arc_recorder.rejected_results (simulation_id, outcome_id, started_at,
+         INSERT INTO arc_recorder.rejected_results (simulation_id, outcome_id, partition_time,
              received_at, position, trial, modal_call_id, sandbox_id, violations, extractor_id,
              document_bytes, document)
-         SELECT simulation_id, outcome_id, started_at, received_at, 7, NULL, modal_call_id,
+         SELECT simulation_id, outcome_id, partition_time, received_at, 7, NULL, modal_call_id,
              sandbox_id, '[{{\"path\": \"/x\", \"code\": \"odd\", \"message\": \"odd\"}}]', '{OLD}',
              octet_length(document::text), convert_to(document::text, 'UTF8')
          FROM moved"
@@ -158,7 +158,7 @@ fn unreadable_results_stay_rejected_and_new_reasons_replace_old_ones() {
     // great to be kept, so that its id does not match its bytes.
     database.execute(
         "INSERT INTO arc_recorder.rejected_results
-         SELECT simulation_id, gen_random_uuid(), started_at, received_at, position, trial, NULL,
+         SELECT simulation_id, gen_random_uuid(), partition_time, received_at, position, trial, NULL,
              NULL, violations, extractor_id, document_bytes + extra, document
          FROM arc_recorder.rejected_results, (VALUES (0), (1)) AS more (extra)
          WHERE position = 7",
@@ -285,7 +285,7 @@ fn fields_are_extracted_again_and_ids_stay() {
     extract_before(
         &database,
         "scenario_id = 'scenario-0'",
-        ", reliability_score = 0.125, status = 'error', error_category = 'network'",
+        ", score = 0.125, status = 'error', error_category = 'network'",
     );
     extract_before(
         &database,
@@ -308,7 +308,7 @@ fn fields_are_extracted_again_and_ids_stay() {
         first["changes"],
         json!([
             {"column": "status", "old": "error", "new": "success"},
-            {"column": "reliability_score", "old": 0.125, "new": 0.5},
+            {"column": "score", "old": 0.125, "new": 0.5},
             {"column": "error_category", "old": "network", "new": null},
         ])
     );
@@ -322,7 +322,7 @@ fn fields_are_extracted_again_and_ids_stay() {
         json!({"status": 1, "reliability_score": 1, "error_category": 1, "metrics": 1, "trajectory_offset": 1, "execution_time": 1})
     );
     let text = program.run(["reextract", "--dry-run", "--simulation", id]).ended(0).stdout;
-    for expected in ["reliability_score", "0.125 → 0.5", "2 of 3 outcomes change"] {
+    for expected in ["score", "0.125 → 0.5", "2 of 3 outcomes change"] {
         assert!(text.contains(expected), "{expected}: {text}");
     }
     assert_eq!(
@@ -374,11 +374,11 @@ fn an_outcome_that_would_be_rejected_now_stays_and_is_reported() {
     let odd = files.write_lines("odd.jsonl", &[result("odd", "odd", 1.0)]);
     record(&program, &odd, &[]).ended(2);
     database.execute(&format!(
-        "INSERT INTO arc_recorder.outcomes (simulation_id, outcome_id, started_at, scenario_id, trial,
-             received_at, execution_time, status, execution_time_ms, tokens_used, cost_usd, metrics,
-             extractor_id, document)
-         SELECT simulation_id, outcome_id, started_at, 'odd', 1, received_at, received_at, 'success', 0,
-             0, 0, '{{}}', '{OLD}', convert_from(document, 'UTF8')::json
+        "INSERT INTO arc_recorder.outcomes (simulation_id, outcome_id, partition_time, scenario_id, trial,
+             received_at, execution_time, status, scores, execution_time_ms, tokens_used, cost_usd,
+             metrics, extractor_id, document)
+         SELECT simulation_id, outcome_id, partition_time, 'odd', 1, received_at, received_at, 'success', '[]', 0,
+             0, 0, '{{}}', '{OLD}', convert_from(document, 'UTF8')
          FROM arc_recorder.rejected_results"
     ));
     let before = texts(&database, FIELDS);

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use arc_host::Recorder;
 use arc_host::extraction::{ExtractionSettings, Extractor};
 use arc_host::recorder::{Submission, Verdict};
-use arc_host::store::{NewSimulation, SimulationStart, SimulationStatus, Store};
+use arc_host::store::{FigureScope, NewSimulation, RunReport, SimulationStart, SimulationStatus, Store};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -53,10 +53,10 @@ async fn start(store: &Store) -> Uuid {
 fn half_recorded(simulation_id: Uuid) -> String {
     format!(
         "BEGIN; SELECT arc_recorder.note_results(ARRAY['{simulation_id}'::uuid]);
-        INSERT INTO arc_recorder.outcomes (simulation_id, outcome_id, started_at, scenario_id, trial,
-            received_at, execution_time, status, execution_time_ms, tokens_used, cost_usd, metrics,
-            extractor_id, document)
-        SELECT simulation_id, gen_random_uuid(), started_at, 'half', 1, now(), now(), 'success', 1, 1,
+        INSERT INTO arc_recorder.outcomes (simulation_id, outcome_id, partition_time, scenario_id, trial,
+            received_at, execution_time, status, scores, execution_time_ms, tokens_used, cost_usd,
+            metrics, extractor_id, document)
+        SELECT simulation_id, gen_random_uuid(), partition_time, 'half', 1, now(), now(), 'success', '[]', 1, 1,
             1, '{{}}', gen_random_uuid(), '{{}}'
         FROM arc_recorder.simulations WHERE simulation_id = '{simulation_id}'"
     )
@@ -150,7 +150,7 @@ fn a_result_that_is_being_committed_while_a_simulation_is_completed_is_counted()
         recorder.batch_execute(&half_recorded(simulation_id)).await.unwrap();
         // Completing does not wait for the open transaction, and does not freeze figures that it
         // can change.
-        let (simulation, figures) = store.complete_simulation(simulation_id, None).await.unwrap();
+        let (simulation, figures) = store.complete_simulation(simulation_id, None, &RunReport::default()).await.unwrap();
         assert_eq!(
             (simulation.status, figures.recorded_outcomes),
             (SimulationStatus::Completed, 0)
@@ -187,7 +187,7 @@ fn figures_that_a_result_overtakes_are_not_frozen() {
             .unwrap();
         let completing = tokio::spawn({
             let store = store.clone();
-            async move { store.complete_simulation(simulation_id, None).await.unwrap() }
+            async move { store.complete_simulation(simulation_id, None, &RunReport::default()).await.unwrap() }
         });
         let (recorder, recording) = database.config().connect(tokio_postgres::NoTls).await.unwrap();
         let recording = tokio::spawn(recording);
@@ -282,7 +282,7 @@ fn no_answer_misses_a_result_that_was_acknowledged_before_the_question() {
                     loop {
                         let before = acknowledged.load(Ordering::SeqCst);
                         let (_, figures) = match task {
-                            0 => store.complete_simulation(simulation_id, None).await.unwrap(),
+                            0 => store.complete_simulation(simulation_id, None, &RunReport::default()).await.unwrap(),
                             _ => store.simulation_with_figures(simulation_id).await.unwrap(),
                         };
                         assert!(figures.recorded_outcomes >= before, "{figures:?}, not {before}");
@@ -297,7 +297,7 @@ fn no_answer_misses_a_result_that_was_acknowledged_before_the_question() {
             task.await.unwrap();
         }
         let (_, figures) = store.simulation_with_figures(simulation_id).await.unwrap();
-        assert_eq!(figures, store.figures(simulation_id).await.unwrap());
+        assert_eq!(figures, store.figures(simulation_id, FigureScope::WithMetrics).await.unwrap());
         store.close();
     });
     assert_eq!(state(&database), "frozen");

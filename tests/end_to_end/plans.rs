@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use arc_host::extraction::OutcomeStatus;
 use arc_host::store::{
-    Attachments, ExportSelection, OutcomeFilter, OutcomeRows, SimulationStatus, Store,
+    Attachments, ExportSelection, FigureScope, OutcomeFilter, OutcomeRows, SimulationStatus, Store,
 };
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -33,18 +33,18 @@ fn fill(database: &TestDatabase, first: usize, last: usize) {
         r#"ALTER TABLE arc_recorder.outcomes SET (autovacuum_enabled = off);
         ALTER TABLE arc_recorder.simulations SET (autovacuum_enabled = off);
         INSERT INTO arc_recorder.simulations (simulation_id, config_version_id, modal_environment,
-            trials, planned_scenarios, plan_sha256, created_at, started_at, status)
+            trials, planned_scenarios, plan_sha256, created_at, partition_time, started_at, status)
         SELECT md5('simulation' || number)::uuid, 'test', 'test', 1, 0, '', now() - number * interval '1 hour',
-            now(), CASE WHEN number % 500 = 1 THEN 'running' ELSE 'completed' END
+            now(), now(), CASE WHEN number % 500 = 1 THEN 'running' ELSE 'completed' END
         FROM generate_series(1, 5000) AS number
         ON CONFLICT DO NOTHING;
-        INSERT INTO arc_recorder.outcomes (simulation_id, outcome_id, started_at, scenario_id, trial,
-            received_at, execution_time, status, reliability_score, execution_time_ms, tokens_used,
+        INSERT INTO arc_recorder.outcomes (simulation_id, outcome_id, partition_time, scenario_id, trial,
+            received_at, execution_time, status, headline, score, scores, execution_time_ms, tokens_used,
             cost_usd, metrics, extractor_id, document)
         SELECT md5('simulation' || simulation)::uuid, md5(simulation || '/' || number)::uuid, now(),
             'scenario-' || number % 2500, 1, now() - number * interval '1 minute',
             now() - number * interval '1 minute',
-            CASE WHEN number % 50 = 0 THEN 'error' ELSE 'success' END, 0.5, 1, 1, 1, '{{}}',
+            CASE WHEN number % 50 = 0 THEN 'error' ELSE 'success' END, 'reliability_score', 0.5, '[]', 1, 1, 1, '{{}}',
             md5('extractor')::uuid, '{{"scenario": {{}}}}'
         FROM generate_series({first}, {last}) AS simulation, generate_series(1, {OUTCOMES}) AS number"#
     ));
@@ -153,7 +153,7 @@ async fn assert_all(store: &Store, simulation_id: Uuid, state: &str) {
     reported();
     store.simulation(simulation_id).await.unwrap();
     assert_plans("simulations", &["simulations_pkey"], &format!("the row {state}"));
-    store.figures(simulation_id).await.unwrap();
+    store.figures(simulation_id, FigureScope::WithMetrics).await.unwrap();
     assert_plans("outcomes", by_simulation, &format!("figures {state}"));
     store.performance(simulation_id, 24.0).await.unwrap();
     assert_plans("outcomes", by_simulation, &format!("performance {state}"));

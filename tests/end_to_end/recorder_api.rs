@@ -223,7 +223,7 @@ fn a_simulation_that_was_removed_and_started_again_has_results_of_its_own_time()
         let last = verdicts[0].warnings.last().map(|warning| warning.code.as_str());
         assert_eq!(last, Some("unplanned_scenario"), "the scenario is not in the plan");
         let rows = "SELECT outcome_id FROM arc_recorder.outcomes
-             JOIN arc_recorder.simulations USING (simulation_id, started_at)";
+             JOIN arc_recorder.simulations USING (simulation_id, partition_time)";
         let answer = recorder.store().execute_sql(rows, &[]).await.unwrap();
         assert_eq!(answer.row_count, 1, "its time is the simulation's own");
         recorder.close().await;

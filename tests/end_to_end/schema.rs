@@ -285,7 +285,7 @@ fn the_view_of_documents_replaces_characters_that_jsonb_cannot_store() {
         "SELECT view.document->>'text', view.document->>'number', outcome.document::text,
              view.document IS NULL
          FROM arc_recorder.outcome_documents AS view
-             JOIN arc_recorder.outcomes AS outcome USING (simulation_id, outcome_id, started_at)
+             JOIN arc_recorder.outcomes AS outcome USING (simulation_id, outcome_id, partition_time)
          ORDER BY view.scenario_id",
     );
     for ((row, (text, expected)), line) in rows.iter().zip(cases).zip(&lines) {

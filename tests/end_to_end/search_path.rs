@@ -206,7 +206,7 @@ fn everything_works(parameters: &str) {
     );
     drop(service);
     database
-        .execute("UPDATE arc_recorder.simulations SET started_at = started_at - interval '9 days'");
+        .execute("UPDATE arc_recorder.simulations SET partition_time = partition_time - interval '9 days'");
     run(&["prune", "--older-than", "8d"]);
     assert_eq!(run(&["simulations", "--json"]).stdout, "");
 }

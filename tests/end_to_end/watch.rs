@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, ChildStdout};
 
-use arc_host::store::{NewSimulation, PlannedRow, SimulationStart};
+use arc_host::store::{NewSimulation, PlannedRow, RunReport, SimulationStart};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -49,7 +49,7 @@ fn with_store(database: &TestDatabase, work: impl AsyncFnOnce(&arc_host::store::
 fn complete(database: &TestDatabase, id: &str) {
     let id = id.parse().unwrap();
     with_store(database, async |store| {
-        store.complete_simulation(id, None).await.unwrap();
+        store.complete_simulation(id, None, &RunReport::default()).await.unwrap();
     });
 }
 

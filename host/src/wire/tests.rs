@@ -13,7 +13,7 @@ use crate::JsonText;
 use crate::extraction::OutcomeStatus;
 use crate::recorder::{SimulationCompleted, SimulationFigures, SimulationProgress};
 use crate::store::{
-    HourlyPerformance, Performance, PerformanceSummary, RecordedOutcome, SimulationStatus,
+    HourlyPerformance, MetricFigures, Performance, PerformanceSummary, RecordedOutcome, SimulationStatus,
 };
 
 /// Returns the answer that the client reads.
@@ -46,16 +46,23 @@ fn progress(
         simulation_name: None,
         config_version_id: "c".to_owned(),
         status: SimulationStatus::Completed,
+        status_reason: None,
         progress_percentage,
         total_scenarios: 1,
         completed_scenarios: 1,
         successful_outcomes: 1,
         failed_outcomes: 0,
+        invalidated_outcomes: 0,
         rejected_results: 0,
         recorded_outcomes: 1,
         by_status: BTreeMap::new(),
         by_error_category: BTreeMap::new(),
         overall_score: Some(score),
+        score_scale: None,
+        headline: None,
+        metrics: vec![MetricFigures { mean: Some(score), ..MetricFigures::default() }],
+        metric_definitions: Vec::new(),
+        reconciliation: None,
         total_tokens: i64::MAX,
         total_cost_usd,
         execution_time_ms,
@@ -74,10 +81,19 @@ fn outcome([score, cost_usd, execution_time_ms, dimension]: [f64; 4]) -> Recorde
         scenario_name: None,
         trial: 1,
         attempt: 1,
+        result_key: None,
+        place: None,
+        revised_at: None,
         execution_time: completed_at(),
         received_at: completed_at(),
         status: OutcomeStatus::Success,
         reliability_score: Some(score),
+        headline: Some("d".to_owned()),
+        score: Some(dimension),
+        score_lowest: None,
+        score_highest: None,
+        scores: JsonText::of(&serde_json::json!([{ "name": "d", "value": dimension }])).unwrap(),
+        invalidation: None,
         execution_time_ms,
         tokens_used: i64::MAX,
         cost_usd,
@@ -86,8 +102,7 @@ fn outcome([score, cost_usd, execution_time_ms, dimension]: [f64; 4]) -> Recorde
         error_message: None,
         modal_call_id: None,
         sandbox_id: None,
-        metrics: JsonText::of(&serde_json::json!({ "dimension_scores": { "d": dimension } }))
-            .unwrap(),
+        metrics: JsonText::of(&serde_json::json!({})).unwrap(),
         warnings: None,
         extractor: "e".to_owned(),
         trajectory: None,
@@ -96,8 +111,8 @@ fn outcome([score, cost_usd, execution_time_ms, dimension]: [f64; 4]) -> Recorde
 }
 
 fn bits(outcome: &RecordedOutcome) -> [Option<u64>; 4] {
-    let metrics: serde_json::Value = outcome.metrics.read().unwrap();
-    let dimension = metrics.pointer("/dimension_scores/d").and_then(|it| it.as_f64());
+    let scores: serde_json::Value = outcome.scores.read().unwrap();
+    let dimension = scores.pointer("/0/value").and_then(|it| it.as_f64());
     let RecordedOutcome { reliability_score, execution_time_ms, cost_usd, .. } = outcome;
     [*reliability_score, Some(*cost_usd), Some(*execution_time_ms), dimension]
         .map(|figure| figure.map(f64::to_bits))

@@ -22,7 +22,7 @@ fn age(database: &TestDatabase, simulation: &str, days: u32) {
             "CREATE TEMPORARY TABLE moved AS SELECT * FROM arc_recorder.{table}
                  WHERE simulation_id = '{simulation}';
              DELETE FROM arc_recorder.{table} WHERE simulation_id = '{simulation}';
-             UPDATE moved SET started_at = started_at - interval '{days} days';
+             UPDATE moved SET partition_time = partition_time - interval '{days} days';
              INSERT INTO arc_recorder.{table} SELECT * FROM moved"
         ));
     }
@@ -48,7 +48,7 @@ fn whole_simulations_are_removed_and_younger_ones_stay() {
     age(&database, &young, 100);
     database.execute(&format!(
         "INSERT INTO arc_recorder.replaced_extractions
-         SELECT simulation_id, outcome_id, started_at, now(), extractor_id, extractor_id, 'accepted', '{{}}'
+         SELECT simulation_id, outcome_id, partition_time, now(), extractor_id, extractor_id, 'accepted', '{{}}'
          FROM arc_recorder.outcomes WHERE simulation_id = '{old}'"
     ));
     let (before_old, before_young) = (rows(&database, &old), rows(&database, &young));

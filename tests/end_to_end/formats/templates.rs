@@ -65,7 +65,7 @@ fn check(
 ) {
     assert!(shown.stdout.contains("capitals/france"), "{}", shown.stdout);
     let rows = database.query(
-        "SELECT jsonb_build_array(scenario_id, trial, status, reliability_score,
+        "SELECT jsonb_build_array(scenario_id, trial, status, score,
                 execution_time_ms, tokens_used, metrics->'event_count', error_category,
                 error_message, name)::text
          FROM arc_recorder.outcomes JOIN arc_recorder.extractors USING (extractor_id) ORDER BY 1",

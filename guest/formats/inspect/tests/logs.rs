@@ -83,7 +83,7 @@ impl Log {
         let suite = InspectFormat::suite(&self.header).unwrap();
         assert_eq!(suite.warnings, []);
         let scored: Vec<f64> =
-            outcomes.values().filter_map(|outcome| outcome.reliability_score).collect();
+            outcomes.values().filter_map(|outcome| outcome.headline_value()).collect();
         let mean = scored.iter().sum::<f64>() / scored.len() as f64;
         assert!((suite.average_reliability_score.unwrap() - mean).abs() < 1e-9);
         let tokens: f64 = outcomes.values().map(|outcome| outcome.tokens_used).sum();
@@ -118,7 +118,7 @@ fn check_arithmetic(log: &Log) {
         let of = |id: &str| &outcomes[&(format!("arithmetic/{id}"), trial)];
         let added = of("add");
         assert_eq!(added.status, OutcomeStatus::Success);
-        assert_eq!(added.reliability_score, Some(1.0));
+        assert_eq!(added.headline_value(), Some(1.0));
         let scores: Vec<_> =
             added.dimension_scores.iter().map(|score| (score.name.as_str(), score.score)).collect();
         assert_eq!(scores, [("includes", 1.0), ("graded", 1.0), ("style/brevity", 0.25)]);
@@ -132,7 +132,7 @@ fn check_arithmetic(log: &Log) {
         let codes: Vec<_> = added.warnings.iter().map(|warning| warning.code).collect();
         assert_eq!(codes, [codes::SCORE_OUT_OF_SCALE], "a count is not a score");
 
-        assert_eq!(of("2").reliability_score, Some(0.0));
+        assert_eq!(of("2").headline_value(), Some(0.0));
         assert_eq!(of("ask/tool").tokens_used, 300.0);
         assert!(of("long").scenario.task_prompt.as_deref().unwrap().ends_with("What is 2 + 2?"));
 
@@ -143,7 +143,7 @@ fn check_arithmetic(log: &Log) {
         let message = failing.error_message.as_deref().unwrap();
         assert!(message.starts_with("ConnectionError(\"the sandbox's connection was reset"));
         assert!(message.contains("Traceback (most recent call last)"));
-        assert_eq!(failing.reliability_score, None);
+        assert_eq!(failing.headline_value(), None);
     }
 }
 
@@ -215,13 +215,13 @@ fn each_limit_is_read() {
         assert_eq!(outcome.status, status, "{id}");
         assert_eq!(outcome.error_code.as_deref(), Some(format!("{id}_limit").as_str()));
         assert_eq!(outcome.error_message.as_deref(), Some(reason));
-        assert_eq!(outcome.reliability_score, Some(1.0), "it is scored all the same");
+        assert_eq!(outcome.headline_value(), Some(1.0), "it is scored all the same");
         assert_eq!(outcome.warnings, []);
     }
     assert_eq!(of("time").error_category, Some(ErrorCategory::Timeout));
-    assert_eq!(of("list").reliability_score, Some(0.75));
+    assert_eq!(of("list").headline_value(), Some(0.75));
     assert_eq!(of("list").dimension_scores.len(), 2);
-    assert_eq!(of("yes").reliability_score, Some(1.0));
+    assert_eq!(of("yes").headline_value(), Some(1.0));
 }
 
 #[test]
@@ -234,7 +234,7 @@ fn a_log_of_2024_is_read() {
         assert!(outcome.event_count > 3 && outcome.detailed_trajectory.is_some());
         assert_eq!(outcome.tokens_used, 0.0, "it has no usage by sample");
     }
-    assert_eq!((of("good").reliability_score, of("2").reliability_score), (Some(1.0), Some(0.0)));
+    assert_eq!((of("good").headline_value(), of("2").headline_value()), (Some(1.0), Some(0.0)));
     assert_eq!(of("good").warnings, []);
     assert!(of("good").scenario.task_prompt.as_deref().unwrap().ends_with("Say something."));
     let failing = of("failing");

@@ -12,7 +12,7 @@
 use arc_format_inspect::InspectFormat;
 use arc_format_kit::{ErrorCategory, Format, Header, Items, Outcome, OutcomeStatus, Span, codes};
 use arc_format_testing::{
-    check, dimensions, recognises_no_other, rejects_truncated_results, warnings,
+    check, scores, recognises_no_other, rejects_truncated_results, warnings,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -279,9 +279,9 @@ fn scores_become_numbers_as_inspect_counts_them() {
         (json!("inf"), None),
     ] {
         let outcome = accept(json!({"scores": {"x": {"value": value}}}));
-        assert_eq!(outcome.reliability_score, expected, "{value}");
+        assert_eq!(outcome.headline_value(), expected, "{value}");
         let named: Vec<_> = expected.iter().map(|score| ("x", *score)).collect();
-        assert_eq!(dimensions(&outcome), named, "{value}");
+        assert_eq!(scores(&outcome), named, "{value}");
         let warned: &[_] = if expected.is_some() {
             &[]
         } else {
@@ -290,7 +290,7 @@ fn scores_become_numbers_as_inspect_counts_them() {
         assert_eq!(warnings(&outcome), warned, "{value}");
     }
     let huge = r#"{"id": 1, "scores": {"x": {"value": 1e999}}}"#;
-    assert_eq!(accepted(huge).reliability_score, None);
+    assert_eq!(accepted(huge).headline_value(), None);
 }
 
 #[test]
@@ -305,9 +305,9 @@ fn the_first_scorer_with_a_score_determines_the_overall_score() {
     }"#;
     let text = format!(r#"{{"id": 1, "epoch": 1, "scores": {scores}}}"#);
     let outcome = accepted(&text);
-    assert_eq!(outcome.reliability_score, Some(0.75));
+    assert_eq!(outcome.headline_value(), Some(0.75));
     assert_eq!(
-        dimensions(&outcome),
+        scores(&outcome),
         [
             ("style/brevity", 0.5),
             ("style/tone", 1.0),
@@ -331,7 +331,7 @@ fn the_first_scorer_with_a_score_determines_the_overall_score() {
 fn a_sample_that_was_not_scored_is_valid() {
     for scores in [json!({}), json!(null)] {
         let outcome = accept(json!({"scores": scores}));
-        assert_eq!(outcome.reliability_score, None);
+        assert_eq!(outcome.headline_value(), None);
         assert_eq!(warnings(&outcome), [("/scores", codes::SCORE_MISSING)]);
     }
     let outcome = accept(json!({"scores": [1]}));
@@ -347,8 +347,8 @@ fn the_members_of_old_logs_are_read() {
             {"timestamp": "2024-07-01T10:00:02+02:00"}], "content": {}}})
     .to_string();
     let outcome = accepted(&text);
-    assert_eq!(dimensions(&outcome), [("score", 0.5)]);
-    assert_eq!(outcome.reliability_score, Some(0.5));
+    assert_eq!(scores(&outcome), [("score", 0.5)]);
+    assert_eq!(outcome.headline_value(), Some(0.5));
     assert_eq!(slice(&text, outcome.dimensions), Some(json!({"value": "P"})));
     assert_eq!((outcome.event_count, outcome.execution_time_ms), (3, 2_000.0));
     assert_eq!(outcome.execution_time.as_deref(), Some("2024-07-01T08:00:00.000000Z"));
@@ -444,7 +444,7 @@ fn text_that_cannot_be_stored_is_replaced() {
     let outcome = accepted(text);
     assert_eq!(outcome.scenario.id, "t/a\u{FFFD}");
     assert_eq!(outcome.scenario.task_prompt.as_deref(), Some("b\u{FFFD}c"));
-    assert_eq!(dimensions(&outcome), [("x\u{FFFD}", 1.0)]);
+    assert_eq!(scores(&outcome), [("x\u{FFFD}", 1.0)]);
     let replaced = outcome.warnings.iter().all(|warning| warning.code == codes::TEXT_REPLACED);
     assert!(replaced && outcome.warnings.len() == 3, "{:?}", outcome.warnings);
 }
@@ -555,8 +555,8 @@ const MEMBERS: [&str; 13] = [
 fn a_dimension_of_two_scorers_occurs_once() {
     let outcome =
         accepted(&sample(&json!({"scores": {"a": {"value": {"b": 1}}, "a/b": {"value": 0}}})));
-    assert_eq!(dimensions(&outcome), [("a/b", 0.0)]);
-    assert_eq!(outcome.reliability_score, Some(1.0));
+    assert_eq!(scores(&outcome), [("a/b", 0.0)]);
+    assert_eq!(outcome.headline_value(), Some(1.0));
 }
 
 #[test]

@@ -105,7 +105,7 @@ fn the_tasks_of_a_run_are_distinguished() {
 fn a_perplexity_is_no_score() {
     let (_, outcomes) = fixture("three-tasks", "prose");
     for outcome in outcomes {
-        assert_eq!((outcome.reliability_score, outcome.dimension_scores.len()), (None, 0));
+        assert_eq!((outcome.headline_value(), outcome.dimension_scores.len()), (None, 0));
         let codes: Vec<_> = outcome.warnings.iter().map(|warning| warning.code).collect();
         assert_eq!(codes, [codes::WRONG_TYPE, codes::WRONG_TYPE, codes::SCORE_MISSING]);
     }
@@ -122,7 +122,7 @@ fn published_samples_are_read() {
     let (_, outcomes) = read(&folder.join("results.json"), &samples);
     assert!(!outcomes.is_empty());
     for outcome in &outcomes {
-        assert_eq!(outcome.reliability_score, Some(0.0));
+        assert_eq!(outcome.headline_value(), Some(0.0));
         // The results name two tasks that a line does not distinguish.
         let codes: Vec<_> = outcome.warnings.iter().map(|warning| warning.code).collect();
         assert_eq!(codes, [codes::SCENARIO_ID_MADE]);

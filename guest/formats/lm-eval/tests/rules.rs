@@ -12,7 +12,7 @@
 use arc_format_kit::{Format, Header, Items, Outcome, OutcomeStatus, Span, codes};
 use arc_format_lm_eval::LmEvalFormat;
 use arc_format_testing::{
-    check, dimensions, recognises_no_other, rejected, rejects_truncated_results, warnings,
+    check, scores, recognises_no_other, rejected, rejects_truncated_results, warnings,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -112,8 +112,8 @@ fn a_line_is_a_success_with_its_metrics() {
     assert_eq!(outcome.scenario.task_prompt.as_deref(), Some("Q: q"));
     assert_eq!(slice(&text, outcome.scenario.definition), Some(json!({"question": "q"})));
     assert_eq!((outcome.status, outcome.trial), (OutcomeStatus::Success, None));
-    assert_eq!(outcome.reliability_score, Some(1.0));
-    assert_eq!(dimensions(&outcome), [("acc", 1.0)]);
+    assert_eq!(outcome.headline_value(), Some(1.0));
+    assert_eq!(scores(&outcome), [("acc", 1.0)]);
     assert_eq!(slice(&text, outcome.trajectory), Some(line()["arguments"].clone()));
     assert_eq!(slice(&text, outcome.detailed_trajectory), Some(line()["resps"].clone()));
     assert_eq!(outcome.event_count, 2);
@@ -125,7 +125,7 @@ fn a_line_is_a_success_with_its_metrics() {
 fn a_filter_is_part_of_the_scenario_and_of_the_dimensions() {
     let outcome = accept(json!({"filter": "strict"}));
     assert_eq!(outcome.scenario.id, "t/7/strict");
-    assert_eq!(dimensions(&outcome), [("acc,strict", 1.0)]);
+    assert_eq!(scores(&outcome), [("acc,strict", 1.0)]);
     for filter in [json!(null), json!(""), json!(5)] {
         let outcome = accept(json!({"filter": filter, "metrics": []}));
         assert_eq!(outcome.scenario.id, "t/7", "{filter}");
@@ -182,8 +182,8 @@ fn an_old_line_has_its_metrics_among_its_members() {
         "resps": [[["-1.5", "False"]]], "filtered_resps": [], "em": true, "acc": 0.5,
         "pair": [1, 2], "note": "x"}"#;
     let outcome = LmEvalFormat::outcome(None, text).unwrap();
-    assert_eq!(dimensions(&outcome), [("em", 1.0), ("acc", 0.5)]);
-    assert_eq!(outcome.reliability_score, Some(1.0));
+    assert_eq!(scores(&outcome), [("em", 1.0), ("acc", 0.5)]);
+    assert_eq!(outcome.headline_value(), Some(1.0));
     assert_eq!(outcome.scenario.task_prompt.as_deref(), Some("Q"));
     assert!(outcome.scenario.id.starts_with("scenario-"));
     assert_eq!(outcome.trajectory, None);
@@ -196,24 +196,24 @@ fn an_old_line_has_its_metrics_among_its_members() {
 fn metrics_that_are_no_score_are_left_out_with_a_warning() {
     let outcome = accept(json!({"metrics": ["f1", "acc_norm", "acc", "gone", 5], "f1": 17,
         "acc_norm": [1, 2], "acc": 0.25}));
-    assert_eq!(dimensions(&outcome), [("acc", 0.25)]);
-    assert_eq!(outcome.reliability_score, Some(0.25));
+    assert_eq!(scores(&outcome), [("acc", 0.25)]);
+    assert_eq!(outcome.headline_value(), Some(0.25));
     let warned = [("/acc_norm", codes::WRONG_TYPE), ("/f1", codes::SCORE_OUT_OF_SCALE)];
     assert_eq!(warnings(&outcome), warned);
     for acc in [json!(null), json!("1"), json!(-0.5)] {
         let outcome = accept(json!({"acc": acc}));
-        assert_eq!(outcome.reliability_score, None);
+        assert_eq!(outcome.headline_value(), None);
         assert!(warnings(&outcome).contains(&("/metrics", codes::SCORE_MISSING)));
     }
     let huge = with(&json!({})).replace("\"acc\":1.0", "\"acc\":1e999");
-    assert_eq!(accepted(&huge).reliability_score, None);
+    assert_eq!(accepted(&huge).headline_value(), None);
 }
 
 #[test]
 fn metrics_come_in_the_order_in_which_they_are_named() {
     let outcome = accept(json!({"metrics": ["f1", "acc"], "f1": 0.5, "acc": 0.25}));
-    assert_eq!(dimensions(&outcome), [("f1", 0.5), ("acc", 0.25)]);
-    assert_eq!(outcome.reliability_score, Some(0.5));
+    assert_eq!(scores(&outcome), [("f1", 0.5), ("acc", 0.25)]);
+    assert_eq!(outcome.headline_value(), Some(0.5));
 }
 
 #[test]
@@ -222,8 +222,8 @@ fn a_metric_that_is_better_when_lower_is_no_overall_score() {
     header["higher_is_better"]["t"] = json!({"acc": true, "f1": false});
     let text = with(&json!({"metrics": ["f1", "acc"], "f1": 0.5, "acc": 0.25}));
     let outcome = LmEvalFormat::outcome(Some(&header.to_string()), &text).unwrap();
-    assert_eq!(dimensions(&outcome), [("f1", 0.5), ("acc", 0.25)]);
-    assert_eq!(outcome.reliability_score, Some(0.25));
+    assert_eq!(scores(&outcome), [("f1", 0.5), ("acc", 0.25)]);
+    assert_eq!(outcome.headline_value(), Some(0.25));
 }
 
 #[test]

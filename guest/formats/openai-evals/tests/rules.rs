@@ -12,7 +12,7 @@
 use arc_format_kit::{ErrorCategory, Format, Header, Items, Outcome, OutcomeStatus, Role, codes};
 use arc_format_openai_evals::OpenAiEvalsFormat;
 use arc_format_testing::{
-    FramedFile, any_json, check, dimensions, frame, rejected, rejects_truncated_results, slice,
+    FramedFile, any_json, check, frame, rejected, rejects_truncated_results, scores, slice,
     warnings,
 };
 use proptest::prelude::*;
@@ -46,10 +46,8 @@ fn a_log_with_matches_is_read_to_its_end() {
     assert!(log.layout.classify_items && log.header.unwrap().contains("capitals.dev.v0"));
     let mut outcomes: Vec<Outcome> = log.documents.iter().map(|item| accepted(item)).collect();
     outcomes.sort_by(|first, second| first.scenario.id.cmp(&second.scenario.id));
-    let found: Vec<_> = outcomes
-        .iter()
-        .map(|it| (&*it.scenario.id, it.reliability_score, it.event_count))
-        .collect();
+    let found: Vec<_> =
+        outcomes.iter().map(|it| (&*it.scenario.id, it.headline_value(), it.event_count)).collect();
     assert_eq!(
         found,
         [
@@ -82,8 +80,8 @@ fn a_log_with_metrics_and_an_error_is_read_to_its_end() {
     let log = framed("measured.test.v1.jsonl");
     let find = |id: &str| log.documents.iter().find(|item| item.contains(id)).unwrap();
     let right = accepted(find("measured.test.0"));
-    assert_eq!(right.reliability_score, Some(1.0));
-    assert_eq!(dimensions(&right), [("accuracy", 1.0), ("f1_score", 0.25), ("words", 1.0)]);
+    assert_eq!(right.headline_value(), Some(1.0));
+    assert_eq!(scores(&right), [("accuracy", 1.0), ("f1_score", 0.25), ("words", 1.0)]);
     let item = find("measured.test.0");
     assert!(slice(item, right.scenario.definition).unwrap().contains("ideal"));
     assert!(slice(item, right.dimensions).unwrap().contains("f1_score"));
@@ -92,8 +90,10 @@ fn a_log_with_metrics_and_an_error_is_read_to_its_end() {
     assert_eq!(right.event_count, 5);
 
     let wrong = accepted(find("measured.test.1"));
-    assert_eq!(wrong.reliability_score, Some(0.0));
-    assert_eq!(warnings(&wrong), [("/3/data/words", codes::SCORE_OUT_OF_SCALE)]);
+    assert_eq!(wrong.headline_value(), Some(0.0));
+    // Counts are scores too, unchanged.
+    assert!(scores(&wrong).iter().any(|(name, value)| *name == "words" && *value > 1.0));
+    assert_eq!(warnings(&wrong), []);
 
     let failed = accepted(find("measured.test.2"));
     assert_eq!(failed.status, OutcomeStatus::Error);
@@ -132,8 +132,8 @@ fn matches_come_before_metrics() {
     let scored = |events: &[(&str, &str)]| {
         let outcome = accepted(&sample(events));
         let found: Vec<(String, f64)> =
-            outcome.dimension_scores.iter().map(|it| (it.name.clone(), it.score)).collect();
-        (outcome.reliability_score, found)
+            scores(&outcome).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        (outcome.headline_value(), found)
     };
     let named = |name: &str, score| (name.to_owned(), score);
     let yes = ("match", r#"{"correct": true}"#);
@@ -159,18 +159,12 @@ fn matches_come_before_metrics() {
 }
 
 #[test]
-fn numbers_beyond_the_scale_are_no_dimensions() {
+fn every_number_is_unchanged() {
     let outcome =
         accepted(&sample(&[("metrics", r#"{"perplexity": 17.5, "a/b": -1, "n": 1e999}"#)]));
-    assert_eq!(
-        warnings(&outcome),
-        [
-            ("", codes::SCORE_MISSING),
-            ("/0/data/a~1b", codes::SCORE_OUT_OF_SCALE),
-            ("/0/data/n", codes::OUT_OF_RANGE),
-            ("/0/data/perplexity", codes::SCORE_OUT_OF_SCALE),
-        ]
-    );
+    assert_eq!(scores(&outcome), [("perplexity", 17.5), ("a/b", -1.0)]);
+    assert_eq!(outcome.headline_value(), Some(17.5));
+    assert_eq!(warnings(&outcome), [("/0/data/n", codes::OUT_OF_RANGE)]);
 }
 
 #[test]
@@ -227,7 +221,7 @@ fn an_invalid_sample_is_rejected() {
         (r#"[{"sample_id": ""}]"#, "/0/sample_id", codes::EMPTY_ID),
         (r#"[{"sample_id": {}}]"#, "/0/sample_id", codes::WRONG_TYPE),
         (r#"[{"sample_id": "a", "sample_id": "b"}]"#, "/0/sample_id", codes::DUPLICATE_KEY),
-        (r#"[{"sample_id": "a"}, {"x": Infinity}]"#, "/1/x", codes::NOT_A_JSON_NUMBER),
+        (r#"[{"sample_id": "a"}, {"x": Infinite}]"#, "/1/x", codes::NOT_A_JSON_NUMBER),
         (r#"[{"sample_id": "a"}"#, "", codes::MALFORMED_JSON),
         ("\"x\"", "", codes::WRONG_TYPE),
     ] {

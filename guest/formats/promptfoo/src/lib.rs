@@ -36,7 +36,7 @@
 //!
 //! **The headline is `pass`**, because promptfoo's own figure of an evaluation is the pass rate: the
 //! command line's summary, the HTML report and the exit code (`PROMPTFOO_PASS_RATE_THRESHOLD`) use it,
-//! and none of them uses `score`. Errors count as not passed.
+//! and none of them uses `score` as a figure of the evaluation. Errors count as not passed.
 //!
 //! **Figures.** `stats.successes` is the sum of `pass`, and `metrics.score` of the prompts the sum of
 //! `score`. `metrics.namedScores` are sums of values times weights, so they are compared only if the

@@ -90,6 +90,7 @@ fn start() -> impl Strategy<Value = SimulationStart> {
                 sandbox_instances: numbers.1,
                 metadata: names.3,
                 started_at,
+                ..SimulationStart::default()
             }
         },
     )

@@ -15,7 +15,7 @@ use std::hint::black_box;
 
 use arc_format_kit::json::Reader;
 use arc_format_kit::{
-    Format, Header, Items, Layout, Outcome, OutcomeStatus, PlannedScenario, Role, Scenario, Span,
+    Format, Header, Items, Layout, Outcome, OutcomeStatus, PlannedScenario, Score, Role, Scenario, Span,
     Violation,
 };
 
@@ -61,7 +61,8 @@ impl Format for Hostile {
     fn outcome(header: Option<&str>, item: &str) -> Result<Outcome, Vec<Violation>> {
         let planned = Self::scenario(header, item)?;
         let mut outcome = Outcome::new(planned.scenario, OutcomeStatus::Success);
-        outcome.reliability_score = Some(1.0);
+        outcome.scores = vec![Score::new("hostile", Some(1.0))];
+        outcome.headline = Some("hostile".to_owned());
         match value(item, "do").as_deref() {
             None => {}
             Some("loop") => spin(),
@@ -96,7 +97,7 @@ impl Format for Hostile {
         // In a document of several parts the first one has the id.
         let id = value(item, "id").unwrap_or_else(|| item.chars().take(40).collect());
         let scenario = Scenario { id, name: None, task_prompt: None, definition: None };
-        Ok(PlannedScenario { scenario, trial: None })
+        Ok(PlannedScenario::new(scenario))
     }
 }
 

@@ -16,7 +16,8 @@ pub(super) fn result(input: &[u8]) {
     match &answer {
         Ok(outcome) => {
             // An accepted document is JSON that PostgreSQL's parser accepts.
-            serde_json::from_str::<serde::de::IgnoredAny>(document).expect("it is JSON");
+            let document = arc_format_kit::finite::with_null_for_nan(document);
+            serde_json::from_str::<serde::de::IgnoredAny>(&document).expect("it is JSON");
             assert_eq!(verdict["verdict"], "accepted");
             let said = &verdict["outcome"];
             assert_eq!(said["scenario"]["id"], json!(outcome.scenario.id));
@@ -25,9 +26,11 @@ pub(super) fn result(input: &[u8]) {
                 ("cost_usd", Some(outcome.cost_usd)),
                 ("execution_time_ms", Some(outcome.execution_time_ms)),
                 ("tokens_used", Some(outcome.tokens_used)),
-                ("reliability_score", outcome.reliability_score),
             ] {
                 assert_eq!(said[name].as_f64(), figure, "{name} of {text}");
+            }
+            for (score, said) in outcome.scores.iter().zip(said["scores"].as_array().unwrap()) {
+                assert_eq!(said["value"].as_f64(), score.value, "{score:?} of {text}");
             }
             let span = outcome.scenario.definition;
             assert_eq!(said["scenario"]["definition"], json!(span));
@@ -91,9 +94,9 @@ pub(super) fn suite(input: &[u8]) {
 
 /// Checks the figures that a format returns for all results.
 pub(super) fn check_summary(suite: &arc_extractor::SuiteSummary) {
-    let scores = suite.average_dimension_scores.iter().map(|dimension| dimension.score);
+    let scores = suite.average_dimension_scores.iter().filter_map(|dimension| dimension.value);
     for score in scores.chain(suite.average_reliability_score) {
-        assert!((0.0..=1.0).contains(&score) && score.is_sign_positive(), "{suite:?}");
+        assert!(score.is_finite(), "{suite:?}");
     }
     let figures = [
         suite.total_cost_usd,

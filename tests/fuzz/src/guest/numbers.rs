@@ -58,12 +58,9 @@ fn reads(text: &str, number: f64) {
     assert_eq!(verdict["outcome"]["cost_usd"].as_f64(), amount.then_some(number), "{text}");
 
     let score = extract_outcome(&document(text, "1", "1")).ok();
-    let score = score.map(|outcome| outcome.reliability_score.expect("it has one"));
-    let expected = match number {
-        number if (0.0..=1.0).contains(&number) => Some(number),
-        number if (0.0..=100.0).contains(&number) => Some(number / 100.0),
-        _ => None,
-    };
+    let score = score.map(|outcome| outcome.headline_value().expect("it has one"));
+    // Every score is unchanged; -0 is 0.
+    let expected = number.is_finite().then_some(number + 0.0);
     assert_eq!(score, expected, "{text}");
 
     let time = extract_outcome(&document("1", text, "1")).ok();
