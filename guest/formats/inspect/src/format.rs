@@ -6,11 +6,15 @@ use crate::{layout, sample, scenario, suite};
 
 /// Logs of Inspect AI, `.eval` and `.json`.
 ///
-/// These figures are taken from a header: the mean score is the first scorer's `accuracy` or else
-/// `mean`, if epochs are reduced by their mean; the means of the dimensions likewise; tokens and
-/// cost are the sums of `stats.model_usage`; the duration is from `stats.started_at` to
-/// `completed_at`. The number of successful runs is left out, because Inspect's `completed_samples`
-/// also counts samples that a time limit ended.
+/// This is taken from a header: the run's id is `eval.task_id`, which a retry of the run keeps; its
+/// end is `status`, and a header without one, or with `started`, is that of a run without an end; the
+/// planned results are the samples of the dataset times epochs. Every metric of `results` is a
+/// figure. `accuracy` and `mean` are compared with the results if epochs are reduced by their mean and
+/// no sample was invalidated, because Inspect's figures include invalidated ones. The headline is
+/// Inspect's own, or else the first of these two of the first score. Tokens and cost are the sums of
+/// `stats.model_usage`; the duration is from `stats.started_at` to `completed_at`. The number of
+/// successful runs is left out, because Inspect's `completed_samples` also counts samples that a time
+/// limit ended.
 #[derive(Debug)]
 pub struct InspectFormat;
 

@@ -31,9 +31,12 @@ pub(crate) fn detect(file_name: &str, head: &[u8]) -> Option<Layout> {
     if !text.trim_ascii_start().starts_with(b"{") {
         return None;
     }
-    let names: [&[u8]; 5] =
-        [b"\"eval\"", b"\"run_id\"", b"\"created\"", b"\"task\"", b"\"dataset\""];
-    names.iter().all(|name| contains(text, name)).then(|| Layout {
+    let names: [&[u8]; 4] = [b"\"eval\"", b"\"run_id\"", b"\"created\"", b"\"task\""];
+    // Arguments of the task are between these two, and can be longer than the head of the file.
+    let others: [&[u8]; 2] = [b"\"task_version\"", b"\"dataset\""];
+    let is_log = names.iter().all(|name| contains(text, name))
+        && others.iter().any(|name| contains(text, name));
+    is_log.then(|| Layout {
         items: Items::Elements("/samples/*".to_owned()),
         header: Header::EnclosingDocument,
         classify_items: false,

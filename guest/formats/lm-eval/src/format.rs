@@ -2,13 +2,13 @@
 
 use arc_format_kit::{Format, Layout, Outcome, PlannedScenario, Role, SuiteSummary, Violation};
 
-use crate::{layout, line, suite};
+use crate::{document, layout, suite};
 
 /// Samples of lm-evaluation-harness, with the results of their run.
 ///
-/// The figures of a run are those of the results of a single task, and
-/// `total_evaluation_time_seconds`. If there are several tasks, no figures
-/// are taken: the file has the samples of one task only.
+/// If the results are of a single task, its figures are reported, and
+/// `total_evaluation_time_seconds` is the duration. If there are several tasks, no figures are
+/// taken: the file has the samples of one task only.
 #[derive(Debug)]
 pub struct LmEvalFormat;
 
@@ -17,22 +17,22 @@ impl Format for LmEvalFormat {
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const AUTHORS: &'static str = "Arc Recorder";
     const DESCRIPTION: &'static str = "Samples of lm-evaluation-harness: a result for each \
-        document, with the run's results beside";
+        document, the array of its lines, with the run's results beside";
 
     fn detect(file_name: &str, head: &[u8]) -> Option<Layout> {
         layout::detect(file_name, head)
     }
 
     fn classify(item: &str) -> Role {
-        line::classify(item)
+        layout::classify(item)
     }
 
     fn outcome(header: Option<&str>, item: &str) -> Result<Outcome, Vec<Violation>> {
-        line::outcome(header, item)
+        document::outcome(header, item)
     }
 
     fn scenario(header: Option<&str>, item: &str) -> Result<PlannedScenario, Vec<Violation>> {
-        line::planned(header, item)
+        document::planned(header, item)
     }
 
     fn suite(header: &str) -> Result<SuiteSummary, Vec<Violation>> {

@@ -9,10 +9,13 @@
     reason = "tests fail by panicking"
 )]
 
-use arc_format_kit::{Format, Header, Items, Outcome, OutcomeStatus, Span, codes};
+use arc_format_kit::{
+    Aggregation, Format, Header, Items, Outcome, OutcomeStatus, Role, RunReport, RunStatus, Span,
+    SuiteSummary, codes,
+};
 use arc_format_lm_eval::LmEvalFormat;
 use arc_format_testing::{
-    check, scores, recognises_no_other, rejected, rejects_truncated_results, warnings,
+    check, recognises_no_other, rejected, rejects_truncated_results, scores, warnings,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -85,7 +88,19 @@ fn samples_are_recognised_by_their_first_line() {
     assert_eq!(layout.items, Items::Lines);
     let patterns = ["results_*.json", "results.json", "*_20*T*.json"].map(str::to_owned).to_vec();
     assert_eq!(layout.header, Header::SiblingFile(patterns));
-    assert!(!layout.classify_items);
+    assert!(layout.classify_items);
+    let named = |name: &str| {
+        let Header::SiblingFile(patterns) =
+            LmEvalFormat::detect(name, br#"{"doc_id": 0, "doc": {"#).unwrap().header
+        else {
+            panic!("no sibling file");
+        };
+        patterns
+    };
+    // The results of the same run have the same date.
+    let date = "2026-01-02T03-04-05.678901";
+    let beside = [format!("results_{date}.json"), format!("*_{date}.json"), "results.json".into()];
+    assert_eq!(named(&format!("samples_t_{date}.jsonl")), beside);
     let array = b"[\n  {\n    \"doc_id\": 0,\n    \"doc\": {";
     assert_eq!(LmEvalFormat::detect("", array).unwrap().items, Items::Documents);
     let mixed = br#"{"target": 1, "resps": [], "arguments": [], "doc_id": 0}"#;
@@ -112,8 +127,10 @@ fn a_line_is_a_success_with_its_metrics() {
     assert_eq!(outcome.scenario.task_prompt.as_deref(), Some("Q: q"));
     assert_eq!(slice(&text, outcome.scenario.definition), Some(json!({"question": "q"})));
     assert_eq!((outcome.status, outcome.trial), (OutcomeStatus::Success, None));
-    assert_eq!(outcome.headline_value(), Some(1.0));
-    assert_eq!(scores(&outcome), [("acc", 1.0)]);
+    assert_eq!(outcome.headline.as_deref(), Some("acc,none"));
+    assert_eq!(scores(&outcome), [("acc,none", 1.0)]);
+    assert_eq!((outcome.scores[0].lowest, outcome.scores[0].highest), (None, None));
+    assert_eq!((&outcome.key, &outcome.place), (&None, &None));
     assert_eq!(slice(&text, outcome.trajectory), Some(line()["arguments"].clone()));
     assert_eq!(slice(&text, outcome.detailed_trajectory), Some(line()["resps"].clone()));
     assert_eq!(outcome.event_count, 2);
@@ -121,12 +138,85 @@ fn a_line_is_a_success_with_its_metrics() {
     assert_eq!(outcome.warnings, []);
 }
 
+/// Returns the array of these lines.
+fn array(lines: &[&str]) -> String {
+    format!("[{}]", lines.join(", "))
+}
+
 #[test]
-fn a_filter_is_part_of_the_scenario_and_of_the_dimensions() {
-    let outcome = accept(json!({"filter": "strict"}));
-    assert_eq!(outcome.scenario.id, "t/7/strict");
-    assert_eq!(scores(&outcome), [("acc,strict", 1.0)]);
-    for filter in [json!(null), json!(""), json!(5)] {
+fn the_lines_of_a_document_are_parts_of_one_result() {
+    let strict = with(&json!({"filter": "strict"}));
+    let other = with(&json!({"filter": "other", "acc": 0.0}));
+    assert!(matches!(LmEvalFormat::classify(&strict), Role::Part(_)));
+    assert_eq!(LmEvalFormat::classify(&strict), LmEvalFormat::classify(&other));
+    // NaN does not tear a document apart.
+    let not_finite = strict.replace("1.0", "NaN");
+    assert!(not_finite.contains("NaN"));
+    assert_eq!(LmEvalFormat::classify(&not_finite), LmEvalFormat::classify(&other));
+    for different in [json!({"doc_id": 8}), json!({"doc_id": "7"}), json!({"doc_hash": "0"})] {
+        assert_ne!(LmEvalFormat::classify(&with(&different)), LmEvalFormat::classify(&strict));
+    }
+    // Old lines have no hash.
+    let old = |doc: &str| LmEvalFormat::classify(&format!(r#"{{"doc_id": 1, "doc": {doc}}}"#));
+    assert_ne!(old("{}"), old("[]"));
+    for invalid in ["", "[", "{}", "[1]", r#"{"doc": 1}"#, r#"{"doc_id": 1"#] {
+        assert_eq!(LmEvalFormat::classify(invalid), Role::Result, "{invalid}");
+    }
+}
+
+#[test]
+fn a_filter_is_part_of_the_metric_and_not_of_the_scenario() {
+    let strict = with(&json!({"filter": "strict"}));
+    let other = with(&json!({"acc": 0.25, "acc_norm": 1, "metrics": ["acc", "acc_norm"]}));
+    let text = array(&[&strict, &other]);
+    let outcome = accepted(&text);
+    assert_eq!(outcome.scenario.id, "t/7");
+    let expected = [("acc,strict", 1.0), ("acc,none", 0.25), ("acc_norm,none", 1.0)];
+    assert_eq!(scores(&outcome), expected);
+    assert_eq!(outcome.headline.as_deref(), Some("acc,none"), "the header lists it first");
+    assert_eq!(slice(&text, outcome.scenario.definition), Some(json!({"question": "q"})));
+    assert_eq!(slice(&text, outcome.detailed_trajectory), Some(line()["resps"].clone()));
+    assert_eq!(outcome.event_count, 2);
+    assert_eq!(outcome.warnings, []);
+    // Without a header the first metric of the first filter is the headline.
+    let alone = LmEvalFormat::outcome(None, &text).unwrap();
+    assert_eq!(scores(&alone), expected);
+    assert_eq!(alone.headline.as_deref(), Some("acc,strict"));
+}
+
+#[test]
+fn a_metric_of_a_document_is_scored_once() {
+    let again = with(&json!({"acc": 0.0}));
+    let outcome = accepted(&array(&[&with(&json!({})), &again]));
+    assert_eq!(scores(&outcome), [("acc,none", 0.0)]);
+    assert_eq!(warnings(&outcome), [("/1/acc", codes::DUPLICATE_KEY)]);
+    check_rejected("[]", "", codes::MISSING_SCENARIO);
+    let found = rejected::<LmEvalFormat>(Some(&one_task()), "[1]");
+    assert_eq!(found[0], ("/0".to_owned(), codes::WRONG_TYPE));
+    let other = with(&json!({"doc_id": 8}));
+    let text = array(&[&again, &other]);
+    check_rejected(&text, "/1/doc_id", codes::MISSING_SCENARIO);
+}
+
+#[test]
+fn the_filters_of_old_lines_are_those_of_the_header_in_their_order() {
+    let line = |acc: f64| {
+        let mut line = line();
+        line.as_object_mut().unwrap().remove("filter");
+        line["acc"] = json!(acc);
+        line.to_string()
+    };
+    let text = array(&[&line(0.25), &line(0.5)]);
+    let header = header(&[("t", &["acc,a-strict", "acc_stderr,a-strict", "acc,loose"], 100, "")]);
+    let outcome = arc_format_testing::accepted::<LmEvalFormat>(Some(&header), &text);
+    assert_eq!(scores(&outcome), [("acc,a-strict", 0.25), ("acc,loose", 0.5)]);
+    assert_eq!(outcome.scenario.id, "t/7");
+    assert_eq!(outcome.warnings, []);
+    // Without it they are not known.
+    let alone = LmEvalFormat::outcome(None, &text).unwrap();
+    assert_eq!(scores(&alone), [("acc", 0.5)]);
+    assert!(warnings(&alone).contains(&("/1/acc", codes::DUPLICATE_KEY)));
+    for filter in [json!(null), json!(5)] {
         let outcome = accept(json!({"filter": filter, "metrics": []}));
         assert_eq!(outcome.scenario.id, "t/7", "{filter}");
     }
@@ -148,14 +238,19 @@ fn a_line_without_results_or_with_others_has_an_id_of_its_document() {
         header(&[("t", &["acc,strict"], 100, "")]),
         header(&[("t", &["acc,none"], 7, "")]),
         header(&[("t", &["acc,none"], 100, "{{passage}}")]),
-        header(&[("t", &["acc,none"], 100, ""), ("u", &["acc,none"], 100, "{{question}}")]),
     ] {
         let outcome = LmEvalFormat::outcome(Some(&other), &text).unwrap();
         assert_eq!(outcome.scenario.id, made, "{other}");
-        assert_eq!(warnings(&outcome), [("/doc_id", codes::SCENARIO_ID_MADE)]);
+        // Nothing is taken from the header of another task.
+        assert_eq!(warnings(&outcome), warned, "{other}");
+        assert_eq!(outcome.execution_time, None);
     }
-    let filtered = LmEvalFormat::outcome(None, &with(&json!({"filter": "strict"}))).unwrap();
-    assert_eq!(filtered.scenario.id, format!("{made}/strict"));
+    let two = header(&[("t", &["acc,none"], 100, ""), ("u", &["acc,none"], 100, "{{question}}")]);
+    let outcome = LmEvalFormat::outcome(Some(&two), &text).unwrap();
+    assert_eq!(outcome.scenario.id, made);
+    assert_eq!(warnings(&outcome), [("/doc_id", codes::SCENARIO_ID_MADE)]);
+    assert!(outcome.execution_time.is_some(), "the run is the same for all tasks");
+    assert_eq!(outcome.headline.as_deref(), Some("acc,none"));
 }
 
 #[test]
@@ -173,7 +268,9 @@ fn the_task_is_the_one_that_the_line_can_belong_to() {
     assert_eq!(outcome.warnings, []);
     // Old results name their figures by the metric only.
     let old = json!({"results": {"old": {"acc": 0.5, "acc_stderr": 0.1}}}).to_string();
-    assert_eq!(LmEvalFormat::outcome(Some(&old), &with(&json!({}))).unwrap().scenario.id, "old/7");
+    let outcome = LmEvalFormat::outcome(Some(&old), &with(&json!({}))).unwrap();
+    assert_eq!(outcome.scenario.id, "old/7");
+    assert_eq!((scores(&outcome), outcome.headline.as_deref()), (vec![("acc", 1.0)], Some("acc")));
 }
 
 #[test]
@@ -183,7 +280,7 @@ fn an_old_line_has_its_metrics_among_its_members() {
         "pair": [1, 2], "note": "x"}"#;
     let outcome = LmEvalFormat::outcome(None, text).unwrap();
     assert_eq!(scores(&outcome), [("em", 1.0), ("acc", 0.5)]);
-    assert_eq!(outcome.headline_value(), Some(1.0));
+    assert_eq!(outcome.headline.as_deref(), Some("em"));
     assert_eq!(outcome.scenario.task_prompt.as_deref(), Some("Q"));
     assert!(outcome.scenario.id.starts_with("scenario-"));
     assert_eq!(outcome.trajectory, None);
@@ -193,37 +290,61 @@ fn an_old_line_has_its_metrics_among_its_members() {
 }
 
 #[test]
-fn metrics_that_are_no_score_are_left_out_with_a_warning() {
+fn values_are_unchanged() {
     let outcome = accept(json!({"metrics": ["f1", "acc_norm", "acc", "gone", 5], "f1": 17,
-        "acc_norm": [1, 2], "acc": 0.25}));
-    assert_eq!(scores(&outcome), [("acc", 0.25)]);
-    assert_eq!(outcome.headline_value(), Some(0.25));
-    let warned = [("/acc_norm", codes::WRONG_TYPE), ("/f1", codes::SCORE_OUT_OF_SCALE)];
-    assert_eq!(warnings(&outcome), warned);
-    for acc in [json!(null), json!("1"), json!(-0.5)] {
+        "acc_norm": [1, 2], "acc": -0.25}));
+    assert_eq!(scores(&outcome), [("f1,none", 17.0), ("acc,none", -0.25)]);
+    assert_eq!(outcome.headline.as_deref(), Some("acc,none"));
+    assert_eq!(outcome.warnings, []);
+    // The parts of a perplexity are no number.
+    let parts = &outcome.scores[1];
+    assert_eq!((parts.name.as_str(), parts.value, &parts.label), ("acc_norm,none", None, &None));
+    let flag = accept(json!({"acc": true}));
+    let score = &flag.scores[0];
+    assert_eq!((score.value, score.lowest, score.highest), (Some(1.0), Some(0.0), Some(1.0)));
+    let minus = with(&json!({})).replace("\"acc\":1.0", "\"acc\":-0.0");
+    assert!(accepted(&minus).headline_value().unwrap().is_sign_positive());
+}
+
+#[test]
+fn a_value_that_is_no_number_is_a_score_without_a_value() {
+    for (acc, label, warned) in [
+        (json!(null), None, &[("", codes::SCORE_MISSING)][..]),
+        (json!({"a": 1}), None, &[("", codes::SCORE_MISSING)]),
+        (json!("1"), Some("1"), &[("", codes::SCORE_MISSING), ("/acc", codes::LABEL_UNKNOWN)]),
+    ] {
         let outcome = accept(json!({"acc": acc}));
-        assert_eq!(outcome.headline_value(), None);
-        assert!(warnings(&outcome).contains(&("/metrics", codes::SCORE_MISSING)));
+        assert_eq!(
+            (outcome.headline.as_deref(), outcome.headline_value()),
+            (Some("acc,none"), None)
+        );
+        assert_eq!((outcome.scores.len(), outcome.scores[0].label.as_deref()), (1, label));
+        assert_eq!(warnings(&outcome), warned);
     }
     let huge = with(&json!({})).replace("\"acc\":1.0", "\"acc\":1e999");
-    assert_eq!(accepted(&huge).headline_value(), None);
+    let outcome = accepted(&huge);
+    assert_eq!(outcome.headline_value(), None);
+    assert_eq!(warnings(&outcome), [("", codes::SCORE_MISSING), ("/acc", codes::OUT_OF_RANGE)]);
+    for number in ["NaN", "Infinity", "-Infinity"] {
+        let outcome =
+            accepted(&with(&json!({})).replace("\"acc\":1.0", &format!("\"acc\":{number}")));
+        assert_eq!((outcome.scores.len(), outcome.headline_value()), (1, None));
+        assert_eq!(warnings(&outcome), [("", codes::SCORE_MISSING), ("/acc", codes::NOT_FINITE)]);
+    }
+    // A document for which the task returned no metric has the score nevertheless.
+    let outcome = accept(json!({"metrics": []}));
+    assert_eq!((outcome.scores.len(), outcome.headline.as_deref()), (1, Some("acc,none")));
+    assert_eq!(warnings(&outcome), [("", codes::SCORE_MISSING)]);
+    // Without a header no metric is known.
+    let outcome = LmEvalFormat::outcome(None, &with(&json!({"metrics": []}))).unwrap();
+    assert_eq!((outcome.scores.len(), outcome.headline), (0, None));
 }
 
 #[test]
 fn metrics_come_in_the_order_in_which_they_are_named() {
     let outcome = accept(json!({"metrics": ["f1", "acc"], "f1": 0.5, "acc": 0.25}));
-    assert_eq!(scores(&outcome), [("f1", 0.5), ("acc", 0.25)]);
-    assert_eq!(outcome.headline_value(), Some(0.5));
-}
-
-#[test]
-fn a_metric_that_is_better_when_lower_is_no_overall_score() {
-    let mut header: Value = serde_json::from_str(&one_task()).unwrap();
-    header["higher_is_better"]["t"] = json!({"acc": true, "f1": false});
-    let text = with(&json!({"metrics": ["f1", "acc"], "f1": 0.5, "acc": 0.25}));
-    let outcome = LmEvalFormat::outcome(Some(&header.to_string()), &text).unwrap();
-    assert_eq!(scores(&outcome), [("f1", 0.5), ("acc", 0.25)]);
-    assert_eq!(outcome.headline_value(), Some(0.25));
+    assert_eq!(scores(&outcome), [("f1,none", 0.5), ("acc,none", 0.25)]);
+    assert_eq!(outcome.headline_value(), Some(0.25), "the header lists it first");
 }
 
 #[test]
@@ -233,8 +354,7 @@ fn an_invalid_line_is_rejected_at_its_place() {
     for id in [json!(""), json!([1]), json!(true)] {
         check_rejected(&with(&json!({"doc_id": id})), "/doc_id", codes::WRONG_TYPE);
     }
-    check_rejected("[1]", "", codes::WRONG_TYPE);
-    check_rejected(r#"{"doc_id": 1, "acc": NaN}"#, "/acc", codes::NOT_A_JSON_NUMBER);
+    check_rejected("5", "", codes::WRONG_TYPE);
     check_rejected(r#"{"doc_id": 1, "doc": {"a"#, "/doc", codes::MALFORMED_JSON);
     check_rejected(r#"{"doc_id": 1, "doc_id": 2}"#, "/doc_id", codes::DUPLICATE_KEY);
     let twice = r#"{"doc_id": 1, "metrics": ["acc"], "acc": 1, "acc": 0}"#;
@@ -250,7 +370,7 @@ fn missing_members_and_odd_texts_do_no_harm() {
     assert_eq!(outcome.scenario.id, "t/x\u{FFFD}");
     assert!(outcome.scenario.task_prompt.is_none() && outcome.scenario.definition.is_none());
     assert_eq!(outcome.event_count, 0);
-    let warned = [("/doc_id", codes::TEXT_REPLACED), ("/metrics", codes::SCORE_MISSING)];
+    let warned = [("", codes::SCORE_MISSING), ("/doc_id", codes::TEXT_REPLACED)];
     assert_eq!(warnings(&outcome), warned);
     for arguments in [json!([]), json!([[]]), json!({"gen_args_0": 1}), json!(5), json!([[5]])] {
         let outcome = accept(json!({"arguments": arguments, "resps": "x", "doc": [1]}));
@@ -265,38 +385,61 @@ fn missing_members_and_odd_texts_do_no_harm() {
 }
 
 #[test]
-fn the_suite_has_the_means_of_a_single_task() {
+fn the_report_has_the_figures_of_a_single_task() {
     let mut header = json!({
         "configs": {"t": {"metric_list": [{"metric": "ppl", "aggregation": "perplexity"},
             {"metric": "brier", "aggregation": "mean"}, {"metric": "acc", "aggregation": "mean"},
             {"metric": "count", "aggregation": "mean"}]}},
-        "higher_is_better": {"t": {"brier": false, "acc": true}},
-        "total_evaluation_time_seconds": "2.5",
+        "higher_is_better": {"t": {"brier": false, "acc": true, "ppl": null}},
+        "total_evaluation_time_seconds": "2.5", "date": 0,
     });
-    let results = r#"{"alias": "t", "ppl,none": 0.5, "count,none": 12, "brier,none": 0.25,
-        "brier_stderr,none": NaN, "acc,none": 0.75, "acc_stderr,none": "N/A"}"#;
+    let results = r#"{"alias": "t", "ppl,none": 0.5, "count,none": 12, "brier,none": NaN,
+        "brier_stderr,none": NaN, "acc,none": 0.75, "acc_stderr,none": 0.125}"#;
     let text =
         header.to_string().replacen('{', &format!(r#"{{"results": {{"t": {results}}}, "#), 1);
     let suite = LmEvalFormat::suite(&text).unwrap();
-    assert_eq!(suite.average_reliability_score, Some(0.75));
+    assert_eq!(suite.average_reliability_score, None);
     assert_eq!(suite.execution_time_ms, Some(2_500.0));
-    let means = |suite: &arc_format_kit::SuiteSummary| -> Vec<(String, f64)> {
-        let scores = suite.average_dimension_scores.iter();
-        scores.map(|score| (score.name.clone(), score.score)).collect()
+    let figures = |run: &RunReport| -> Vec<(String, Option<f64>, Option<f64>, bool)> {
+        let figures = run.figures.iter();
+        let is_mean = |aggregation| aggregation == Aggregation::Mean;
+        figures
+            .map(|it| {
+                assert_eq!(it.metric, it.figure);
+                (it.figure.clone(), it.value, it.standard_error, is_mean(it.aggregation))
+            })
+            .collect()
     };
-    assert_eq!(means(&suite), [("brier".to_owned(), 0.25), ("acc".to_owned(), 0.75)]);
+    assert_eq!(
+        figures(&suite.run),
+        [
+            ("ppl,none".to_owned(), Some(0.5), None, false),
+            ("count,none".to_owned(), Some(12.0), None, true),
+            ("brier,none".to_owned(), None, None, true),
+            ("acc,none".to_owned(), Some(0.75), Some(0.125), true),
+        ]
+    );
+    let run = &suite.run;
+    assert_eq!((run.run_id.as_ref(), run.status), (None, Some(RunStatus::Completed)));
+    assert_eq!(run.created_at.as_deref(), Some("1970-01-01T00:00:00.000000Z"));
+    let headlines: Vec<bool> = run.figures.iter().map(|figure| figure.headline).collect();
+    assert_eq!(headlines, [true, false, false, false]);
+    let directions: Vec<_> = run.metrics.iter().map(|metric| metric.higher_is_better).collect();
+    assert_eq!(directions, [None, None, Some(false), Some(true)]);
 
     header["results"] = json!({"t": {"acc,a": 0.5, "acc,b": 1.0}});
     let suite = LmEvalFormat::suite(&header.to_string()).unwrap();
-    assert_eq!(suite.average_reliability_score, None, "a document has two outcomes");
-    assert_eq!(means(&suite), [("acc,a".to_owned(), 0.5), ("acc,b".to_owned(), 1.0)]);
+    let expected = [("acc,a", 0.5), ("acc,b", 1.0)]
+        .map(|(name, value)| (name.to_owned(), Some(value), None, true));
+    assert_eq!(figures(&suite.run), expected);
 
     header["configs"]["u"] = json!({});
-    let none = arc_format_kit::SuiteSummary::default();
-    assert_eq!(LmEvalFormat::suite(&header.to_string()).unwrap(), none);
-    for odd in ["{}", r#"{"configs": {"t": 5}, "results": []}"#] {
-        assert_eq!(LmEvalFormat::suite(odd).unwrap(), none, "{odd}");
-    }
+    let suite = LmEvalFormat::suite(&header.to_string()).unwrap();
+    assert_eq!((suite.execution_time_ms, figures(&suite.run)), (None, Vec::new()));
+    assert_eq!(suite.run.status, Some(RunStatus::Completed));
+    assert_eq!(LmEvalFormat::suite("{}").unwrap(), SuiteSummary::default());
+    let odd = LmEvalFormat::suite(r#"{"configs": {"t": 5}, "results": []}"#).unwrap();
+    assert_eq!(figures(&odd.run), []);
     assert!(LmEvalFormat::suite("[]").is_err());
 }
 
@@ -374,6 +517,7 @@ proptest! {
         for text in [line.as_str(), cut, &other.to_string()] {
             let _ = check::<LmEvalFormat>(Some(&header), text);
             let _ = check::<LmEvalFormat>(None, text);
+            let _ = check::<LmEvalFormat>(Some(&header), &format!("[{text},{line}]"));
         }
     }
 }

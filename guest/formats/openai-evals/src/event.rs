@@ -12,6 +12,7 @@ pub(crate) struct Event<'a> {
     /// `data`, if it is an object.
     pub(crate) data: Option<Value<'a>>,
     pub(crate) created_at: Option<Value<'a>>,
+    pub(crate) run: Option<Value<'a>>,
 }
 
 impl Event<'_> {
@@ -23,7 +24,7 @@ impl Event<'_> {
 
 /// Reads the events: an array, or a single event that was sent on its own.
 pub(crate) fn read_all<'a>(reader: &mut Reader<'a>, root: Value<'a>) -> Option<Vec<Event<'a>>> {
-    const NAMES: [&str; 4] = ["sample_id", "type", "data", "created_at"];
+    const NAMES: [&str; 5] = ["sample_id", "type", "data", "created_at", "run_id"];
     if root.is_object() {
         let members = reader.root(root, NAMES)?;
         return Some(vec![read(reader, String::new(), members)]);
@@ -42,13 +43,27 @@ pub(crate) fn read_all<'a>(reader: &mut Reader<'a>, root: Value<'a>) -> Option<V
 fn read<'a>(
     reader: &mut Reader<'a>,
     pointer: String,
-    members: [Option<Value<'a>>; 4],
+    members: [Option<Value<'a>>; 5],
 ) -> Event<'a> {
-    let [sample, kind, data, created_at] = members;
+    let [sample, kind, data, created_at, run] = members;
     let at = |member| Place { object: &pointer, member };
     let kind = reader.decoration(|reader| reader.text(kind, at("type"))).unwrap_or_default();
     let data = data.filter(|data| data.is_object());
-    Event { pointer, kind, sample, data, created_at }
+    Event { pointer, kind, sample, data, created_at, run }
+}
+
+/// Returns the events of a kind.
+pub(crate) fn of_kind<'e, 'a>(
+    events: &'e [Event<'a>],
+    kind: &'static str,
+) -> impl DoubleEndedIterator<Item = &'e Event<'a>> {
+    events.iter().filter(move |event| event.kind == kind)
+}
+
+/// Returns the id of the run that the events name.
+pub(crate) fn run_id(events: &[Event]) -> Option<String> {
+    let run = events.iter().find_map(|event| event.run?.decode());
+    run.map(|run| run.text.into_owned()).filter(|run| !run.is_empty())
 }
 
 /// Returns the key of a sample's events: its id, a text or a number.

@@ -13,10 +13,12 @@
 //! | `scenario.id` | `sample_id`, which begins with the eval's name: `capitals.dev.2` |
 //! | `scenario.task_prompt` | the first `sampling` event's `prompt`, else the first `raw_sample`'s `input`: a text, or the last message of the user in a conversation |
 //! | `scenario.definition` | `data` of the first `raw_sample` event, if it is an object |
-//! | `trial` | none: a log has each sample once |
+//! | `trial`, `place` | none: a run has each sample once |
+//! | `key` | `run_id` and `sample_id`: a log that grows has more events of the same sample later |
+//! | `revised_at` | the last `created_at` |
 //! | `status` | an error if there is an `error` event, else a success |
-//! | `scores` | `correct` for the matches: the share that is `correct`; and every metric that is a boolean or a number, unchanged; of several `metrics` events with it, the last one |
-//! | `headline` | `correct` if there are matches; without any, the first of the metrics `accuracy`, `score`, `correct`, `is_correct`, `passed`, `success`, else the first metric |
+//! | `scores` | the members of `metrics` events, and the `correct` of `match` events; see below |
+//! | `headline` | `accuracy`; without it the only score that is no label |
 //! | `dimensions` | `data` of the last `metrics` event |
 //! | `execution_time`, `execution_time_ms` | `created_at` of the first event, and from there to the last event: the log does not have the start of a sample |
 //! | tokens | the sum of `usage` over `sampling` events |
@@ -26,17 +28,35 @@
 //! | `trajectory` | `data` of the last `sampling` event |
 //! | `detailed_trajectory` | all events |
 //!
+//! **Scores.** Values are unchanged: a boolean is 0 or 1 of the range from 0 to 1, a number has no
+//! range, and a text is a label without a number, as the `choice` of a model that grades; the tool
+//! counts labels. `null` and `NaN` are a score without a value; lists and objects are no scores.
+//! The tool calls the mean of `correct` over all `match` events `accuracy`, so this is their name;
+//! if an eval records a metric of that name besides (`FuzzyMatch`, `JsonMatch`), the matches are
+//! called `match`. If a sample has several events with the same score, its value is their mean. The
+//! tool's mean is over events, so it is that of the samples if each has the same number of them.
+//!
+//! **The report of the run.** `run_id` and `created_at` (in UTC) are those of the spec. Of a final
+//! report, `accuracy` is the mean of the score of this name; `f1_score` of `FuzzyMatch`, and `score`
+//! and `metascore` of `ModelBasedClassify` are means, too. Other figures are computed by the eval's
+//! own code, and not compared. `boostrap_std` is the standard error of the accuracy, and
+//! `usage_total_tokens` the tokens of all results.
+//!
+//! A host passes one line as the header, which is the spec, so the final report is read only from a
+//! header that is an array of both lines.
+//!
 //! Tested with evals 3.0.1.post1.
 
 mod event;
+mod report;
 mod sample;
+mod scores;
 
+use arc_format_kit::finite::with_null_for_nan;
 use arc_format_kit::json::Reader;
 use arc_format_kit::outline::Outline;
-use arc_format_kit::time::in_utc;
 use arc_format_kit::{
-    Format, Header, Items, Layout, Outcome, PlannedScenario, Role, RunReport, SuiteSummary,
-    Violation,
+    Format, Header, Items, Layout, Outcome, PlannedScenario, Role, SuiteSummary, Violation,
 };
 
 /// Logs of OpenAI's evals.
@@ -58,7 +78,9 @@ impl Format for OpenAiEvalsFormat {
     }
 
     fn classify(item: &str) -> Role {
-        let Ok((mut reader, root)) = Reader::new(item) else { return Role::Result };
+        // An event with NaN is a part of its sample, too.
+        let item = with_null_for_nan(item);
+        let Ok((mut reader, root)) = Reader::new(&item) else { return Role::Result };
         let Some(members) = reader.root(root, ["spec", "final_report", "sample_id", "type"]) else {
             return Role::Result;
         };
@@ -83,28 +105,18 @@ impl Format for OpenAiEvalsFormat {
         reader.finish_outcome(answer)
     }
 
-    fn suite(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
-        let (mut reader, root) = Reader::new(header)?;
-        let answer = reader.root(root, ["spec"]).map(|[spec]| {
-            let text = |name| {
-                let text = spec?.member(name)?.decode()?.text.into_owned();
-                (!text.is_empty()).then_some(text)
-            };
-            let created_at = text("created_at").and_then(|time| in_utc(&time));
-            let run = RunReport { run_id: text("run_id"), created_at, ..RunReport::default() };
-            SuiteSummary { run, ..SuiteSummary::default() }
+    fn scenario(_header: Option<&str>, item: &str) -> Result<PlannedScenario, Vec<Violation>> {
+        let (mut reader, root) = Reader::new(item)?;
+        let answer = event::read_all(&mut reader, root).and_then(|events| {
+            let scenario = sample::scenario(&mut reader, &events)?;
+            let run_id = event::run_id(&events);
+            Some(PlannedScenario { run_id, ..PlannedScenario::new(scenario) })
         });
-        reader.finish_suite(answer)
+        reader.finish(answer)
     }
 
-    fn scenario(header: Option<&str>, item: &str) -> Result<PlannedScenario, Vec<Violation>> {
-        let (mut reader, root) = Reader::new(item)?;
-        let answer = event::read_all(&mut reader, root)
-            .and_then(|events| sample::scenario(&mut reader, &events))
-            .map(PlannedScenario::new);
-        let planned = reader.finish(answer)?;
-        let run_id = header.and_then(|header| Self::suite(header).ok()?.run.run_id);
-        Ok(PlannedScenario { run_id, ..planned })
+    fn suite(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
+        report::summary(header)
     }
 }
 

@@ -3,18 +3,12 @@
 use arc_format_kit::failure::Failure;
 use arc_format_kit::json::{Place, Reader, Value};
 use arc_format_kit::number::MAX_WHOLE;
-use arc_format_kit::scenario::checked_id;
-use arc_format_kit::score::Scores;
+use arc_format_kit::scenario::{bounded_id, checked_id};
 use arc_format_kit::time::{in_utc, milliseconds_between};
-use arc_format_kit::{Outcome, OutcomeStatus, Scenario, Score, codes};
+use arc_format_kit::{Outcome, OutcomeStatus, Scenario, codes};
 
-use crate::event::Event;
-
-/// The score of matches.
-const CORRECT: &str = "correct";
-
-/// The metrics for the overall score of a sample, in order of preference.
-const OVERALL: [&str; 6] = ["accuracy", "score", "correct", "is_correct", "passed", "success"];
+use crate::event::{Event, of_kind, run_id};
+use crate::scores;
 
 /// Reads the scenario.
 pub(crate) fn scenario<'a>(reader: &mut Reader<'a>, events: &[Event<'a>]) -> Option<Scenario> {
@@ -58,13 +52,6 @@ fn prompt_text<'a>(reader: &mut Reader<'a>, prompt: Value<'a>, place: Place) -> 
     reader.decoded(content, place).map(Into::into)
 }
 
-fn of_kind<'e, 'a>(
-    events: &'e [Event<'a>],
-    kind: &'static str,
-) -> impl DoubleEndedIterator<Item = &'e Event<'a>> {
-    events.iter().filter(move |event| event.kind == kind)
-}
-
 /// Reads the whole result.
 pub(crate) fn outcome<'a>(
     reader: &mut Reader<'a>,
@@ -86,8 +73,11 @@ pub(crate) fn outcome<'a>(
             (status, Failure::new(message.as_deref(), kind.as_deref(), status))
         }
     };
-    let (scores, headline) = scores(reader, events);
+    let (scores, headline) = scores::read(reader, events);
     let (execution_time, execution_time_ms) = times(reader, events);
+    // A run has each sample once; a log that grows has more events of it later.
+    let key = run_id(events).map(|run| bounded_id(format!("{run}/{}", scenario.id)));
+    let stamps = events.iter().filter_map(|event| in_utc(&event.created_at?.decode()?.text));
     let tokens = Tokens::sum(reader, events);
     let data_of = |kind| of_kind(events, kind).rev().find_map(|event| event.data);
     Some(Outcome {
@@ -105,64 +95,10 @@ pub(crate) fn outcome<'a>(
         trajectory: data_of("sampling").and_then(|data| reader.span(data)),
         detailed_trajectory: reader.span(root),
         dimensions: data_of("metrics").and_then(|data| reader.span(data)),
+        key,
+        revised_at: stamps.max(),
         ..Outcome::new(scenario, status)
     })
-}
-
-/// Reads the scores, and the name of the sample's own: the share of matches, or else the first of the
-/// metrics that mean the same, or else the first metric.
-fn scores<'a>(reader: &mut Reader<'a>, events: &[Event<'a>]) -> (Vec<Score>, Option<String>) {
-    let mut scores = Scores::default();
-    let verdicts = of_kind(events, "match").filter_map(|event| {
-        let correct = event.data?.member("correct")?;
-        boolean(correct)
-    });
-    let verdicts: Vec<f64> = verdicts.collect();
-    let matched =
-        (!verdicts.is_empty()).then(|| verdicts.iter().sum::<f64>() / verdicts.len() as f64);
-    if let Some(matched) = matched {
-        scores.set(Score::new(CORRECT, Some(matched)).of(1.0));
-    }
-    for event in of_kind(events, "metrics") {
-        let pointer = event.data_pointer();
-        for (name, value) in event.data.and_then(Value::members).unwrap_or_default() {
-            // The score of matches is not overwritten by a metric of the same name.
-            if name.text.is_empty() || (matched.is_some() && name.text == CORRECT) {
-                continue;
-            }
-            let place = Place { object: &pointer, member: &name.text };
-            match boolean(value) {
-                Some(value) => scores.set(Score::new(&*name.text, Some(value)).of(1.0)),
-                None if value.is_number() => {
-                    let number = reader.decoration(|reader| reader.number(Some(value), place));
-                    scores.set(Score::new(&*name.text, number.map(|number| number + 0.0)));
-                }
-                None => {}
-            }
-        }
-    }
-    let named = OVERALL.iter().copied().find(|name| scores.get(name).is_some());
-    let headline = match matched {
-        Some(_) => Some(CORRECT.to_owned()),
-        None => named.map(str::to_owned).or_else(|| Some(scores.first()?.name.clone())),
-    };
-    if headline.as_ref().and_then(|name| scores.get(name)?.value).is_none() {
-        reader.warning(
-            String::new(),
-            codes::SCORE_MISSING,
-            "the sample has no match, and no metric that is a number; averages leave it out"
-                .to_owned(),
-        );
-    }
-    (scores.into_list(), headline)
-}
-
-fn boolean(value: Value) -> Option<f64> {
-    match value.json() {
-        "true" => Some(1.0),
-        "false" => Some(0.0),
-        _ => None,
-    }
 }
 
 /// Returns the time of the first event, and the duration from it to the last.

@@ -73,6 +73,13 @@ fn a_log_with_matches_is_read_to_its_end() {
         outcomes.iter().all(|it| it.status == OutcomeStatus::Success && it.warnings.is_empty())
     );
     assert!(outcomes.iter().all(|it| it.execution_time.is_some() && it.execution_time_ms > 0.0));
+    let first = &outcomes[0];
+    assert_eq!(first.key.as_deref(), Some("261125211730MHG6B6UU/capitals.dev.0"));
+    assert_eq!(first.revised_at.as_deref(), Some("2026-11-25T21:17:30.027228Z"));
+    let score = &first.scores[0];
+    assert_eq!((&*score.name, score.lowest, score.highest), ("accuracy", Some(0.0), Some(1.0)));
+    let planned = OpenAiEvalsFormat::scenario(None, &log.documents[0]).unwrap();
+    assert_eq!(planned.run_id.as_deref(), Some("261125211730MHG6B6UU"));
 }
 
 #[test]
@@ -80,7 +87,7 @@ fn a_log_with_metrics_and_an_error_is_read_to_its_end() {
     let log = framed("measured.test.v1.jsonl");
     let find = |id: &str| log.documents.iter().find(|item| item.contains(id)).unwrap();
     let right = accepted(find("measured.test.0"));
-    assert_eq!(right.headline_value(), Some(1.0));
+    assert_eq!(right.headline.as_deref(), Some("accuracy"));
     assert_eq!(scores(&right), [("accuracy", 1.0), ("f1_score", 0.25), ("words", 1.0)]);
     let item = find("measured.test.0");
     assert!(slice(item, right.scenario.definition).unwrap().contains("ideal"));
@@ -90,9 +97,7 @@ fn a_log_with_metrics_and_an_error_is_read_to_its_end() {
     assert_eq!(right.event_count, 5);
 
     let wrong = accepted(find("measured.test.1"));
-    assert_eq!(wrong.headline_value(), Some(0.0));
-    // Counts are scores too, unchanged.
-    assert!(scores(&wrong).iter().any(|(name, value)| *name == "words" && *value > 1.0));
+    assert_eq!(scores(&wrong), [("accuracy", 0.0), ("f1_score", 0.25), ("words", 4.0)]);
     assert_eq!(warnings(&wrong), []);
 
     let failed = accepted(find("measured.test.2"));
@@ -111,6 +116,7 @@ fn every_line_has_a_role() {
     assert_eq!(role(r#"{"final_report": {"accuracy": 1}, "run_id": "r"}"#), Role::Other);
     assert_eq!(role(r#"{"type": "final_report", "sample_id": null, "data": {}}"#), Role::Other);
     assert_eq!(role(&event("match", "{}")), Role::Part("e.dev.1".into()));
+    assert_eq!(role(&event("metrics", r#"{"a": NaN}"#)), Role::Part("e.dev.1".into()));
     assert_eq!(role(r#"{"sample_id": 7, "type": "match"}"#), Role::Part("7".into()));
     for odd in [
         "",
@@ -128,43 +134,73 @@ fn every_line_has_a_role() {
 }
 
 #[test]
-fn matches_come_before_metrics() {
+fn the_own_score_of_a_sample_is_its_accuracy() {
     let scored = |events: &[(&str, &str)]| {
         let outcome = accepted(&sample(events));
         let found: Vec<(String, f64)> =
             scores(&outcome).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        (outcome.headline_value(), found)
+        (outcome.headline, found)
     };
     let named = |name: &str, score| (name.to_owned(), score);
+    let accuracy = Some("accuracy".to_owned());
     let yes = ("match", r#"{"correct": true}"#);
     let no = ("match", r#"{"correct": false, "expected": [1]}"#);
-    assert_eq!(scored(&[yes, no]), (Some(0.5), vec![named("correct", 0.5)]));
+    // The tool's mean is over matches.
+    assert_eq!(scored(&[yes, no]), (accuracy.clone(), vec![named("accuracy", 0.5)]));
+    // A metric is not taken for another one.
     assert_eq!(
         scored(&[("metrics", r#"{"correct": 0, "b": 0.75}"#), yes]),
-        (Some(1.0), vec![named("correct", 1.0), named("b", 0.75)])
+        (accuracy.clone(), vec![named("correct", 0.0), named("b", 0.75), named("accuracy", 1.0)])
     );
     assert_eq!(
-        scored(&[("metrics", r#"{"z": 0.25, "is_correct": true, "score": 0.5}"#)]),
-        (Some(0.5), vec![named("z", 0.25), named("is_correct", 1.0), named("score", 0.5)])
+        scored(&[("metrics", r#"{"accuracy": 0.25}"#), yes]),
+        (accuracy.clone(), vec![named("accuracy", 0.25), named("match", 1.0)])
     );
     assert_eq!(
-        scored(&[("metrics", r#"{"z": 0.25, "text": "1", "none": null, "list": [1]}"#)]),
-        (Some(0.25), vec![named("z", 0.25)])
+        scored(&[("metrics", r#"{"z": 0.25, "is_correct": true, "score": 50}"#)]),
+        (None, vec![named("z", 0.25), named("is_correct", 1.0), named("score", 50.0)])
+    );
+    assert_eq!(
+        scored(&[("metrics", r#"{"z": -17.5, "text": "1", "list": [1], "object": {}}"#)]),
+        (Some("z".to_owned()), vec![named("z", -17.5)])
     );
     assert_eq!(
         scored(&[("metrics", r#"{"accuracy": 0}"#), ("metrics", r#"{"accuracy": 1}"#)]),
-        (Some(1.0), vec![named("accuracy", 1.0)])
+        (accuracy, vec![named("accuracy", 0.5)])
     );
     assert_eq!(scored(&[("match", r#"{"correct": "yes"}"#), ("match", "null")]), (None, vec![]));
 }
 
 #[test]
-fn every_number_is_unchanged() {
-    let outcome =
-        accepted(&sample(&[("metrics", r#"{"perplexity": 17.5, "a/b": -1, "n": 1e999}"#)]));
-    assert_eq!(scores(&outcome), [("perplexity", 17.5), ("a/b", -1.0)]);
-    assert_eq!(outcome.headline_value(), Some(17.5));
-    assert_eq!(warnings(&outcome), [("/0/data/n", codes::OUT_OF_RANGE)]);
+fn values_without_a_number_are_scores_without_a_value() {
+    let outcome = accepted(&sample(&[(
+        "metrics",
+        r#"{"accuracy": null, "choice": "Y", "perplexity": 17.5, "n": 1e999}"#,
+    )]));
+    let found: Vec<_> =
+        outcome.scores.iter().map(|it| (&*it.name, it.value, it.label.as_deref())).collect();
+    assert_eq!(
+        found,
+        [
+            ("accuracy", None, None),
+            ("choice", None, Some("Y")),
+            ("perplexity", Some(17.5), None),
+            ("n", None, None),
+        ]
+    );
+    assert!(outcome.scores.iter().all(|score| score.highest.is_none()));
+    assert_eq!(outcome.headline.as_deref(), Some("accuracy"));
+    let warned = [("", codes::SCORE_MISSING), ("/0/data/n", codes::OUT_OF_RANGE)];
+    assert_eq!(warnings(&outcome), warned);
+    let labels = accepted(&sample(&[("metrics", r#"{"choice": "Y", "score": 1.0}"#)]));
+    assert_eq!(labels.headline.as_deref(), Some("score"), "the only number");
+    assert_eq!(warnings(&labels), []);
+    let not_finite = accepted(&sample(&[("metrics", r#"{"accuracy": NaN, "b": 1}"#)]));
+    assert_eq!((scores(&not_finite), not_finite.headline_value()), (vec![("b", 1.0)], None));
+    assert_eq!(
+        warnings(&not_finite),
+        [("", codes::SCORE_MISSING), ("/0/data/accuracy", codes::NOT_FINITE)]
+    );
 }
 
 #[test]
@@ -221,7 +257,6 @@ fn an_invalid_sample_is_rejected() {
         (r#"[{"sample_id": ""}]"#, "/0/sample_id", codes::EMPTY_ID),
         (r#"[{"sample_id": {}}]"#, "/0/sample_id", codes::WRONG_TYPE),
         (r#"[{"sample_id": "a", "sample_id": "b"}]"#, "/0/sample_id", codes::DUPLICATE_KEY),
-        (r#"[{"sample_id": "a"}, {"x": Infinite}]"#, "/1/x", codes::NOT_A_JSON_NUMBER),
         (r#"[{"sample_id": "a"}"#, "", codes::MALFORMED_JSON),
         ("\"x\"", "", codes::WRONG_TYPE),
     ] {
