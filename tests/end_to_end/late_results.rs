@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use arc_host::Recorder;
 use arc_host::extraction::{ExtractionSettings, Extractor};
 use arc_host::recorder::{Submission, Verdict};
-use arc_host::store::{FigureScope, NewSimulation, RunReport, SimulationStart, SimulationStatus, Store};
+use arc_host::store::{
+    FigureScope, NewSimulation, RunReport, SimulationStart, SimulationStatus, Store,
+};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -150,7 +152,8 @@ fn a_result_that_is_being_committed_while_a_simulation_is_completed_is_counted()
         recorder.batch_execute(&half_recorded(simulation_id)).await.unwrap();
         // Completing does not wait for the open transaction, and does not freeze figures that it
         // can change.
-        let (simulation, figures) = store.complete_simulation(simulation_id, None, &RunReport::default()).await.unwrap();
+        let (simulation, figures) =
+            store.complete_simulation(simulation_id, None, &RunReport::default()).await.unwrap();
         assert_eq!(
             (simulation.status, figures.recorded_outcomes),
             (SimulationStatus::Completed, 0)
@@ -187,7 +190,9 @@ fn figures_that_a_result_overtakes_are_not_frozen() {
             .unwrap();
         let completing = tokio::spawn({
             let store = store.clone();
-            async move { store.complete_simulation(simulation_id, None, &RunReport::default()).await.unwrap() }
+            async move {
+                store.complete_simulation(simulation_id, None, &RunReport::default()).await.unwrap()
+            }
         });
         let (recorder, recording) = database.config().connect(tokio_postgres::NoTls).await.unwrap();
         let recording = tokio::spawn(recording);
@@ -282,7 +287,10 @@ fn no_answer_misses_a_result_that_was_acknowledged_before_the_question() {
                     loop {
                         let before = acknowledged.load(Ordering::SeqCst);
                         let (_, figures) = match task {
-                            0 => store.complete_simulation(simulation_id, None, &RunReport::default()).await.unwrap(),
+                            0 => store
+                                .complete_simulation(simulation_id, None, &RunReport::default())
+                                .await
+                                .unwrap(),
                             _ => store.simulation_with_figures(simulation_id).await.unwrap(),
                         };
                         assert!(figures.recorded_outcomes >= before, "{figures:?}, not {before}");

@@ -205,8 +205,9 @@ fn everything_works(parameters: &str) {
         "{health}"
     );
     drop(service);
-    database
-        .execute("UPDATE arc_recorder.simulations SET partition_time = partition_time - interval '9 days'");
+    database.execute(
+        "UPDATE arc_recorder.simulations SET partition_time = partition_time - interval '9 days'",
+    );
     run(&["prune", "--older-than", "8d"]);
     assert_eq!(run(&["simulations", "--json"]).stdout, "");
 }

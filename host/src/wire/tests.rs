@@ -13,7 +13,8 @@ use crate::JsonText;
 use crate::extraction::OutcomeStatus;
 use crate::recorder::{SimulationCompleted, SimulationFigures, SimulationProgress};
 use crate::store::{
-    HourlyPerformance, MetricFigures, Performance, PerformanceSummary, RecordedOutcome, SimulationStatus,
+    HourlyPerformance, MetricFigures, Performance, PerformanceSummary, RecordedOutcome,
+    SimulationStatus,
 };
 
 /// Returns the answer that the client reads.

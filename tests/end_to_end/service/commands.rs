@@ -155,9 +155,8 @@ fn figures_are_the_doubles_that_were_written_however_they_travel() {
     let id = id.as_str().unwrap();
     let bits = |number: f64| number.to_bits();
     let written: Vec<[u64; 2]> = figures.iter().map(|it| [*it, it * 1e3].map(bits)).collect();
-    let rows = database.query(
-        "SELECT score, cost_usd FROM arc_recorder.outcomes ORDER BY scenario_id",
-    );
+    let rows =
+        database.query("SELECT score, cost_usd FROM arc_recorder.outcomes ORDER BY scenario_id");
     let stored: Vec<[u64; 2]> = rows.iter().map(|row| [row.get(0), row.get(1)].map(bits)).collect();
     assert_eq!(stored, written);
     for program in [&over, &direct] {

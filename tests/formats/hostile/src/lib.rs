@@ -15,8 +15,8 @@ use std::hint::black_box;
 
 use arc_format_kit::json::Reader;
 use arc_format_kit::{
-    Format, Header, Items, Layout, Outcome, OutcomeStatus, PlannedScenario, Score, Role, Scenario, Span,
-    Violation,
+    Format, Header, Items, Layout, Outcome, OutcomeStatus, PlannedScenario, Role, Scenario, Score,
+    Span, Violation,
 };
 
 /// The format.
