@@ -1,20 +1,14 @@
 //! The format of Inspect's logs.
 
-use arc_format_kit::{Format, Layout, Outcome, PlannedScenario, SuiteSummary, Violation};
+use arc_format_kit::{Format, Layout, Outcome, PlannedScenario, Role, SuiteSummary, Violation};
 
 use crate::{layout, sample, scenario, suite};
 
 /// Logs of Inspect AI, `.eval` and `.json`.
 ///
-/// This is taken from a header: the run's id is `eval.task_id`, which a retry of the run keeps; its
-/// end is `status`, and a header without one, or with `started`, is that of a run without an end; the
-/// planned results are the samples of the dataset times epochs. Every metric of `results` is a
-/// figure. `accuracy` and `mean` are compared with the results if epochs are reduced by their mean and
-/// no sample was invalidated, because Inspect's figures include invalidated ones. The headline is
-/// Inspect's own, or else the first of these two of the first score. Tokens and cost are the sums of
-/// `stats.model_usage`; the duration is from `stats.started_at` to `completed_at`. The number of
-/// successful runs is left out, because Inspect's `completed_samples` also counts samples that a time
-/// limit ended.
+/// The header's status, times, plan and figures are the report of the run; see the crate's
+/// documentation. Of the suite's own figures it has the tokens and the cost, the sums of
+/// `stats.model_usage`, and the duration, from `stats.started_at` to `completed_at`.
 #[derive(Debug)]
 pub struct InspectFormat;
 
@@ -27,6 +21,10 @@ impl Format for InspectFormat {
 
     fn detect(file_name: &str, head: &[u8]) -> Option<Layout> {
         layout::detect(file_name, head)
+    }
+
+    fn classify(item: &str) -> Role {
+        layout::classify(item)
     }
 
     fn outcome(header: Option<&str>, item: &str) -> Result<Outcome, Vec<Violation>> {

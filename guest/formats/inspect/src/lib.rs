@@ -1,7 +1,9 @@
 //! Logs of Inspect AI as results.
 //!
 //! A log is a zip archive (`.eval`) with an entry for each sample, or one JSON document (`.json`)
-//! with an array of them. A sample is a result; the data of the whole log is the header.
+//! with an array of them. A sample is a result; the data of the whole log is the header. In a
+//! chunked log a sample is several entries: `sample.json` is the result, with a warning, because
+//! its messages and events are in the others, which are not read yet.
 //!
 //! | field of the outcome | member of the sample |
 //! |---|---|
@@ -9,24 +11,24 @@
 //! | `scenario.task-prompt` | `input`: a text, or the last message of the user in a list of messages, as Inspect's own `input_text` |
 //! | `trial` | `epoch` |
 //! | `status` | see below |
-//! | `scores` | `scores`, in their order: `SCORER`, `SCORER/KEY` of a dictionary, `SCORER/INDEX` of a list; see below |
-//! | `headline` | the score that Inspect shows: `results.headline` of the header, else the first of `results.scores`; without one that the sample has, the first scorer with a single value |
-//! | `key` | `uuid`; the place in old logs |
-//! | `place` | `ID/EPOCH` |
-//! | `revised-at` | the latest of `completed_at`, the edits of scores (`history`) and the `timestamp` of the `invalidation` |
-//! | `invalidation` | `invalidation`: author, reason, time, with a warning |
+//! | `scores` | `scores`: `SCORER`, `SCORER/KEY` of a dictionary, `SCORER/INDEX` of a list; see below |
+//! | `headline` | the score of the header's headline metric; see below |
+//! | `invalidation` | `invalidation`: its author, reason and timestamp |
 //! | `execution-time` | `started_at`, else the `timestamp` of the first event |
 //! | `execution-time-ms` | `total_time`, else from `started_at` to `completed_at`, else from the first event to the last |
-//! | `tokens-used` | `model_usage`: the sum of `total_tokens` over all models, which counts cache and reasoning as Inspect does; and `discarded-tokens` |
+//! | `tokens-used` | `model_usage`: the sum of `total_tokens` over all models, which counts cache and reasoning as Inspect does, and the discarded tokens |
 //! | `prompt-tokens` | the same of `input_tokens`, with those read from and written to a cache if `total_tokens` counts them separately |
 //! | `completion-tokens` | the same of `output_tokens` |
 //! | `cost-usd` | the same of `total_cost`, which only newer versions have, if prices are known |
-//! | `discarded-tokens`, `discarded-cost-usd` | the usage of the model events in `error_retries`: tries that failed and were repeated. It is also part of the other counts |
+//! | `discarded-tokens`, `discarded-cost-usd` | the usage of the model calls among the `events` of `error_retries`; Inspect keeps those from a try's last call on |
 //! | `event-count` | the number of `events`; of `messages` if the list is empty |
 //! | `error-code`, `error-message` | `error`: the exception's name; message and traceback. Without an error, `limit`: `time_limit`; its reason |
 //! | `trajectory` | `output`, the model's last output |
 //! | `detailed-trajectory` | `messages` |
 //! | `dimensions` | `scores` |
+//! | `place` | `ID/EPOCH` |
+//! | `key` | `uuid`; the place in logs before 0.3.70, which have none |
+//! | `revised-at` | the latest of `completed_at`, the times of the last events and of the scores' edits, and the invalidation's |
 //!
 //! **Status.** `error` if the sample has an `error`; `cancelled` if that is the error of a
 //! cancelled task. Otherwise the `limit` that ended the sample: `time` and `working` are a
@@ -35,16 +37,19 @@
 //! work until then and counts the sample as completed; error code and message contain the limit.
 //! Everything else is a success.
 //!
-//! **Scores** are unchanged. A number has no range, because the log declares none. Other values have
-//! the number of Inspect's `value_to_float`: `C` 1, `P` 0.5, `I` and `N` 0, `yes` and `true` 1, `no`
-//! and `false` 0 in any case, of the range from 0 to 1, booleans too; and texts that are a number,
-//! without a range. A text is also the score's label; one that has no number has a warning. `null`
-//! and `NaN` (`Score.unscored()`) are a score without a number, and no other scorer's takes its
-//! place: there is a warning if the headline has no number. An edited score is the edit. If two
-//! scorers make the same name, the last counts. `explanation` is the scorer's `explanation`.
+//! **Scores** have the number that Inspect's own `mean` and `accuracy` count, which is that of
+//! `value_to_float`: `C` 1, `P` 0.5, `I` and `N` 0, `yes` and `true` 1, `no` and `false` 0 in any
+//! case, and booleans, all with the range from 0 to 1; numbers as they are, and texts that are one,
+//! without a range. `NaN` and `null` mean not scored: the score has no number. What
+//! `value_to_float` cannot convert, Inspect counts as 0, with a warning: so it is here if the header
+//! has such a mean of the score, and otherwise it has no number. That applies to unknown labels; to
+//! a list or a dictionary as a whole; and to `null` under a key, if the header says that no value
+//! was unscored.
 //!
-//! **Attempts.** An epoch of a sample has one place, so a sample that a later log of the run has
-//! again, with another `uuid`, is another attempt at the same trial.
+//! **The headline** is Inspect's: `results.headline`, or what the task declares, or the first metric
+//! of the first score; in a log without results, what the definitions of the scorers say. Without
+//! any, it is the sample's first scorer, unless that has several scores. It is never another
+//! scorer's score, or a mean of several.
 //!
 //! **Spans.** `events` are not returned as the trajectory: in newer logs they refer to pools of
 //! messages beside them (`events_data`, `attachments`), so they cannot be read on their own. They
@@ -53,21 +58,29 @@
 //! **Attachments.** The content of a text `attachment://HASH` is in the sample's `attachments`.
 //! References are resolved in every text that is extracted from the sample.
 //!
-//! **Old logs.** `score` instead of `scores` makes the score `score`; `transcript.events` and
-//! `transcript.content` are read as `events` and `attachments`; `tc://` as `attachment://`.
+//! **Old logs.** `score` instead of `scores` is the score of the header's first scorer;
+//! `transcript.events` and `transcript.content` are read as `events` and `attachments`; `tc://` as
+//! `attachment://`.
 //!
-//! **The run** and its figures are those of the header's `status`, `eval`, `results` and `stats`; see
-//! [`InspectFormat`].
-//!
-//! **Not read** are logs whose samples are in chunks (`inspect log convert-chunked`): they have no
-//! results, but their header reports how many there are.
+//! **The report of the run.** The id is `eval.task_id`. A log without an end (`_journal/start.json`
+//! of an archive, or the status `started`) is incomplete. The plan is `eval.dataset.sample_ids` in
+//! all epochs. `results.completed_samples` leaves out samples with an error, which the log has, so
+//! it is the number of results only if it is all. Every metric of `results.scores` is a figure, with
+//! its reducer (`accuracy/max`) unless that is the mean; `stderr` is the standard error of the means
+//! beside it. Inspect's `accuracy` and `mean` without arguments are the mean over samples of the
+//! mean over epochs, without reducers the mean over all; unscored values are left out. No figure of
+//! another metric or reducer is compared, and none of a log with invalidated samples, which
+//! Inspect's figures count. `stats.model_usage` also counts calls of discarded tries that the log
+//! does not have, so it is no total of the results.
 //!
 //! Tested with logs of versions 0.3.25 (which has no usage by sample, so its tokens are 0), 0.3.95,
 //! 0.3.133 and 0.3.285, schema version 2.
 
 mod attachments;
+mod figures;
 mod format;
 mod header;
+mod identity;
 mod layout;
 mod sample;
 mod scenario;

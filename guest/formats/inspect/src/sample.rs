@@ -4,17 +4,17 @@ use std::borrow::Cow;
 
 use arc_format_kit::failure::Failure;
 use arc_format_kit::json::{Place, Reader, Value};
-use arc_format_kit::scenario::bounded_id;
 use arc_format_kit::time::{in_utc, milliseconds_between};
-use arc_format_kit::{Invalidation, Outcome, OutcomeStatus, Violation, codes};
+use arc_format_kit::{Outcome, OutcomeStatus, Violation, codes};
 
 use crate::attachments::Attachments;
-use crate::header::LogHeader;
-use crate::scenario::{sample_place, scenario, trial};
-use crate::scores::SampleScores;
+use crate::header::HeaderData;
+use crate::identity;
+use crate::scenario::{scenario, trial};
+use crate::scores::Scores;
 use crate::usage::Usage;
 
-const NAMES: [&str; 19] = [
+const NAMES: [&str; 20] = [
     "id",
     "epoch",
     "input",
@@ -34,7 +34,12 @@ const NAMES: [&str; 19] = [
     "uuid",
     "invalidation",
     "error_retries",
+    "message_refs",
 ];
+
+/// How many of the last events are examined for the time of a revision: scores that are edited or
+/// added later are among the events of the scorers, which are the last.
+const LAST_EVENTS: usize = 64;
 
 /// The prefixes of the error text of a cancelled task, in either event loop.
 const CANCELLED: [&str; 2] = ["CancelledError(", "Cancelled("];
@@ -50,7 +55,7 @@ pub(crate) fn outcome(header: Option<&str>, item: &str) -> Result<Outcome, Vec<V
 fn read<'a>(
     reader: &mut Reader<'a>,
     header: Option<&str>,
-    members: [Option<Value<'a>>; 19],
+    members: [Option<Value<'a>>; 20],
 ) -> Option<Outcome> {
     let [
         id,
@@ -72,50 +77,61 @@ fn read<'a>(
         uuid,
         invalidation,
         retries,
+        message_refs,
     ] = members;
-    let header = LogHeader::read(header);
+    let header = HeaderData::of(header);
     let attachments = Attachments::of(attachments, transcript);
     let events = events.or_else(|| transcript?.member("events")).filter(|value| !is_null(*value));
     let trial = trial(reader, epoch);
-    let position = sample_place(id, epoch);
     let scenario = scenario(reader, &header, id, input, attachments);
     let (status, failure) = ending(reader, error, limit, attachments);
-    let scores = SampleScores::read(reader, &header, scores, score);
+    let scores = Scores::read(reader, &header, scores, score);
     let mut usage = Usage::read(reader, usage, Place { object: "", member: "model_usage" });
-    let discarded = Usage::of_retries(reader, retries);
-    usage.add(&discarded);
-    let invalidation = read_invalidation(reader, invalidation);
-    let times_are_known = started.is_some() && (seconds.is_some() || completed.is_some());
-    let events = Events::read(reader, events, messages, times_are_known);
+    let mut discarded = Usage::of_retries(reader, retries);
+    if !usage.include(&discarded) {
+        reader.warning(
+            "/error_retries".to_owned(),
+            codes::OUT_OF_RANGE,
+            "the tokens of earlier tries add up to more than 2^53; they are left out".to_owned(),
+        );
+        discarded = Usage::default();
+    }
+    if message_refs.is_some() {
+        reader.warning(
+            "/message_refs".to_owned(),
+            codes::EVENTS_UNCOUNTED,
+            "the log is chunked: the messages and events of this sample are in other entries of \
+             the archive, which are not read yet"
+                .to_owned(),
+        );
+    }
+    let events = Events::read(reader, events, messages);
+    let invalidation = identity::invalidation(reader, invalidation);
+    let revised_at = identity::latest(
+        [completed].into_iter().flatten().chain(scores.edited_at).chain(events.last_times),
+    );
+    let marked_at = invalidation.as_ref().and_then(|invalidation| invalidation.at.clone());
     let (started, completed) = (started.or(events.first), completed.or(events.last));
-    let time =
-        |value: Option<Value<'a>>| value.and_then(Value::decode).and_then(|it| in_utc(&it.text));
-    let marked = invalidation.as_ref().and_then(|mark| mark.at.clone());
-    let revised_at =
-        [time(completed), scores.edited_at.clone(), marked].into_iter().flatten().max();
-    let uuid = reader.decoration(|reader| reader.text(uuid, Place { object: "", member: "uuid" }));
-    let key = uuid.filter(|uuid| !uuid.is_empty()).map(bounded_id).or_else(|| position.clone());
     let span = |value: Option<Value<'a>>, open: char| {
         reader.span(value.filter(|value| value.json().starts_with(open))?)
     };
     let [trajectory, detailed_trajectory, dimensions] =
         [span(output, '{'), span(messages, '['), span(scores.object, '{')];
+    let (scenario, id) = scenario?;
+    let place = identity::place(&id, trial);
     Some(Outcome {
         trial,
-        scores: scores.scores.into_list(),
+        scores: scores.list,
         headline: scores.headline,
         invalidation,
-        key,
-        place: position,
-        revised_at,
-        discarded_tokens: discarded.total,
-        discarded_cost_usd: discarded.cost.unwrap_or_default(),
         execution_time: start_time(reader, started),
         execution_time_ms: duration(reader, seconds, started, completed),
         tokens_used: usage.total,
         prompt_tokens: usage.prompt,
         completion_tokens: usage.completion,
         cost_usd: usage.cost.unwrap_or_default(),
+        discarded_tokens: discarded.total,
+        discarded_cost_usd: discarded.cost.unwrap_or_default(),
         event_count: events.count,
         error_code: failure.code,
         error_message: failure.message,
@@ -123,32 +139,11 @@ fn read<'a>(
         trajectory,
         detailed_trajectory,
         dimensions,
-        ..Outcome::new(scenario?, status)
+        key: Some(identity::key(reader, uuid, &place)),
+        place: Some(place),
+        revised_at: revised_at.max(marked_at),
+        ..Outcome::new(scenario, status)
     })
-}
-
-/// Reads the mark that a sample does not count, with a warning that it has one.
-fn read_invalidation<'a>(
-    reader: &mut Reader<'a>,
-    value: Option<Value<'a>>,
-) -> Option<Invalidation> {
-    let value = value.filter(|value| value.is_object())?;
-    let text = |member| value.member(member).and_then(Value::decode).map(|it| it.text.into_owned());
-    let mark = Invalidation {
-        author: text("author"),
-        reason: text("reason"),
-        at: text("timestamp").and_then(|time| in_utc(&time)),
-    };
-    reader.warning(
-        "/invalidation".to_owned(),
-        codes::INVALIDATED,
-        format!(
-            "{} invalidated the sample: {}",
-            mark.author.as_deref().unwrap_or("somebody unnamed"),
-            mark.reason.as_deref().unwrap_or("no reason given")
-        ),
-    );
-    Some(mark)
 }
 
 /// Whether a value is `null`; for arrays and inner objects, in which the reader does not remove it.
@@ -232,6 +227,8 @@ struct Events<'a> {
     /// The times of the first and the last event; used only if the sample has none.
     first: Option<Value<'a>>,
     last: Option<Value<'a>>,
+    /// The times of the last events.
+    last_times: Vec<Value<'a>>,
 }
 
 impl<'a> Events<'a> {
@@ -240,21 +237,22 @@ impl<'a> Events<'a> {
         reader: &mut Reader<'a>,
         events: Option<Value<'a>>,
         messages: Option<Value<'a>>,
-        times_are_known: bool,
     ) -> Events<'a> {
-        let found = match events.or(messages) {
-            Some(counted) if times_are_known || events.is_none() => {
-                counted.element_count().map(|count| Events { count, ..Events::default() })
-            }
-            Some(events) => events.elements().map(|all| {
-                let time = |event: Option<&Value<'a>>| event?.member("timestamp");
+        let found = match (events, messages) {
+            (Some(events), _) => events.elements().map(|all| {
+                let time = |event: &Value<'a>| event.member("timestamp");
+                let start = all.len().saturating_sub(LAST_EVENTS);
                 Events {
                     count: u32::try_from(all.len()).unwrap_or(u32::MAX),
-                    first: time(all.first()),
-                    last: time(all.last()),
+                    first: all.first().and_then(time),
+                    last: all.last().and_then(time),
+                    last_times: all.get(start..).into_iter().flatten().filter_map(time).collect(),
                 }
             }),
-            None => Some(Events::default()),
+            (None, Some(messages)) => {
+                messages.element_count().map(|count| Events { count, ..Events::default() })
+            }
+            (None, None) => Some(Events::default()),
         };
         found.unwrap_or_else(|| {
             let member = if events.is_some() { "events" } else { "messages" };

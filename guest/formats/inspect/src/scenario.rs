@@ -7,7 +7,8 @@ use arc_format_kit::scenario::{bounded_id, read_trial};
 use arc_format_kit::{PlannedScenario, Scenario, Violation, codes};
 
 use crate::attachments::Attachments;
-use crate::header::LogHeader;
+use crate::header::HeaderData;
+use crate::identity;
 
 const ID: Place = Place { object: "", member: "id" };
 const EPOCH: Place = Place { object: "", member: "epoch" };
@@ -16,14 +17,14 @@ const INPUT: Place = Place { object: "", member: "input" };
 /// See [`arc_format_kit::Format::scenario`].
 pub(crate) fn planned(header: Option<&str>, item: &str) -> Result<PlannedScenario, Vec<Violation>> {
     let (mut reader, root) = Reader::new(item)?;
-    let header = LogHeader::read(header);
     let names = ["id", "epoch", "input", "attachments", "transcript"];
     let answer = reader.root(root, names).and_then(|members| {
         let [id, epoch, input, attachments, transcript] = members;
         let attachments = Attachments::of(attachments, transcript);
+        let header = HeaderData::of(header);
         let trial = trial(&mut reader, epoch);
-        let place = sample_place(id, epoch);
-        let scenario = scenario(&mut reader, &header, id, input, attachments)?;
+        let (scenario, id) = scenario(&mut reader, &header, id, input, attachments)?;
+        let place = Some(identity::place(&id, trial));
         Some(PlannedScenario { scenario, trial, run_id: header.run_id.clone(), place })
     });
     reader.finish(answer)
@@ -34,17 +35,16 @@ pub(crate) fn trial<'a>(reader: &mut Reader<'a>, epoch: Option<Value<'a>>) -> Op
     read_trial(reader, epoch, EPOCH)
 }
 
-/// Reads the scenario of a sample.
+/// Reads the scenario of a sample, and the sample's own id.
 pub(crate) fn scenario<'a>(
     reader: &mut Reader<'a>,
-    header: &LogHeader,
+    header: &HeaderData,
     id: Option<Value<'a>>,
     input: Option<Value<'a>>,
     attachments: Attachments<'a>,
-) -> Option<Scenario> {
-    let id = sample_id(reader, id)?;
-    let task = header.task.as_deref();
-    if task.is_none() {
+) -> Option<(Scenario, Cow<'a, str>)> {
+    let sample = sample_id(reader, id)?;
+    if header.task.is_none() {
         reader.warning(
             String::new(),
             codes::HEADER_MISSING,
@@ -53,23 +53,12 @@ pub(crate) fn scenario<'a>(
                 .to_owned(),
         );
     }
-    let id = match task {
-        Some(task) => format!("{task}/{id}"),
-        None => id.into_owned(),
+    let id = match &header.task {
+        Some(task) => format!("{task}/{sample}"),
+        None => sample.clone().into_owned(),
     };
     let task_prompt = prompt(reader, input, attachments);
-    Some(Scenario { id: bounded_id(id), name: None, task_prompt, definition: None })
-}
-
-/// Returns the sample's place in the run: its id and its epoch.
-pub(crate) fn sample_place(id: Option<Value>, epoch: Option<Value>) -> Option<String> {
-    let id = id?;
-    let id = match id.decode() {
-        Some(text) => text.text.into_owned(),
-        None => id.json().to_owned(),
-    };
-    let epoch = epoch.map_or("1", Value::json);
-    Some(bounded_id(format!("{id}/{epoch}").replace('\0', "\u{FFFD}")))
+    Some((Scenario { id: bounded_id(id), name: None, task_prompt, definition: None }, sample))
 }
 
 /// Reads an id, which is a text or a whole number.

@@ -1,17 +1,17 @@
-//! What a log's header reports about the run.
+//! The figures of a whole log.
+
+use std::collections::BTreeSet;
 
 use arc_format_kit::finite::with_null_for_nan;
 use arc_format_kit::json::{Place, Reader, Value};
 use arc_format_kit::time::{in_utc, milliseconds_between};
-use arc_format_kit::{
-    Aggregation, MissingPolicy, ReportedFigure, RunReport, RunStatus, SuiteSummary, Violation,
-};
+use arc_format_kit::{RunReport, RunStatus, SuiteSummary, Violation, codes};
 
-use crate::header::{headline, score_name, text};
+use crate::figures;
+use crate::header::text;
 use crate::usage::Usage;
 
-/// The metrics that are a mean over the samples of the mean over their epochs, in order of preference.
-const MEANS: [&str; 2] = ["accuracy", "mean"];
+const STATUS: Place = Place { object: "", member: "status" };
 
 /// See [`arc_format_kit::Format::suite`]. Problems of a header do not make it useless: each figure
 /// is optional. Inspect writes `NaN` for the mean of no scores.
@@ -19,41 +19,46 @@ pub(crate) fn summary(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
     let header = with_null_for_nan(header);
     let (mut reader, root) = Reader::new(&header)?;
     let names = ["status", "eval", "results", "stats", "error", "invalidated"];
-    let answer = reader.root(root, names).map(|[status, eval, results, stats, error, invalid]| {
+    let members = reader.root(root, names);
+    let answer = members.map(|[status, eval, results, stats, error, invalidated]| {
         let member = |name| stats.and_then(|stats| stats.member(name));
         let usage = Usage::read(
             &mut reader,
             member("model_usage").filter(|usage| usage.json() != "null"),
             Place { object: "/stats", member: "model_usage" },
         );
-        let total_tokens = (usage.total > 0.0).then_some(usage.total);
-        let [started, completed] = [member("started_at"), member("completed_at")].map(text);
-        let execution_time_ms = started
-            .as_ref()
-            .zip(completed.as_ref())
-            .and_then(|(started, completed)| milliseconds_between(started, completed));
-        let time = |time: Option<String>| time.and_then(|time| in_utc(&time));
-        let of_eval = |name| eval.and_then(|eval| eval.member(name));
-        let count = |name| results.and_then(|results| results.member(name)?.number());
-        let (status, status_reason) = ending(status, error);
-        let has_invalid = invalid.is_some_and(|invalid| invalid.json() == "true");
+        let times = ["started_at", "completed_at"].map(|name| (name, member(name)));
+        let [started_at, completed_at] = times
+            .map(|(member, time)| read_time(&mut reader, time, Place { object: "/stats", member }));
+        let execution_time_ms = match (&started_at, &completed_at) {
+            (Some(started), Some(completed)) => milliseconds_between(started, completed),
+            _ => None,
+        };
+        let created = eval.and_then(|eval| eval.member("created"));
+        let created_at =
+            read_time(&mut reader, created, Place { object: "/eval", member: "created" });
+        let status = read_status(&mut reader, status, eval);
+        let is_invalidated = invalidated.is_some_and(|it| it.json() == "true");
+        let (metrics, figures) = figures::read(eval, results, is_invalidated);
         SuiteSummary {
+            total_tokens_used: (usage.total > 0.0).then_some(usage.total),
             total_cost_usd: usage.cost,
             execution_time_ms,
-            total_tokens_used: total_tokens,
             run: RunReport {
-                run_id: text(of_eval("task_id")),
-                status: Some(status),
-                status_reason,
-                created_at: time(text(of_eval("created"))),
-                started_at: time(started),
-                completed_at: time(completed),
-                planned_results: eval.and_then(planned),
-                reported_results: count("total_samples").filter(|_| status == RunStatus::Completed),
-                total_tokens: total_tokens.filter(|_| status == RunStatus::Completed),
-                total_cost_usd: usage.cost.filter(|_| status == RunStatus::Completed),
-                figures: results.map(|it| figures(it, has_invalid)).unwrap_or_default(),
-                ..RunReport::default()
+                run_id: eval.and_then(|eval| eval.member("task_id")).and_then(text),
+                status,
+                status_reason: status_reason(status, error),
+                created_at,
+                started_at,
+                completed_at,
+                planned_results: planned_results(eval, results),
+                reported_results: reported_results(eval, results),
+                // `stats` also counts tries of which a sample has only the end, and leaves out
+                // samples that were taken from another log of the run.
+                total_tokens: None,
+                total_cost_usd: None,
+                metrics,
+                figures,
             },
             ..SuiteSummary::default()
         }
@@ -61,82 +66,91 @@ pub(crate) fn summary(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
     reader.finish_suite(answer)
 }
 
-/// Returns how the run ended. The header of a log that was never finished has no status.
-fn ending(status: Option<Value>, error: Option<Value>) -> (RunStatus, Option<String>) {
-    let reason = text(error.and_then(|error| error.member("message")));
-    match text(status).as_deref() {
-        Some("success") => (RunStatus::Completed, None),
-        Some("error") => {
-            (RunStatus::Failed, reason.or_else(|| Some("the log has the status error".to_owned())))
-        }
-        Some("cancelled") => {
-            let reason = reason.or_else(|| Some("the log has the status cancelled".to_owned()));
-            (RunStatus::Cancelled, reason)
-        }
-        _ => {
-            let reason = "the log has no end: the run was killed, or has not ended yet";
-            (RunStatus::Incomplete, Some(reason.to_owned()))
+/// Reads a time; an empty text means that Inspect was interrupted before it.
+fn read_time<'a>(
+    reader: &mut Reader<'a>,
+    value: Option<Value<'a>>,
+    place: Place,
+) -> Option<String> {
+    let written = value.and_then(text)?;
+    let time = in_utc(&written);
+    if time.is_none() {
+        let found: String = written.chars().take(40).collect();
+        let message = format!("expected an RFC 3339 time with an offset, found {found:?}");
+        reader.warning(place.pointer(), codes::TIME_UNREADABLE, message);
+    }
+    time
+}
+
+/// Reads the status. A log without an end has the status `started`; in an archive, its header is
+/// the journal's start, which has none.
+fn read_status<'a>(
+    reader: &mut Reader<'a>,
+    value: Option<Value<'a>>,
+    eval: Option<Value<'a>>,
+) -> Option<RunStatus> {
+    let Some(value) = value else { return eval.map(|_| RunStatus::Incomplete) };
+    match value.json() {
+        r#""success""# => Some(RunStatus::Completed),
+        r#""error""# => Some(RunStatus::Failed),
+        r#""cancelled""# => Some(RunStatus::Cancelled),
+        r#""started""# => Some(RunStatus::Incomplete),
+        other => {
+            let found: String = other.chars().take(40).collect();
+            let message = format!("expected success, error, cancelled or started, found {found}");
+            reader.warning(STATUS.pointer(), codes::UNKNOWN_STATUS, message);
+            None
         }
     }
 }
 
-/// Returns how many results are planned: samples times epochs.
-fn planned(eval: Value) -> Option<f64> {
-    let dataset = eval.member("dataset")?;
-    let listed = dataset.member("sample_ids").and_then(Value::element_count).map(f64::from);
-    let samples =
-        listed.filter(|count| *count > 0.0).or_else(|| dataset.member("samples")?.number());
-    let epochs = eval.member("config").and_then(|config| config.member("epochs")?.number());
-    samples.map(|samples| samples * epochs.unwrap_or(1.0)).filter(|count| *count > 0.0)
+fn status_reason(status: Option<RunStatus>, error: Option<Value>) -> Option<String> {
+    let error = error.and_then(|error| error.member("message").or(Some(error))).and_then(text);
+    error.or_else(|| {
+        let is_incomplete = status == Some(RunStatus::Incomplete);
+        let reason = "the log has no end: the run was killed, or it is still running";
+        is_incomplete.then(|| reason.to_owned())
+    })
 }
 
-/// Reads every metric of every score. Only a mean is computed from the values of the samples: `max`,
-/// `pass_at_2` and other reducers are not. The figures of a log with invalidated samples include these,
-/// so they are not comparable.
-fn figures(results: Value, has_invalid: bool) -> Vec<ReportedFigure> {
-    let own = headline(results);
-    let own_metric = results.member("headline").and_then(|own| text(own.member("metric")));
-    let mut figures: Vec<ReportedFigure> = Vec::new();
-    for score in results.member("scores").and_then(Value::elements).unwrap_or_default() {
-        let (Some(name), Some(metrics)) = (text(score.member("name")), score.member("metrics"))
-        else {
-            continue;
-        };
-        let scorer = text(score.member("scorer")).unwrap_or_else(|| name.clone());
-        let metric = score_name(scorer, name);
-        let reducer = text(score.member("reducer")).filter(|reducer| reducer != "mean");
-        let metrics = metrics.members().unwrap_or_default();
-        let value_of = |wanted: &str| {
-            let (_, metric) = metrics.iter().find(|(name, _)| name.text == wanted)?;
-            metric.member("value")?.number().filter(|value| value.is_finite())
-        };
-        let standard_error = value_of("stderr");
-        let shown = match &own_metric {
-            Some(shown) if own.as_ref() == Some(&metric) => Some(shown.as_str()),
-            _ => MEANS.into_iter().find(|mean| metrics.iter().any(|(name, _)| name.text == *mean)),
-        };
-        for (name, _) in metrics.iter().filter(|(name, _)| name.text != "stderr") {
-            let is_mean = MEANS.contains(&&*name.text);
-            let comparable = is_mean && reducer.is_none() && !has_invalid;
-            let figure = match &reducer {
-                Some(reducer) => format!("{} ({reducer})", name.text),
-                None => name.text.clone().into_owned(),
-            };
-            let is_shown = own.as_ref() == Some(&metric) && shown == Some(&*name.text);
-            figures.push(ReportedFigure {
-                metric: metric.clone(),
-                figure,
-                value: value_of(&name.text),
-                standard_error: standard_error.filter(|_| is_mean),
-                aggregation: match comparable {
-                    true => Aggregation::ScenarioMean,
-                    false => Aggregation::NotComparable,
-                },
-                missing: MissingPolicy::Exclude,
-                tolerance: None,
-                headline: is_shown && comparable && !figures.iter().any(|figure| figure.headline),
-            });
-        }
+/// Returns a member that counts something.
+fn count(object: Option<Value>, name: &str) -> Option<f64> {
+    let number = object?.member(name)?.number()?;
+    let is_count =
+        number.fract() == 0.0 && (0.0..=arc_format_kit::number::MAX_WHOLE).contains(&number);
+    is_count.then_some(number + 0.0)
+}
+
+/// Returns the number of samples of the plan, in all epochs. Samples that a run adds are counted by
+/// its results only; results that were computed again count only the samples of the log.
+fn planned_results(eval: Option<Value>, results: Option<Value>) -> Option<f64> {
+    let member = |name| eval.and_then(|eval| eval.member(name));
+    let epochs = count(member("config"), "epochs").unwrap_or(1.0);
+    let ids = member("dataset").and_then(|dataset| dataset.member("sample_ids"));
+    let ids = ids.and_then(Value::element_count).map(f64::from);
+    let total = count(results, "total_samples");
+    match (ids, total) {
+        (Some(ids), Some(total)) => Some(total.max(ids * epochs)),
+        (Some(ids), None) => Some(ids * epochs),
+        (None, Some(total)) => Some(total),
+        (None, None) => count(member("dataset"), "samples").map(|samples| samples * epochs),
     }
-    figures
+}
+
+/// Returns the number of samples that the log has, if it says so. `completed_samples` leaves out
+/// those with an error, which the log has, so it is that number only if it is all.
+fn reported_results(eval: Option<Value>, results: Option<Value>) -> Option<f64> {
+    let config = eval.and_then(|eval| eval.member("config"));
+    let are_logged = config.and_then(|config| config.member("log_samples"));
+    if are_logged.is_some_and(|are_logged| are_logged.json() == "false") {
+        return None;
+    }
+    let completed = count(results, "completed_samples");
+    completed.filter(|completed| count(results, "total_samples") == Some(*completed))
+}
+
+/// Returns the different texts in their order.
+pub(crate) fn distinct(texts: impl Iterator<Item = String>) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    texts.filter(|text| seen.insert(text.clone())).collect()
 }

@@ -43,6 +43,46 @@ impl Usage {
         sum
     }
 
+    /// Reads the usage of earlier tries, which Inspect threw away after an error. A try has the
+    /// events from its last model call on, and Inspect does not count answers from its cache.
+    pub(crate) fn of_retries<'a>(reader: &mut Reader<'a>, retries: Option<Value<'a>>) -> Usage {
+        let mut sum = Usage::default();
+        let Some(retries) = retries else { return sum };
+        let Some(retries) = retries.elements() else {
+            let place = Place { object: "", member: "error_retries" };
+            reader.decoration(|reader| reader.wrong_type(place, retries, "an array"));
+            return sum;
+        };
+        for (number, retry) in retries.into_iter().enumerate() {
+            let events = retry.member("events").and_then(Value::elements).unwrap_or_default();
+            for (index, event) in events.into_iter().enumerate() {
+                let is = |name, text| {
+                    event.member(name).and_then(Value::decode).is_some_and(|it| it.text == text)
+                };
+                if !is("event", "model") || is("cache", "read") {
+                    continue;
+                }
+                let usage = event.member("output").and_then(|output| output.member("usage"));
+                let object = format!("/error_retries/{number}/events/{index}/output");
+                let place = Place { object: &object, member: "usage" };
+                if let Some(usage) = usage {
+                    sum.add(&reader.decoration(|reader| Usage::of_model(reader, usage, place)));
+                }
+            }
+        }
+        sum
+    }
+
+    /// Adds the usage of earlier tries; `false` if the sum would be too large.
+    pub(crate) fn include(&mut self, other: &Usage) -> bool {
+        let largest = |usage: &Usage| usage.total.max(usage.prompt).max(usage.completion);
+        let fits = largest(self) + largest(other) <= MAX_WHOLE;
+        if fits {
+            self.add(other);
+        }
+        fits
+    }
+
     fn of_model<'a>(reader: &mut Reader<'a>, usage: Value<'a>, place: Place) -> Usage {
         let object = place.pointer();
         let at = |member| Place { object: &object, member };
@@ -75,29 +115,7 @@ impl Usage {
         }
     }
 
-    /// Reads the usage of tries that ended with an error and were repeated, whose model calls are in
-    /// the events of each.
-    pub(crate) fn of_retries<'a>(reader: &mut Reader<'a>, retries: Option<Value<'a>>) -> Usage {
-        let mut sum = Usage::default();
-        let tries = retries.and_then(Value::elements).unwrap_or_default();
-        for (index, one) in tries.into_iter().enumerate() {
-            let events = one.member("events").and_then(Value::elements).unwrap_or_default();
-            let object = format!("/error_retries/{index}/events");
-            for event in events {
-                if event.member("event").is_none_or(|kind| kind.json() != "\"model\"") {
-                    continue;
-                }
-                let usage = event.member("output").and_then(|output| output.member("usage"));
-                let Some(usage) = usage else { continue };
-                let place = Place { object: &object, member: "usage" };
-                sum.add(&reader.decoration(|reader| Usage::of_model(reader, usage, place)));
-            }
-        }
-        sum
-    }
-
-    /// Adds another usage.
-    pub(crate) fn add(&mut self, other: &Usage) {
+    fn add(&mut self, other: &Usage) {
         self.total += other.total;
         self.prompt += other.prompt;
         self.completion += other.completion;

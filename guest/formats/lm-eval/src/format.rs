@@ -2,13 +2,13 @@
 
 use arc_format_kit::{Format, Layout, Outcome, PlannedScenario, Role, SuiteSummary, Violation};
 
-use crate::{document, layout, suite};
+use crate::{document, layout, line, suite};
 
 /// Samples of lm-evaluation-harness, with the results of their run.
 ///
-/// If the results are of a single task, its figures are reported, and
-/// `total_evaluation_time_seconds` is the duration. If there are several tasks, no figures are
-/// taken: the file has the samples of one task only.
+/// The results of a single task report the figures of its metrics, the number of its documents, and
+/// `total_evaluation_time_seconds`. If there are several tasks, only the start and the status of
+/// the run are taken: the file has the samples of one task only.
 #[derive(Debug)]
 pub struct LmEvalFormat;
 
@@ -17,14 +17,14 @@ impl Format for LmEvalFormat {
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const AUTHORS: &'static str = "Arc Recorder";
     const DESCRIPTION: &'static str = "Samples of lm-evaluation-harness: a result for each \
-        document, the array of its lines, with the run's results beside";
+        document, with a score for each metric and filter, and the run's results beside";
 
     fn detect(file_name: &str, head: &[u8]) -> Option<Layout> {
         layout::detect(file_name, head)
     }
 
     fn classify(item: &str) -> Role {
-        layout::classify(item)
+        line::role(item)
     }
 
     fn outcome(header: Option<&str>, item: &str) -> Result<Outcome, Vec<Violation>> {

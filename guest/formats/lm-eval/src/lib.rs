@@ -4,66 +4,75 @@
 //! `samples_TASK_DATE.jsonl`, with a line for each document and filter, and one
 //! `results_DATE.json` for all tasks, which is the header of each.
 //!
-//! A result is a document: the array of its lines, one for each filter. It is an array also if
-//! there is a single filter, because an item does not show whether there are others, and because
-//! all results of the format then have the same shape. A line that is sent on its own is also a
-//! result.
+//! **Documents and filters.** A task can read the same answers in several ways, such as
+//! `strict-match` and `flexible-extract`; each adds lines of its own, one filter after the other.
+//! A result is a document of the task, under all its filters:
 //!
-//! | field of the outcome | member of the lines; of several, the first one's |
+//! | line | role |
+//! |---|---|
+//! | its filter is `none`, the tool's own, or absent: the usual case | a result |
+//! | its filter has another name | a part of the result of its `doc_id` and `doc_hash` |
+//!
+//! So a result is a line, or the array of the lines of a document, also if it is a single line. A
+//! task that itself names one of several filters `none` is not supported: its documents have two
+//! results, of which the later one counts.
+//!
+//! | field of the outcome | member of the line, of several lines of the first |
 //! |---|---|
 //! | `scenario.id` | `TASK/DOC_ID`; see below |
 //! | `scenario.task-prompt` | the first request's text: `arguments.gen_args_0.arg_0`, of old lines `arguments[0][0]` |
 //! | `scenario.definition` | `doc`, the row of the dataset |
-//! | `trial`, `key`, `place` | none: a run has each document once, and repeats are several answers in one line, which are scored together |
+//! | `trial` | none: repeats are several answers in one line, which are scored together |
 //! | `status` | `success`: a run that fails writes no samples |
-//! | `scores` | the metrics of all lines: those that `metrics` names; of old lines, every other member that is a number or boolean |
-//! | `headline` | the first figure of the task in the header, which is the first metric under the first filter; if the task is not known, the first score |
+//! | `scores` | the metrics of every line: those that `metrics` names; of old lines, every other member that is a number or boolean |
+//! | `headline` | the first metric in the results of the task; without them, the first metric of the first line |
 //! | `execution-time` | `date` of the header: the start of the run, the nearest time in the files |
 //! | `execution-time-ms`, tokens, cost | not in the files: 0 |
 //! | `event-count` | the number of requests, as `resps` has answers |
 //! | `trajectory` | `arguments`, the requests |
 //! | `detailed-trajectory` | `resps`, the unprocessed answers |
 //!
-//! **Filters.** A task can read the same answers in several ways, such as `strict-match` and
-//! `flexible-extract`. Each is a metric of its own, with the name of its figure in the header:
-//! `exact_match,strict-match`, and `exact_match,none` if the task has no filters. Versions up to
-//! 0.4.5 do not write the filter into the line: the filters of a document's lines are then those of
-//! the header, in their order. Results of version 0.3 have no filters, and names without them.
-//!
-//! **Values** are unchanged: a boolean is 0 or 1 of the range from 0 to 1, a number has no range. A
-//! text is a label without a number. A pair or a list (the parts of a perplexity or a BLEU score,
-//! `inst_level` accuracies), `null` and `NaN` are scores without a value: the tool does not compute
-//! a mean of them. If the headline has no value, there is a warning.
+//! **Scores** are named as the tool names its figures, `exact_match,strict-match`; under the filter
+//! `none` by the metric alone: the score of the figure `acc,none` is `acc`, as in lines of every
+//! version. A number is the value as it is, a boolean is 0 or 1. `null` and numbers that are not
+//! finite are absent values, and a text is a label without a value. A list (the parts of a
+//! perplexity, the pair of a BLEU score, `inst_level` accuracies) is no score of the document; if
+//! the task's first metric is a list, its documents have no headline. If a document does not have
+//! the task's first metric, that score is absent. `bypass`, which stands for no metric, is never
+//! the headline.
 //!
 //! **Tasks.** A line does not name its task, and a results file can have many. Those that the line
 //! cannot belong to are left out: if they have no figure for one of its metrics and its filter, if
 //! they have fewer documents than the line's `doc_id`, or if their `doc_to_text` uses a member that
 //! `doc` does not have. If one is left, it is the task. If not, the id is `doc-HASH/DOC_ID`, of the
 //! start of `doc_hash`, which is the same in every run on the same data, and there is a warning; of
-//! old lines without `doc_hash` it is derived from `doc_id` and prompt. If none is left, the header
-//! is not the line's, nothing is taken from it, and there is the warning `header_missing`.
+//! old lines without `doc_hash` it is derived from `doc_id` and prompt. If none is left, the results
+//! are those of another run, and nothing is taken from them.
 //!
-//! **The header** is the results file with the same date in its name as the samples; only of
-//! samples without a date it can be any results file of the folder.
+//! **The run's figures** are read if the results are of one task, under the names of the results
+//! (`acc,none`), with their standard errors. A figure is the mean of its score if the task's
+//! `metric_list` has the aggregation `mean`, or none for a metric whose default that is. A metric
+//! that is not listed has the mean if all listed ones have it: the tool takes the aggregation of the
+//! listed metric whose function returned it, else the mean. Any other aggregation (a perplexity, a
+//! function of the task) is not comparable, and so are the figures of a task without a
+//! `metric_list`, which can be a Python class. A document without a metric is left out of its
+//! figure, and with a NaN the figure is NaN, which is absent. Values of numpy's `float32` are summed in
+//! single precision, so such a figure has a tolerance. The tool defines the range of
+//! `acc`, `acc_norm`, `acc_bytes`, `acc_mutual_info` and `exact_match`, unless the task computes
+//! its metrics with a function of its own (`process_results`).
 //!
-//! **The report of the run.** The tool has no id of a run that is the same in all its files, so
-//! there is none. The figures are reported if the results are of one task. A figure is the mean of
-//! its metric if `metric_list` says so (`mean`, `nanmean`, or a metric of the tool whose own
-//! aggregation is the mean), or if the metric is not in the list and all others are means. Any other
-//! is not compared. A document without a value is left out. The number of results is reported if
-//! the header has it exactly: `sample_len` is the largest number of values of one metric, which is
-//! less than the number of documents if a task returns no metrics for some, so it must be all
-//! documents or the limit of them. The figure of `--predict_only` (`bypass`, always 999) has no
-//! value.
+//! The number of results is the `effective` one of `n-samples`, unless the task has such a function:
+//! then the tool does not count the documents for which it returned no metric. The results have no id
+//! of the run.
 //!
 //! Tested with files of version 0.4.13 and of one from January 2026.
 
-mod aggregation;
 mod document;
 mod format;
 mod header;
 mod layout;
 mod line;
+mod score;
 mod suite;
 
 pub use format::LmEvalFormat;

@@ -10,8 +10,8 @@
 )]
 
 use arc_format_kit::{
-    Aggregation, Format, Header, Items, Outcome, OutcomeStatus, Role, RunReport, RunStatus, Span,
-    SuiteSummary, codes,
+    Aggregation, Format, Header, Items, MetricKind, MissingPolicy, Outcome, OutcomeStatus, Role,
+    RunStatus, Score, Span, SuiteSummary, codes, finite,
 };
 use arc_format_lm_eval::LmEvalFormat;
 use arc_format_testing::{
@@ -89,18 +89,6 @@ fn samples_are_recognised_by_their_first_line() {
     let patterns = ["results_*.json", "results.json", "*_20*T*.json"].map(str::to_owned).to_vec();
     assert_eq!(layout.header, Header::SiblingFile(patterns));
     assert!(layout.classify_items);
-    let named = |name: &str| {
-        let Header::SiblingFile(patterns) =
-            LmEvalFormat::detect(name, br#"{"doc_id": 0, "doc": {"#).unwrap().header
-        else {
-            panic!("no sibling file");
-        };
-        patterns
-    };
-    // The results of the same run have the same date.
-    let date = "2026-01-02T03-04-05.678901";
-    let beside = [format!("results_{date}.json"), format!("*_{date}.json"), "results.json".into()];
-    assert_eq!(named(&format!("samples_t_{date}.jsonl")), beside);
     let array = b"[\n  {\n    \"doc_id\": 0,\n    \"doc\": {";
     assert_eq!(LmEvalFormat::detect("", array).unwrap().items, Items::Documents);
     let mixed = br#"{"target": 1, "resps": [], "arguments": [], "doc_id": 0}"#;
@@ -127,10 +115,8 @@ fn a_line_is_a_success_with_its_metrics() {
     assert_eq!(outcome.scenario.task_prompt.as_deref(), Some("Q: q"));
     assert_eq!(slice(&text, outcome.scenario.definition), Some(json!({"question": "q"})));
     assert_eq!((outcome.status, outcome.trial), (OutcomeStatus::Success, None));
-    assert_eq!(outcome.headline.as_deref(), Some("acc,none"));
-    assert_eq!(scores(&outcome), [("acc,none", 1.0)]);
-    assert_eq!((outcome.scores[0].lowest, outcome.scores[0].highest), (None, None));
-    assert_eq!((&outcome.key, &outcome.place), (&None, &None));
+    assert_eq!(outcome.headline_value(), Some(1.0));
+    assert_eq!(scores(&outcome), [("acc", 1.0)]);
     assert_eq!(slice(&text, outcome.trajectory), Some(line()["arguments"].clone()));
     assert_eq!(slice(&text, outcome.detailed_trajectory), Some(line()["resps"].clone()));
     assert_eq!(outcome.event_count, 2);
@@ -138,87 +124,73 @@ fn a_line_is_a_success_with_its_metrics() {
     assert_eq!(outcome.warnings, []);
 }
 
-/// Returns the array of these lines.
-fn array(lines: &[&str]) -> String {
-    format!("[{}]", lines.join(", "))
+/// Returns the array of two lines of a document, under the filters `exact` and `loose`.
+fn two_lines(exact: &Value, loose: &Value) -> String {
+    let mut exact = exact.clone();
+    let mut loose = loose.clone();
+    exact["filter"] = json!("exact");
+    loose["filter"] = json!("loose");
+    format!("[{},{}]", with(&exact), with(&loose))
 }
 
 #[test]
-fn the_lines_of_a_document_are_parts_of_one_result() {
-    let strict = with(&json!({"filter": "strict"}));
-    let other = with(&json!({"filter": "other", "acc": 0.0}));
-    assert!(matches!(LmEvalFormat::classify(&strict), Role::Part(_)));
-    assert_eq!(LmEvalFormat::classify(&strict), LmEvalFormat::classify(&other));
-    // NaN does not tear a document apart.
-    let not_finite = strict.replace("1.0", "NaN");
-    assert!(not_finite.contains("NaN"));
-    assert_eq!(LmEvalFormat::classify(&not_finite), LmEvalFormat::classify(&other));
-    for different in [json!({"doc_id": 8}), json!({"doc_id": "7"}), json!({"doc_hash": "0"})] {
-        assert_ne!(LmEvalFormat::classify(&with(&different)), LmEvalFormat::classify(&strict));
-    }
-    // Old lines have no hash.
-    let old = |doc: &str| LmEvalFormat::classify(&format!(r#"{{"doc_id": 1, "doc": {doc}}}"#));
-    assert_ne!(old("{}"), old("[]"));
-    for invalid in ["", "[", "{}", "[1]", r#"{"doc": 1}"#, r#"{"doc_id": 1"#] {
-        assert_eq!(LmEvalFormat::classify(invalid), Role::Result, "{invalid}");
-    }
-}
-
-#[test]
-fn a_filter_is_part_of_the_metric_and_not_of_the_scenario() {
-    let strict = with(&json!({"filter": "strict"}));
-    let other = with(&json!({"acc": 0.25, "acc_norm": 1, "metrics": ["acc", "acc_norm"]}));
-    let text = array(&[&strict, &other]);
-    let outcome = accepted(&text);
+fn a_filter_is_part_of_the_score_and_not_of_the_scenario() {
+    let outcome = accept(json!({"filter": "strict"}));
     assert_eq!(outcome.scenario.id, "t/7");
-    let expected = [("acc,strict", 1.0), ("acc,none", 0.25), ("acc_norm,none", 1.0)];
-    assert_eq!(scores(&outcome), expected);
-    assert_eq!(outcome.headline.as_deref(), Some("acc,none"), "the header lists it first");
-    assert_eq!(slice(&text, outcome.scenario.definition), Some(json!({"question": "q"})));
-    assert_eq!(slice(&text, outcome.detailed_trajectory), Some(line()["resps"].clone()));
-    assert_eq!(outcome.event_count, 2);
-    assert_eq!(outcome.warnings, []);
-    // Without a header the first metric of the first filter is the headline.
-    let alone = LmEvalFormat::outcome(None, &text).unwrap();
-    assert_eq!(scores(&alone), expected);
-    assert_eq!(alone.headline.as_deref(), Some("acc,strict"));
-}
-
-#[test]
-fn a_metric_of_a_document_is_scored_once() {
-    let again = with(&json!({"acc": 0.0}));
-    let outcome = accepted(&array(&[&with(&json!({})), &again]));
-    assert_eq!(scores(&outcome), [("acc,none", 0.0)]);
-    assert_eq!(warnings(&outcome), [("/1/acc", codes::DUPLICATE_KEY)]);
-    check_rejected("[]", "", codes::MISSING_SCENARIO);
-    let found = rejected::<LmEvalFormat>(Some(&one_task()), "[1]");
-    assert_eq!(found[0], ("/0".to_owned(), codes::WRONG_TYPE));
-    let other = with(&json!({"doc_id": 8}));
-    let text = array(&[&again, &other]);
-    check_rejected(&text, "/1/doc_id", codes::MISSING_SCENARIO);
-}
-
-#[test]
-fn the_filters_of_old_lines_are_those_of_the_header_in_their_order() {
-    let line = |acc: f64| {
-        let mut line = line();
-        line.as_object_mut().unwrap().remove("filter");
-        line["acc"] = json!(acc);
-        line.to_string()
-    };
-    let text = array(&[&line(0.25), &line(0.5)]);
-    let header = header(&[("t", &["acc,a-strict", "acc_stderr,a-strict", "acc,loose"], 100, "")]);
-    let outcome = arc_format_testing::accepted::<LmEvalFormat>(Some(&header), &text);
-    assert_eq!(scores(&outcome), [("acc,a-strict", 0.25), ("acc,loose", 0.5)]);
-    assert_eq!(outcome.scenario.id, "t/7");
-    assert_eq!(outcome.warnings, []);
-    // Without it they are not known.
-    let alone = LmEvalFormat::outcome(None, &text).unwrap();
-    assert_eq!(scores(&alone), [("acc", 0.5)]);
-    assert!(warnings(&alone).contains(&("/1/acc", codes::DUPLICATE_KEY)));
-    for filter in [json!(null), json!(5)] {
+    assert_eq!(scores(&outcome), [("acc,strict", 1.0)]);
+    for filter in [json!(null), json!(""), json!(5)] {
         let outcome = accept(json!({"filter": filter, "metrics": []}));
         assert_eq!(outcome.scenario.id, "t/7", "{filter}");
+    }
+}
+
+#[test]
+fn the_lines_of_a_document_are_one_result() {
+    let header = header(&[("t", &["acc,exact", "acc,loose"], 100, "{{question}}")]);
+    let text = two_lines(&json!({"acc": 0.0}), &json!({"acc": 1.0, "resps": [["b"]]}));
+    let outcome = arc_format_testing::accepted::<LmEvalFormat>(Some(&header), &text);
+    assert_eq!(outcome.scenario.id, "t/7");
+    assert_eq!(scores(&outcome), [("acc,exact", 0.0), ("acc,loose", 1.0)]);
+    assert_eq!(outcome.headline.as_deref(), Some("acc,exact"));
+    assert_eq!(slice(&text, outcome.detailed_trajectory), Some(line()["resps"].clone()));
+    assert_eq!(slice(&text, outcome.scenario.definition), Some(json!({"question": "q"})));
+    assert_eq!(outcome.warnings, []);
+    // A line in an array of its own is the same result.
+    let single = format!("[{}]", with(&json!({"filter": "loose"})));
+    let outcome = arc_format_testing::accepted::<LmEvalFormat>(Some(&header), &single);
+    assert_eq!(scores(&outcome), [("acc,loose", 1.0)]);
+    // The results list a score first that this document does not have.
+    assert_eq!(outcome.headline.as_deref(), Some("acc,exact"));
+    assert_eq!(outcome.scores.last(), Some(&Score::new("acc,exact", None)));
+    assert_eq!(warnings(&outcome), [("/0/metrics", codes::SCORE_MISSING)]);
+
+    let twice = format!("[{},{}]", with(&json!({})), with(&json!({"acc": 0.25})));
+    let outcome = accepted(&twice);
+    assert_eq!(scores(&outcome), [("acc", 0.25)]);
+    assert_eq!(warnings(&outcome), [("/1/acc", codes::SCORE_REPEATED)]);
+    check_rejected("[]", "", codes::MISSING_SCENARIO);
+    for other in [json!({"doc_id": 8}), json!({"doc_hash": "ab"}), json!({"doc_hash": 1})] {
+        check_rejected(&two_lines(&json!({}), &other), "/1/doc_id", codes::MISSING_SCENARIO);
+    }
+}
+
+#[test]
+fn only_a_named_filter_makes_a_line_a_part() {
+    let role = LmEvalFormat::classify;
+    let strict = with(&json!({"filter": "strict"}));
+    let part = Role::Part(format!("7\n{HASH}"));
+    assert_eq!(role(&strict), part);
+    assert_eq!(role(&strict.replace("\"acc\":1.0", "\"acc\":NaN")), part);
+    assert_eq!(role(&with(&json!({"filter": "loose"}))), part);
+    assert_ne!(role(&with(&json!({"filter": "strict", "doc_id": 8}))), part);
+    assert_ne!(role(&with(&json!({"filter": "strict", "doc_hash": "b"}))), part);
+    let text = with(&json!({"filter": "strict", "doc_id": "7"}));
+    assert_eq!(role(&text), Role::Part(format!("\"7\"\n{HASH}")));
+    for filter in [json!("none"), json!(""), json!(null), json!(5)] {
+        assert_eq!(role(&with(&json!({"filter": filter}))), Role::Result, "{filter}");
+    }
+    for odd in ["", "{", "[]", "1", r#"{"filter": "strict"}"#, r#"{"doc_id": 1}"#] {
+        assert_eq!(role(odd), Role::Result, "{odd}");
     }
 }
 
@@ -241,16 +213,16 @@ fn a_line_without_results_or_with_others_has_an_id_of_its_document() {
     ] {
         let outcome = LmEvalFormat::outcome(Some(&other), &text).unwrap();
         assert_eq!(outcome.scenario.id, made, "{other}");
-        // Nothing is taken from the header of another task.
-        assert_eq!(warnings(&outcome), warned, "{other}");
-        assert_eq!(outcome.execution_time, None);
+        assert_eq!(warnings(&outcome), warned);
+        assert_eq!(outcome.execution_time, None, "the run is another one");
     }
     let two = header(&[("t", &["acc,none"], 100, ""), ("u", &["acc,none"], 100, "{{question}}")]);
     let outcome = LmEvalFormat::outcome(Some(&two), &text).unwrap();
     assert_eq!(outcome.scenario.id, made);
     assert_eq!(warnings(&outcome), [("/doc_id", codes::SCENARIO_ID_MADE)]);
-    assert!(outcome.execution_time.is_some(), "the run is the same for all tasks");
-    assert_eq!(outcome.headline.as_deref(), Some("acc,none"));
+    assert!(outcome.execution_time.is_some());
+    let filtered = LmEvalFormat::outcome(None, &with(&json!({"filter": "strict"}))).unwrap();
+    assert_eq!(filtered.scenario.id, made);
 }
 
 #[test]
@@ -268,9 +240,7 @@ fn the_task_is_the_one_that_the_line_can_belong_to() {
     assert_eq!(outcome.warnings, []);
     // Old results name their figures by the metric only.
     let old = json!({"results": {"old": {"acc": 0.5, "acc_stderr": 0.1}}}).to_string();
-    let outcome = LmEvalFormat::outcome(Some(&old), &with(&json!({}))).unwrap();
-    assert_eq!(outcome.scenario.id, "old/7");
-    assert_eq!((scores(&outcome), outcome.headline.as_deref()), (vec![("acc", 1.0)], Some("acc")));
+    assert_eq!(LmEvalFormat::outcome(Some(&old), &with(&json!({}))).unwrap().scenario.id, "old/7");
 }
 
 #[test]
@@ -280,7 +250,7 @@ fn an_old_line_has_its_metrics_among_its_members() {
         "pair": [1, 2], "note": "x"}"#;
     let outcome = LmEvalFormat::outcome(None, text).unwrap();
     assert_eq!(scores(&outcome), [("em", 1.0), ("acc", 0.5)]);
-    assert_eq!(outcome.headline.as_deref(), Some("em"));
+    assert_eq!(outcome.headline_value(), Some(1.0));
     assert_eq!(outcome.scenario.task_prompt.as_deref(), Some("Q"));
     assert!(outcome.scenario.id.starts_with("scenario-"));
     assert_eq!(outcome.trajectory, None);
@@ -290,61 +260,75 @@ fn an_old_line_has_its_metrics_among_its_members() {
 }
 
 #[test]
-fn values_are_unchanged() {
+fn values_are_those_of_the_line() {
     let outcome = accept(json!({"metrics": ["f1", "acc_norm", "acc", "gone", 5], "f1": 17,
         "acc_norm": [1, 2], "acc": -0.25}));
-    assert_eq!(scores(&outcome), [("f1,none", 17.0), ("acc,none", -0.25)]);
-    assert_eq!(outcome.headline.as_deref(), Some("acc,none"));
-    assert_eq!(outcome.warnings, []);
-    // The parts of a perplexity are no number.
-    let parts = &outcome.scores[1];
-    assert_eq!((parts.name.as_str(), parts.value, &parts.label), ("acc_norm,none", None, &None));
-    let flag = accept(json!({"acc": true}));
-    let score = &flag.scores[0];
-    assert_eq!((score.value, score.lowest, score.highest), (Some(1.0), Some(0.0), Some(1.0)));
-    let minus = with(&json!({})).replace("\"acc\":1.0", "\"acc\":-0.0");
-    assert!(accepted(&minus).headline_value().unwrap().is_sign_positive());
+    assert_eq!(scores(&outcome), [("f1", 17.0), ("acc", -0.25)]);
+    assert_eq!(outcome.headline.as_deref(), Some("acc"), "the results list it first");
+    assert_eq!(warnings(&outcome), [("/acc_norm", codes::NOT_SCORED)]);
+    assert!(outcome.scores.iter().all(|score| score.highest.is_none()));
+    for (value, number) in [(true, 1.0), (false, 0.0)] {
+        let outcome = accept(json!({"acc": value}));
+        assert_eq!(outcome.scores, [Score::new("acc", Some(number)).of(1.0)]);
+        assert_eq!(outcome.warnings, []);
+    }
 }
 
 #[test]
-fn a_value_that_is_no_number_is_a_score_without_a_value() {
-    for (acc, label, warned) in [
-        (json!(null), None, &[("", codes::SCORE_MISSING)][..]),
-        (json!({"a": 1}), None, &[("", codes::SCORE_MISSING)]),
-        (json!("1"), Some("1"), &[("", codes::SCORE_MISSING), ("/acc", codes::LABEL_UNKNOWN)]),
-    ] {
-        let outcome = accept(json!({"acc": acc}));
-        assert_eq!(
-            (outcome.headline.as_deref(), outcome.headline_value()),
-            (Some("acc,none"), None)
-        );
-        assert_eq!((outcome.scores.len(), outcome.scores[0].label.as_deref()), (1, label));
-        assert_eq!(warnings(&outcome), warned);
+fn a_metric_without_a_number_has_no_value() {
+    let missing = ("/metrics", codes::SCORE_MISSING);
+    let outcome = accept(json!({"acc": null}));
+    assert_eq!(outcome.scores, [Score::new("acc", None)]);
+    assert_eq!((outcome.headline.as_deref(), warnings(&outcome)), (Some("acc"), vec![missing]));
+
+    let outcome = accept(json!({"acc": "1"}));
+    let label = Score { label: Some("1".to_owned()), ..Score::new("acc", None) };
+    assert_eq!(outcome.scores, [label]);
+    assert_eq!(warnings(&outcome), [("/acc", codes::LABEL_UNKNOWN), missing]);
+
+    let huge = accepted(&with(&json!({})).replace("\"acc\":1.0", "\"acc\":1e999"));
+    assert_eq!(huge.scores, [Score::new("acc", None)]);
+    assert_eq!(warnings(&huge), [("/acc", codes::NOT_FINITE), missing]);
+
+    let text = with(&json!({})).replace("\"acc\":1.0", "\"acc\":NaN");
+    let nan = finite::outcome::<LmEvalFormat>(Some(&one_task()), &text).unwrap();
+    assert_eq!(nan.scores, [Score::new("acc", None)]);
+    assert_eq!(warnings(&nan), [("/acc", codes::NOT_FINITE), missing]);
+
+    // The tool left it out, as a task's own function can.
+    let outcome = accept(json!({"metrics": ["f1"], "f1": 1.0}));
+    assert_eq!(outcome.scores, [Score::new("f1", Some(1.0)), Score::new("acc", None)]);
+    assert_eq!((outcome.headline.as_deref(), warnings(&outcome)), (Some("acc"), vec![missing]));
+
+    // A list has a number for all documents only, so no document has a score of its own.
+    for list in [json!([1, 2]), json!({"a": 1})] {
+        let outcome = accept(json!({"acc": list}));
+        assert_eq!((outcome.scores.len(), outcome.headline.as_deref()), (0, None));
+        assert_eq!(warnings(&outcome), [("/acc", codes::NOT_SCORED), missing]);
     }
-    let huge = with(&json!({})).replace("\"acc\":1.0", "\"acc\":1e999");
-    let outcome = accepted(&huge);
-    assert_eq!(outcome.headline_value(), None);
-    assert_eq!(warnings(&outcome), [("", codes::SCORE_MISSING), ("/acc", codes::OUT_OF_RANGE)]);
-    for number in ["NaN", "Infinity", "-Infinity"] {
-        let outcome =
-            accepted(&with(&json!({})).replace("\"acc\":1.0", &format!("\"acc\":{number}")));
-        assert_eq!((outcome.scores.len(), outcome.headline_value()), (1, None));
-        assert_eq!(warnings(&outcome), [("", codes::SCORE_MISSING), ("/acc", codes::NOT_FINITE)]);
-    }
-    // A document for which the task returned no metric has the score nevertheless.
-    let outcome = accept(json!({"metrics": []}));
-    assert_eq!((outcome.scores.len(), outcome.headline.as_deref()), (1, Some("acc,none")));
-    assert_eq!(warnings(&outcome), [("", codes::SCORE_MISSING)]);
-    // Without a header no metric is known.
-    let outcome = LmEvalFormat::outcome(None, &with(&json!({"metrics": []}))).unwrap();
-    assert_eq!((outcome.scores.len(), outcome.headline), (0, None));
+}
+
+#[test]
+fn predictions_without_metrics_are_not_scored() {
+    let results = json!({"t": {"alias": "t", "bypass,none": 999, "bypass_stderr,none": "N/A"}});
+    let config = json!({"metric_list": [{"metric": "bypass"}]});
+    let header = json!({"results": results, "configs": {"t": config}}).to_string();
+    let text = with(&json!({"metrics": ["bypass"], "bypass": null}));
+    let outcome = arc_format_testing::accepted::<LmEvalFormat>(Some(&header), &text);
+    assert_eq!(outcome.scores, [Score::new("bypass", None)]);
+    assert_eq!(outcome.headline, None);
+    let run = LmEvalFormat::suite(&header).unwrap().run;
+    assert!(run.figures.is_empty() && run.metrics.is_empty());
 }
 
 #[test]
 fn metrics_come_in_the_order_in_which_they_are_named() {
-    let outcome = accept(json!({"metrics": ["f1", "acc"], "f1": 0.5, "acc": 0.25}));
-    assert_eq!(scores(&outcome), [("f1,none", 0.5), ("acc,none", 0.25)]);
-    assert_eq!(outcome.headline_value(), Some(0.25), "the header lists it first");
+    let text = with(&json!({"metrics": ["f1", "acc"], "f1": 0.5, "acc": 0.25}));
+    let outcome = accepted(&text);
+    assert_eq!(scores(&outcome), [("f1", 0.5), ("acc", 0.25)]);
+    assert_eq!(outcome.headline_value(), Some(0.25));
+    let alone = LmEvalFormat::outcome(None, &text).unwrap();
+    assert_eq!(alone.headline_value(), Some(0.5), "without results the line's first");
 }
 
 #[test]
@@ -354,7 +338,12 @@ fn an_invalid_line_is_rejected_at_its_place() {
     for id in [json!(""), json!([1]), json!(true)] {
         check_rejected(&with(&json!({"doc_id": id})), "/doc_id", codes::WRONG_TYPE);
     }
-    check_rejected("5", "", codes::WRONG_TYPE);
+    check_rejected("1", "", codes::WRONG_TYPE);
+    for odd in ["[1]", "[[]]"] {
+        let found = rejected::<LmEvalFormat>(Some(&one_task()), odd);
+        assert!(found.contains(&("/0".to_owned(), codes::WRONG_TYPE)), "{found:?}");
+    }
+    check_rejected(r#"{"doc_id": 1, "acc": NaN, }"#, "", codes::MALFORMED_JSON);
     check_rejected(r#"{"doc_id": 1, "doc": {"a"#, "/doc", codes::MALFORMED_JSON);
     check_rejected(r#"{"doc_id": 1, "doc_id": 2}"#, "/doc_id", codes::DUPLICATE_KEY);
     let twice = r#"{"doc_id": 1, "metrics": ["acc"], "acc": 1, "acc": 0}"#;
@@ -370,7 +359,7 @@ fn missing_members_and_odd_texts_do_no_harm() {
     assert_eq!(outcome.scenario.id, "t/x\u{FFFD}");
     assert!(outcome.scenario.task_prompt.is_none() && outcome.scenario.definition.is_none());
     assert_eq!(outcome.event_count, 0);
-    let warned = [("", codes::SCORE_MISSING), ("/doc_id", codes::TEXT_REPLACED)];
+    let warned = [("/doc_id", codes::TEXT_REPLACED), ("/metrics", codes::SCORE_MISSING)];
     assert_eq!(warnings(&outcome), warned);
     for arguments in [json!([]), json!([[]]), json!({"gen_args_0": 1}), json!(5), json!([[5]])] {
         let outcome = accept(json!({"arguments": arguments, "resps": "x", "doc": [1]}));
@@ -384,62 +373,99 @@ fn missing_members_and_odd_texts_do_no_harm() {
     assert!(LmEvalFormat::outcome(None, &odd).unwrap().scenario.id.starts_with("scenario-"));
 }
 
+fn suite(header: &str) -> SuiteSummary {
+    finite::suite::<LmEvalFormat>(header).unwrap()
+}
+
 #[test]
 fn the_report_has_the_figures_of_a_single_task() {
     let mut header = json!({
         "configs": {"t": {"metric_list": [{"metric": "ppl", "aggregation": "perplexity"},
-            {"metric": "brier", "aggregation": "mean"}, {"metric": "acc", "aggregation": "mean"},
-            {"metric": "count", "aggregation": "mean"}]}},
+            {"metric": "brier", "aggregation": "mean"}, {"metric": "acc"}, {"metric": "bleu"},
+            {"metric": "own", "aggregation": "def own(items):\n    return mean(items)"}]}},
         "higher_is_better": {"t": {"brier": false, "acc": true, "ppl": null}},
-        "total_evaluation_time_seconds": "2.5", "date": 0,
+        "n-samples": {"t": {"original": 9, "effective": 5}},
+        "total_evaluation_time_seconds": "2.5", "date": 1_767_323_045.5,
     });
-    let results = r#"{"alias": "t", "ppl,none": 0.5, "count,none": 12, "brier,none": NaN,
-        "brier_stderr,none": NaN, "acc,none": 0.75, "acc_stderr,none": 0.125}"#;
+    let results = r#"{"alias": "t", "name": "t", "sample_len": 5, "ppl,none": 12.5, "own,none": 3,
+        "brier,none": NaN, "brier_stderr,none": NaN, "acc,none": 0.75, "acc_stderr,none": 0.125,
+        "bleu,none": 7, "bleu_stderr,none": "N/A", "more,none": 1, "text,none": "x"}"#;
     let text =
         header.to_string().replacen('{', &format!(r#"{{"results": {{"t": {results}}}, "#), 1);
-    let suite = LmEvalFormat::suite(&text).unwrap();
-    assert_eq!(suite.average_reliability_score, None);
-    assert_eq!(suite.execution_time_ms, Some(2_500.0));
-    let figures = |run: &RunReport| -> Vec<(String, Option<f64>, Option<f64>, bool)> {
-        let figures = run.figures.iter();
-        let is_mean = |aggregation| aggregation == Aggregation::Mean;
-        figures
-            .map(|it| {
-                assert_eq!(it.metric, it.figure);
-                (it.figure.clone(), it.value, it.standard_error, is_mean(it.aggregation))
-            })
-            .collect()
-    };
+    let found = suite(&text);
+    assert_eq!((found.average_reliability_score, found.average_dimension_scores.len()), (None, 0));
+    assert_eq!(found.execution_time_ms, Some(2_500.0));
+    let codes: Vec<_> = found.warnings.iter().map(|warning| warning.code).collect();
+    assert_eq!(codes, [codes::NOT_FINITE]);
+    let run = found.run;
+    assert_eq!((run.status, run.run_id), (Some(RunStatus::Completed), None));
+    assert_eq!(run.started_at.as_deref(), Some("2026-01-02T03:04:05.500000Z"));
+    assert_eq!((run.planned_results, run.reported_results), (Some(5.0), Some(5.0)));
+    let figures: Vec<_> = run
+        .figures
+        .iter()
+        .map(|it| (&*it.metric, &*it.figure, it.value, it.aggregation, it.headline))
+        .collect();
+    let (mean, other) = (Aggregation::Mean, Aggregation::NotComparable);
     assert_eq!(
-        figures(&suite.run),
+        figures,
         [
-            ("ppl,none".to_owned(), Some(0.5), None, false),
-            ("count,none".to_owned(), Some(12.0), None, true),
-            ("brier,none".to_owned(), None, None, true),
-            ("acc,none".to_owned(), Some(0.75), Some(0.125), true),
+            ("ppl", "ppl,none", Some(12.5), other, true),
+            ("own", "own,none", Some(3.0), other, false),
+            ("brier", "brier,none", None, mean, false),
+            ("acc", "acc,none", Some(0.75), mean, false),
+            ("bleu", "bleu,none", Some(7.0), other, false),
+            ("more", "more,none", Some(1.0), other, false),
         ]
     );
-    let run = &suite.run;
-    assert_eq!((run.run_id.as_ref(), run.status), (None, Some(RunStatus::Completed)));
-    assert_eq!(run.created_at.as_deref(), Some("1970-01-01T00:00:00.000000Z"));
-    let headlines: Vec<bool> = run.figures.iter().map(|figure| figure.headline).collect();
-    assert_eq!(headlines, [true, false, false, false]);
-    let directions: Vec<_> = run.metrics.iter().map(|metric| metric.higher_is_better).collect();
-    assert_eq!(directions, [None, None, Some(false), Some(true)]);
+    let errors: Vec<_> = run.figures.iter().filter_map(|it| it.standard_error).collect();
+    assert_eq!(errors, [0.125]);
+    assert!(run.figures.iter().all(|it| it.missing == MissingPolicy::Exclude));
+    let better: Vec<_> = run.metrics.iter().map(|it| it.higher_is_better).collect();
+    assert_eq!(better, [None, None, Some(false), Some(true), None, None]);
+    let kinds: Vec<_> = run.metrics.iter().map(|it| (it.kind, it.highest)).collect();
+    let binary = (Some(MetricKind::Binary), Some(1.0));
+    assert_eq!(kinds[3], binary);
+    assert_eq!(kinds.iter().filter(|kind| **kind == (None, None)).count(), 5);
+    assert!(run.metrics.iter().all(|it| it.headline == (it.name == "ppl")));
 
-    header["results"] = json!({"t": {"acc,a": 0.5, "acc,b": 1.0}});
-    let suite = LmEvalFormat::suite(&header.to_string()).unwrap();
-    let expected = [("acc,a", 0.5), ("acc,b", 1.0)]
-        .map(|(name, value)| (name.to_owned(), Some(value), None, true));
-    assert_eq!(figures(&suite.run), expected);
+    // A function of the task can give any value, and leave documents out.
+    header["configs"]["t"] = json!({"metric_list": [{"metric": "acc", "aggregation": "mean"}],
+        "process_results": "def f(doc, results): ..."});
+    header["results"] = json!({"t": {"acc,a": 0.5, "acc,b": 1.0, "more,b": 1}});
+    let run = suite(&header.to_string()).run;
+    let names: Vec<_> = run.figures.iter().map(|it| (&*it.metric, it.headline)).collect();
+    assert_eq!(names, [("acc,a", true), ("acc,b", false), ("more,b", false)]);
+    assert!(run.figures.iter().all(|it| it.aggregation == mean), "all listed metrics are means");
+    assert!(run.metrics.iter().all(|it| it.kind.is_none() && it.highest.is_none()));
+    assert_eq!((run.planned_results, run.reported_results), (None, None));
+
+    // A task without a list of metrics can be a class with aggregations of its own.
+    header["configs"]["t"] = json!({});
+    let run = suite(&header.to_string()).run;
+    assert!(run.figures.iter().all(|it| it.aggregation == other));
 
     header["configs"]["u"] = json!({});
-    let suite = LmEvalFormat::suite(&header.to_string()).unwrap();
-    assert_eq!((suite.execution_time_ms, figures(&suite.run)), (None, Vec::new()));
-    assert_eq!(suite.run.status, Some(RunStatus::Completed));
-    assert_eq!(LmEvalFormat::suite("{}").unwrap(), SuiteSummary::default());
-    let odd = LmEvalFormat::suite(r#"{"configs": {"t": 5}, "results": []}"#).unwrap();
-    assert_eq!(figures(&odd.run), []);
+    let run = suite(&header.to_string()).run;
+    assert!(run.figures.is_empty() && run.metrics.is_empty() && run.planned_results.is_none());
+    assert_eq!(run.status, Some(RunStatus::Completed));
+}
+
+#[test]
+fn old_results_have_figures_without_a_filter() {
+    let header = r#"{"results": {"t": {"acc": 0.5, "acc_stderr": 0.25}}, "versions": {"t": 0}}"#;
+    let run = suite(header).run;
+    assert_eq!(run.figures.len(), 1);
+    assert_eq!((&*run.figures[0].metric, &*run.figures[0].figure), ("acc", "acc"));
+    assert_eq!(run.figures[0].standard_error, Some(0.25));
+    assert_eq!(run.figures[0].aggregation, Aggregation::NotComparable);
+}
+
+#[test]
+fn a_header_without_results_reports_nothing() {
+    for odd in ["{}", r#"{"configs": {"t": 5}, "results": []}"#, r#"{"results": {}, "date": 0}"#] {
+        assert_eq!(suite(odd), SuiteSummary::default(), "{odd}");
+    }
     assert!(LmEvalFormat::suite("[]").is_err());
 }
 
@@ -517,7 +543,8 @@ proptest! {
         for text in [line.as_str(), cut, &other.to_string()] {
             let _ = check::<LmEvalFormat>(Some(&header), text);
             let _ = check::<LmEvalFormat>(None, text);
-            let _ = check::<LmEvalFormat>(Some(&header), &format!("[{text},{line}]"));
+            let array = format!("[{text},{line}]");
+            let _ = check::<LmEvalFormat>(Some(&header), &array);
         }
     }
 }

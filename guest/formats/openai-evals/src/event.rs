@@ -9,10 +9,11 @@ pub(crate) struct Event<'a> {
     /// `type`, empty if it has none.
     pub(crate) kind: String,
     pub(crate) sample: Option<Value<'a>>,
+    /// The id of the run.
+    pub(crate) run: Option<Value<'a>>,
     /// `data`, if it is an object.
     pub(crate) data: Option<Value<'a>>,
     pub(crate) created_at: Option<Value<'a>>,
-    pub(crate) run: Option<Value<'a>>,
 }
 
 impl Event<'_> {
@@ -49,21 +50,7 @@ fn read<'a>(
     let at = |member| Place { object: &pointer, member };
     let kind = reader.decoration(|reader| reader.text(kind, at("type"))).unwrap_or_default();
     let data = data.filter(|data| data.is_object());
-    Event { pointer, kind, sample, data, created_at, run }
-}
-
-/// Returns the events of a kind.
-pub(crate) fn of_kind<'e, 'a>(
-    events: &'e [Event<'a>],
-    kind: &'static str,
-) -> impl DoubleEndedIterator<Item = &'e Event<'a>> {
-    events.iter().filter(move |event| event.kind == kind)
-}
-
-/// Returns the id of the run that the events name.
-pub(crate) fn run_id(events: &[Event]) -> Option<String> {
-    let run = events.iter().find_map(|event| event.run?.decode());
-    run.map(|run| run.text.into_owned()).filter(|run| !run.is_empty())
+    Event { pointer, kind, sample, run, data, created_at }
 }
 
 /// Returns the key of a sample's events: its id, a text or a number.
@@ -72,4 +59,10 @@ pub(crate) fn sample_key(sample: Value) -> Option<String> {
         return Some(sample.json().to_owned());
     }
     sample.decode().map(|text| text.text.into_owned())
+}
+
+/// Returns the id of a run, if it can be one.
+pub(crate) fn run_id(value: Value) -> Option<String> {
+    let id = value.decode().filter(|text| !text.replaced)?.text.into_owned();
+    (1..=512).contains(&id.len()).then_some(id)
 }

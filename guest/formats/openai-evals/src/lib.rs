@@ -13,12 +13,11 @@
 //! | `scenario.id` | `sample_id`, which begins with the eval's name: `capitals.dev.2` |
 //! | `scenario.task_prompt` | the first `sampling` event's `prompt`, else the first `raw_sample`'s `input`: a text, or the last message of the user in a conversation |
 //! | `scenario.definition` | `data` of the first `raw_sample` event, if it is an object |
-//! | `trial`, `place` | none: a run has each sample once |
-//! | `key` | `run_id` and `sample_id`: a log that grows has more events of the same sample later |
-//! | `revised_at` | the last `created_at` |
+//! | `trial` | none: a log has each sample once |
 //! | `status` | an error if there is an `error` event, else a success |
-//! | `scores` | the members of `metrics` events, and the `correct` of `match` events; see below |
-//! | `headline` | `accuracy`; without it the only score that is no label |
+//! | `run_id` | `run_id` of the first event that has one, as in the header |
+//! | `scores` | `correct` for the matches: 1 or 0, of several matches the share of those that are correct; and every metric under its name: a number as it is, a boolean as 1 or 0, `null` as an absent value, a text as a label without a value. Lists and objects are left out. Of several `metrics` events with the same metric, the last one counts, with a warning |
+//! | `headline` | `correct`, else the metric `accuracy`, which the tool takes for the main one, else the only metric |
 //! | `dimensions` | `data` of the last `metrics` event |
 //! | `execution_time`, `execution_time_ms` | `created_at` of the first event, and from there to the last event: the log does not have the start of a sample |
 //! | tokens | the sum of `usage` over `sampling` events |
@@ -28,35 +27,22 @@
 //! | `trajectory` | `data` of the last `sampling` event |
 //! | `detailed_trajectory` | all events |
 //!
-//! **Scores.** Values are unchanged: a boolean is 0 or 1 of the range from 0 to 1, a number has no
-//! range, and a text is a label without a number, as the `choice` of a model that grades; the tool
-//! counts labels. `null` and `NaN` are a score without a value; lists and objects are no scores.
-//! The tool calls the mean of `correct` over all `match` events `accuracy`, so this is their name;
-//! if an eval records a metric of that name besides (`FuzzyMatch`, `JsonMatch`), the matches are
-//! called `match`. If a sample has several events with the same score, its value is their mean. The
-//! tool's mean is over events, so it is that of the samples if each has the same number of them.
-//!
-//! **The report of the run.** `run_id` and `created_at` (in UTC) are those of the spec. Of a final
-//! report, `accuracy` is the mean of the score of this name; `f1_score` of `FuzzyMatch`, and `score`
-//! and `metascore` of `ModelBasedClassify` are means, too. Other figures are computed by the eval's
-//! own code, and not compared. `boostrap_std` is the standard error of the accuracy, and
-//! `usage_total_tokens` the tokens of all results.
-//!
-//! A host passes one line as the header, which is the spec, so the final report is read only from a
-//! header that is an array of both lines.
+//! The header reports the run's id and the time at which it was created. The final report is another
+//! line, which is not part of the header, so its figures are not read; a log that was cut off cannot be
+//! distinguished from a complete one for the same reason.
 //!
 //! Tested with evals 3.0.1.post1.
 
 mod event;
-mod report;
 mod sample;
-mod scores;
 
 use arc_format_kit::finite::with_null_for_nan;
-use arc_format_kit::json::Reader;
+use arc_format_kit::json::{Reader, Value};
 use arc_format_kit::outline::Outline;
+use arc_format_kit::time::in_utc;
 use arc_format_kit::{
-    Format, Header, Items, Layout, Outcome, PlannedScenario, Role, SuiteSummary, Violation,
+    Format, Header, Items, Layout, Outcome, PlannedScenario, Role, RunReport, SuiteSummary,
+    Violation,
 };
 
 /// Logs of OpenAI's evals.
@@ -78,22 +64,9 @@ impl Format for OpenAiEvalsFormat {
     }
 
     fn classify(item: &str) -> Role {
-        // An event with NaN is a part of its sample, too.
-        let item = with_null_for_nan(item);
-        let Ok((mut reader, root)) = Reader::new(&item) else { return Role::Result };
-        let Some(members) = reader.root(root, ["spec", "final_report", "sample_id", "type"]) else {
-            return Role::Result;
-        };
-        match members {
-            [Some(spec), ..] if spec.is_object() => Role::Header,
-            [_, Some(_), ..] => Role::Other,
-            [_, _, Some(sample), Some(_)] => match event::sample_key(sample) {
-                Some(key) => Role::Part(key),
-                None => Role::Result,
-            },
-            [_, _, None, Some(_)] => Role::Other,
-            _ => Role::Result,
-        }
+        let role = role_of(item);
+        // A line with NaN is not JSON, so it has no role until those numbers are replaced.
+        role.or_else(|| role_of(&with_null_for_nan(item))).unwrap_or(Role::Result)
     }
 
     /// The header contains the settings of the run, which are stored with the samples; results do
@@ -107,17 +80,46 @@ impl Format for OpenAiEvalsFormat {
 
     fn scenario(_header: Option<&str>, item: &str) -> Result<PlannedScenario, Vec<Violation>> {
         let (mut reader, root) = Reader::new(item)?;
-        let answer = event::read_all(&mut reader, root).and_then(|events| {
-            let scenario = sample::scenario(&mut reader, &events)?;
-            let run_id = event::run_id(&events);
-            Some(PlannedScenario { run_id, ..PlannedScenario::new(scenario) })
-        });
+        let answer = event::read_all(&mut reader, root)
+            .and_then(|events| sample::planned(&mut reader, &events));
         reader.finish(answer)
     }
 
     fn suite(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
-        report::summary(header)
+        let (mut reader, root) = Reader::new(header)?;
+        let answer = reader.root(root, ["spec"]).map(|[spec]| {
+            let text = |member| spec.and_then(|spec| spec.member(member));
+            // The tool writes the time in UTC, without an offset.
+            let created_at = text("created_at").and_then(Value::decode);
+            let created_at = created_at.and_then(|time| in_utc(&format!("{}+00:00", time.text)));
+            SuiteSummary {
+                run: RunReport {
+                    run_id: text("run_id").and_then(event::run_id),
+                    created_at: created_at.clone(),
+                    started_at: created_at,
+                    ..RunReport::default()
+                },
+                ..SuiteSummary::default()
+            }
+        });
+        reader.finish_suite(answer)
     }
+}
+
+/// Returns the role of a line; `None` if it is no JSON object.
+fn role_of(item: &str) -> Option<Role> {
+    let (mut reader, root) = Reader::new(item).ok()?;
+    let members = reader.root(root, ["spec", "final_report", "sample_id", "type"])?;
+    Some(match members {
+        [Some(spec), ..] if spec.is_object() => Role::Header,
+        [_, Some(_), ..] => Role::Other,
+        [_, _, Some(sample), Some(_)] => match event::sample_key(sample) {
+            Some(key) => Role::Part(key),
+            None => Role::Result,
+        },
+        [_, _, None, Some(_)] => Role::Other,
+        _ => Role::Result,
+    })
 }
 
 arc_format_kit::export_format!(OpenAiEvalsFormat);

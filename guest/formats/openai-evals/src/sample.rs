@@ -3,15 +3,30 @@
 use arc_format_kit::failure::Failure;
 use arc_format_kit::json::{Place, Reader, Value};
 use arc_format_kit::number::MAX_WHOLE;
-use arc_format_kit::scenario::{bounded_id, checked_id};
+use arc_format_kit::scenario::checked_id;
+use arc_format_kit::score::Scores;
 use arc_format_kit::time::{in_utc, milliseconds_between};
-use arc_format_kit::{Outcome, OutcomeStatus, Scenario, codes};
+use arc_format_kit::{Outcome, OutcomeStatus, PlannedScenario, Scenario, Score, codes};
 
-use crate::event::{Event, of_kind, run_id};
-use crate::scores;
+use crate::event::{Event, run_id};
 
-/// Reads the scenario.
-pub(crate) fn scenario<'a>(reader: &mut Reader<'a>, events: &[Event<'a>]) -> Option<Scenario> {
+/// The score of the matches.
+const MATCH: &str = "correct";
+
+/// The metric that the tool takes for the main one of an eval that does not name another.
+const PRIMARY: &str = "accuracy";
+
+/// Reads the scenario and the run.
+pub(crate) fn planned<'a>(
+    reader: &mut Reader<'a>,
+    events: &[Event<'a>],
+) -> Option<PlannedScenario> {
+    let scenario = scenario(reader, events)?;
+    let run_id = events.iter().find_map(|event| run_id(event.run?));
+    Some(PlannedScenario { run_id, ..PlannedScenario::new(scenario) })
+}
+
+fn scenario<'a>(reader: &mut Reader<'a>, events: &[Event<'a>]) -> Option<Scenario> {
     let named = events.iter().find_map(|event| Some((event, event.sample?)));
     let Some((event, sample)) = named else {
         reader.violation(
@@ -52,6 +67,13 @@ fn prompt_text<'a>(reader: &mut Reader<'a>, prompt: Value<'a>, place: Place) -> 
     reader.decoded(content, place).map(Into::into)
 }
 
+fn of_kind<'e, 'a>(
+    events: &'e [Event<'a>],
+    kind: &'static str,
+) -> impl DoubleEndedIterator<Item = &'e Event<'a>> {
+    events.iter().filter(move |event| event.kind == kind)
+}
+
 /// Reads the whole result.
 pub(crate) fn outcome<'a>(
     reader: &mut Reader<'a>,
@@ -73,11 +95,8 @@ pub(crate) fn outcome<'a>(
             (status, Failure::new(message.as_deref(), kind.as_deref(), status))
         }
     };
-    let (scores, headline) = scores::read(reader, events);
+    let (scores, headline) = scores(reader, events);
     let (execution_time, execution_time_ms) = times(reader, events);
-    // A run has each sample once; a log that grows has more events of it later.
-    let key = run_id(events).map(|run| bounded_id(format!("{run}/{}", scenario.id)));
-    let stamps = events.iter().filter_map(|event| in_utc(&event.created_at?.decode()?.text));
     let tokens = Tokens::sum(reader, events);
     let data_of = |kind| of_kind(events, kind).rev().find_map(|event| event.data);
     Some(Outcome {
@@ -95,10 +114,91 @@ pub(crate) fn outcome<'a>(
         trajectory: data_of("sampling").and_then(|data| reader.span(data)),
         detailed_trajectory: reader.span(root),
         dimensions: data_of("metrics").and_then(|data| reader.span(data)),
-        key,
-        revised_at: stamps.max(),
         ..Outcome::new(scenario, status)
     })
+}
+
+/// Reads the scores, and the name of the one that is the sample's own.
+fn scores<'a>(reader: &mut Reader<'a>, events: &[Event<'a>]) -> (Vec<Score>, Option<String>) {
+    let mut scores = Scores::default();
+    let verdicts: Vec<f64> =
+        of_kind(events, "match").filter_map(|event| boolean(event.data?.member(MATCH)?)).collect();
+    if !verdicts.is_empty() {
+        let share = verdicts.iter().sum::<f64>() / verdicts.len() as f64;
+        scores.set(Score::new(MATCH, Some(share)).of(1.0));
+    }
+    for event in of_kind(events, "metrics") {
+        let pointer = event.data_pointer();
+        for (name, value) in event.data.and_then(Value::members).unwrap_or_default() {
+            // The score of the matches is not overwritten by a metric of the same name.
+            if name.text.is_empty() || (name.text == MATCH && !verdicts.is_empty()) {
+                continue;
+            }
+            let place = Place { object: &pointer, member: &name.text };
+            let Some(score) = metric(reader, &name.text, value, place) else { continue };
+            if scores.get(&score.name).is_some_and(|other| *other != score) {
+                let message =
+                    format!("{:?} was recorded more than once; the last counts", score.name);
+                reader.warning(place.pointer(), codes::SCORE_REPEATED, message);
+            }
+            scores.set(score);
+        }
+    }
+    let list = scores.into_list();
+    let headline = headline(&list).map(|score| score.name.clone());
+    let found = headline.as_deref().and_then(|name| list.iter().find(|score| score.name == name));
+    if found.is_none_or(|score| score.value.is_none()) {
+        let message = match (found, list.is_empty()) {
+            (Some(score), _) => format!("{:?} has no number; averages leave it out", score.name),
+            (None, true) => "the sample has no match and no metric; averages leave it out".into(),
+            (None, false) => {
+                "the sample has no match and no metric named accuracy, so none of its \
+                metrics is its own score"
+                    .to_owned()
+            }
+        };
+        reader.warning(String::new(), codes::SCORE_MISSING, message);
+    }
+    (list, headline)
+}
+
+/// Returns the score that the tool takes for the main one, or else the only score.
+fn headline(scores: &[Score]) -> Option<&Score> {
+    let named = |name| scores.iter().find(|score| score.name == name);
+    let only = || if let [only] = scores { Some(only) } else { None };
+    named(MATCH).or_else(|| named(PRIMARY)).or_else(only)
+}
+
+/// Reads a metric; `None` if it is a list or an object, which is not a score.
+fn metric<'a>(
+    reader: &mut Reader<'a>,
+    name: &str,
+    value: Value<'a>,
+    place: Place,
+) -> Option<Score> {
+    if let Some(value) = boolean(value) {
+        return Some(Score::new(name, Some(value)).of(1.0));
+    }
+    if value.is_number() {
+        let number = reader.decoration(|reader| reader.number(Some(value), place));
+        return Some(Score::new(name, number.map(|number| number + 0.0)));
+    }
+    if let Some(label) = value.decode() {
+        let label = label.text.into_owned();
+        let found: String = label.chars().take(40).collect();
+        let message = format!("{name:?} is the text {found:?}, which has no number");
+        reader.warning(place.pointer(), codes::LABEL_UNKNOWN, message);
+        return Some(Score { label: Some(label), ..Score::new(name, None) });
+    }
+    (value.json() == "null").then(|| Score::new(name, None))
+}
+
+fn boolean(value: Value) -> Option<f64> {
+    match value.json() {
+        "true" => Some(1.0),
+        "false" => Some(0.0),
+        _ => None,
+    }
 }
 
 /// Returns the time of the first event, and the duration from it to the last.

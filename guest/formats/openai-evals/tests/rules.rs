@@ -9,7 +9,10 @@
     reason = "tests fail by panicking"
 )]
 
-use arc_format_kit::{ErrorCategory, Format, Header, Items, Outcome, OutcomeStatus, Role, codes};
+use arc_format_kit::{
+    ErrorCategory, Format, Header, Items, Outcome, OutcomeStatus, Role, RunReport, Score, codes,
+    finite,
+};
 use arc_format_openai_evals::OpenAiEvalsFormat;
 use arc_format_testing::{
     FramedFile, any_json, check, frame, rejected, rejects_truncated_results, scores, slice,
@@ -73,13 +76,6 @@ fn a_log_with_matches_is_read_to_its_end() {
         outcomes.iter().all(|it| it.status == OutcomeStatus::Success && it.warnings.is_empty())
     );
     assert!(outcomes.iter().all(|it| it.execution_time.is_some() && it.execution_time_ms > 0.0));
-    let first = &outcomes[0];
-    assert_eq!(first.key.as_deref(), Some("261125211730MHG6B6UU/capitals.dev.0"));
-    assert_eq!(first.revised_at.as_deref(), Some("2026-11-25T21:17:30.027228Z"));
-    let score = &first.scores[0];
-    assert_eq!((&*score.name, score.lowest, score.highest), ("accuracy", Some(0.0), Some(1.0)));
-    let planned = OpenAiEvalsFormat::scenario(None, &log.documents[0]).unwrap();
-    assert_eq!(planned.run_id.as_deref(), Some("261125211730MHG6B6UU"));
 }
 
 #[test]
@@ -89,6 +85,8 @@ fn a_log_with_metrics_and_an_error_is_read_to_its_end() {
     let right = accepted(find("measured.test.0"));
     assert_eq!(right.headline.as_deref(), Some("accuracy"));
     assert_eq!(scores(&right), [("accuracy", 1.0), ("f1_score", 0.25), ("words", 1.0)]);
+    let ranges: Vec<_> = right.scores.iter().map(|score| score.highest).collect();
+    assert_eq!(ranges, [Some(1.0), None, None]);
     let item = find("measured.test.0");
     assert!(slice(item, right.scenario.definition).unwrap().contains("ideal"));
     assert!(slice(item, right.dimensions).unwrap().contains("f1_score"));
@@ -116,8 +114,9 @@ fn every_line_has_a_role() {
     assert_eq!(role(r#"{"final_report": {"accuracy": 1}, "run_id": "r"}"#), Role::Other);
     assert_eq!(role(r#"{"type": "final_report", "sample_id": null, "data": {}}"#), Role::Other);
     assert_eq!(role(&event("match", "{}")), Role::Part("e.dev.1".into()));
-    assert_eq!(role(&event("metrics", r#"{"a": NaN}"#)), Role::Part("e.dev.1".into()));
     assert_eq!(role(r#"{"sample_id": 7, "type": "match"}"#), Role::Part("7".into()));
+    assert_eq!(role(&event("metrics", r#"{"accuracy": NaN}"#)), Role::Part("e.dev.1".into()));
+    assert_eq!(role(r#"{"final_report": {"accuracy": NaN}}"#), Role::Other);
     for odd in [
         "",
         "{",
@@ -134,7 +133,7 @@ fn every_line_has_a_role() {
 }
 
 #[test]
-fn the_own_score_of_a_sample_is_its_accuracy() {
+fn matches_come_before_metrics() {
     let scored = |events: &[(&str, &str)]| {
         let outcome = accepted(&sample(events));
         let found: Vec<(String, f64)> =
@@ -142,65 +141,105 @@ fn the_own_score_of_a_sample_is_its_accuracy() {
         (outcome.headline, found)
     };
     let named = |name: &str, score| (name.to_owned(), score);
-    let accuracy = Some("accuracy".to_owned());
+    let head = |name: &str| Some(name.to_owned());
     let yes = ("match", r#"{"correct": true}"#);
     let no = ("match", r#"{"correct": false, "expected": [1]}"#);
-    // The tool's mean is over matches.
-    assert_eq!(scored(&[yes, no]), (accuracy.clone(), vec![named("accuracy", 0.5)]));
-    // A metric is not taken for another one.
+    assert_eq!(scored(&[yes, no]), (head("correct"), vec![named("correct", 0.5)]));
     assert_eq!(
         scored(&[("metrics", r#"{"correct": 0, "b": 0.75}"#), yes]),
-        (accuracy.clone(), vec![named("correct", 0.0), named("b", 0.75), named("accuracy", 1.0)])
+        (head("correct"), vec![named("correct", 1.0), named("b", 0.75)])
     );
     assert_eq!(
-        scored(&[("metrics", r#"{"accuracy": 0.25}"#), yes]),
-        (accuracy.clone(), vec![named("accuracy", 0.25), named("match", 1.0)])
+        scored(&[yes, ("metrics", r#"{"accuracy": 0.0, "f1_score": 0.5}"#)]),
+        (
+            head("correct"),
+            vec![named("correct", 1.0), named("accuracy", 0.0), named("f1_score", 0.5)]
+        )
     );
     assert_eq!(
-        scored(&[("metrics", r#"{"z": 0.25, "is_correct": true, "score": 50}"#)]),
-        (None, vec![named("z", 0.25), named("is_correct", 1.0), named("score", 50.0)])
+        scored(&[("metrics", r#"{"z": 0.25, "accuracy": 7, "score": 0.5}"#)]),
+        (head("accuracy"), vec![named("z", 0.25), named("accuracy", 7.0), named("score", 0.5)])
+    );
+    // Neither of them is the main metric, and they are not averaged.
+    assert_eq!(
+        scored(&[("metrics", r#"{"z": 0.25, "is_correct": true}"#)]),
+        (None, vec![named("z", 0.25), named("is_correct", 1.0)])
     );
     assert_eq!(
-        scored(&[("metrics", r#"{"z": -17.5, "text": "1", "list": [1], "object": {}}"#)]),
-        (Some("z".to_owned()), vec![named("z", -17.5)])
-    );
-    assert_eq!(
-        scored(&[("metrics", r#"{"accuracy": 0}"#), ("metrics", r#"{"accuracy": 1}"#)]),
-        (accuracy, vec![named("accuracy", 0.5)])
+        scored(&[("metrics", r#"{"z": 3, "list": [1], "object": {}}"#)]),
+        (head("z"), vec![named("z", 3.0)])
     );
     assert_eq!(scored(&[("match", r#"{"correct": "yes"}"#), ("match", "null")]), (None, vec![]));
 }
 
 #[test]
-fn values_without_a_number_are_scores_without_a_value() {
+fn values_are_those_of_the_events() {
     let outcome = accepted(&sample(&[(
         "metrics",
-        r#"{"accuracy": null, "choice": "Y", "perplexity": 17.5, "n": 1e999}"#,
+        r#"{"perplexity": 17.5, "a/b": -1, "n": 1e999, "choice": "Yes", "none": null, "": 1}"#,
     )]));
-    let found: Vec<_> =
-        outcome.scores.iter().map(|it| (&*it.name, it.value, it.label.as_deref())).collect();
+    let label = Score { label: Some("Yes".to_owned()), ..Score::new("choice", None) };
     assert_eq!(
-        found,
+        outcome.scores,
         [
-            ("accuracy", None, None),
-            ("choice", None, Some("Y")),
-            ("perplexity", Some(17.5), None),
-            ("n", None, None),
+            Score::new("perplexity", Some(17.5)),
+            Score::new("a/b", Some(-1.0)),
+            Score::new("n", None),
+            label,
+            Score::new("none", None),
         ]
     );
-    assert!(outcome.scores.iter().all(|score| score.highest.is_none()));
-    assert_eq!(outcome.headline.as_deref(), Some("accuracy"));
-    let warned = [("", codes::SCORE_MISSING), ("/0/data/n", codes::OUT_OF_RANGE)];
-    assert_eq!(warnings(&outcome), warned);
-    let labels = accepted(&sample(&[("metrics", r#"{"choice": "Y", "score": 1.0}"#)]));
-    assert_eq!(labels.headline.as_deref(), Some("score"), "the only number");
-    assert_eq!(warnings(&labels), []);
-    let not_finite = accepted(&sample(&[("metrics", r#"{"accuracy": NaN, "b": 1}"#)]));
-    assert_eq!((scores(&not_finite), not_finite.headline_value()), (vec![("b", 1.0)], None));
     assert_eq!(
-        warnings(&not_finite),
-        [("", codes::SCORE_MISSING), ("/0/data/accuracy", codes::NOT_FINITE)]
+        warnings(&outcome),
+        [
+            ("", codes::SCORE_MISSING),
+            ("/0/data/choice", codes::LABEL_UNKNOWN),
+            ("/0/data/n", codes::OUT_OF_RANGE),
+        ]
     );
+    let item = sample(&[("metrics", r#"{"accuracy": NaN, "f1_score": 0.5}"#)]);
+    let outcome = finite::outcome::<OpenAiEvalsFormat>(None, &item).unwrap();
+    assert_eq!(outcome.scores, [Score::new("accuracy", None), Score::new("f1_score", Some(0.5))]);
+    assert_eq!(outcome.headline.as_deref(), Some("accuracy"));
+    let warned = [("", codes::SCORE_MISSING), ("/0/data/accuracy", codes::NOT_FINITE)];
+    assert_eq!(warnings(&outcome), warned);
+}
+
+#[test]
+fn the_last_of_two_values_of_a_metric_counts() {
+    let metrics = |first, second| accepted(&sample(&[("metrics", first), ("metrics", second)]));
+    let outcome = metrics(r#"{"accuracy": 0}"#, r#"{"accuracy": 1}"#);
+    assert_eq!(scores(&outcome), [("accuracy", 1.0)]);
+    assert_eq!(warnings(&outcome), [("/1/data/accuracy", codes::SCORE_REPEATED)]);
+    assert_eq!(warnings(&metrics(r#"{"accuracy": 1}"#, r#"{"accuracy": 1}"#)), []);
+}
+
+#[test]
+fn the_run_is_that_of_the_header_and_of_each_event() {
+    for name in ["capitals.dev.v0.jsonl", "measured.test.v1.jsonl"] {
+        let log = framed(name);
+        let run = OpenAiEvalsFormat::suite(&log.header.unwrap()).unwrap().run;
+        assert!(run.run_id.is_some() && run.figures.is_empty() && run.status.is_none());
+        assert!(run.created_at.is_some() && run.created_at == run.started_at);
+        for item in &log.documents {
+            let planned = OpenAiEvalsFormat::scenario(None, item).unwrap();
+            assert_eq!(planned.run_id, run.run_id);
+        }
+    }
+    let spec = r#"{"spec": {"run_id": "r", "created_at": "2026-01-02 03:04:05.000006"}}"#;
+    let run = OpenAiEvalsFormat::suite(spec).unwrap().run;
+    assert_eq!(run.run_id.as_deref(), Some("r"));
+    assert_eq!(run.created_at.as_deref(), Some("2026-01-02T03:04:05.000006Z"));
+    for odd in [
+        "{}",
+        r#"{"spec": 1}"#,
+        r#"{"spec": {"run_id": "", "created_at": "now"}}"#,
+        r#"{"spec": {"run_id": "\u0000", "created_at": 5}}"#,
+    ] {
+        assert_eq!(OpenAiEvalsFormat::suite(odd).unwrap().run, RunReport::default(), "{odd}");
+    }
+    let planned = OpenAiEvalsFormat::scenario(None, r#"{"sample_id": "s", "type": "match"}"#);
+    assert_eq!(planned.unwrap().run_id, None);
 }
 
 #[test]
@@ -257,6 +296,7 @@ fn an_invalid_sample_is_rejected() {
         (r#"[{"sample_id": ""}]"#, "/0/sample_id", codes::EMPTY_ID),
         (r#"[{"sample_id": {}}]"#, "/0/sample_id", codes::WRONG_TYPE),
         (r#"[{"sample_id": "a", "sample_id": "b"}]"#, "/0/sample_id", codes::DUPLICATE_KEY),
+        (r#"[{"sample_id": "a"}, {"x": Infinity, }]"#, "", codes::MALFORMED_JSON),
         (r#"[{"sample_id": "a"}"#, "", codes::MALFORMED_JSON),
         ("\"x\"", "", codes::WRONG_TYPE),
     ] {
