@@ -44,7 +44,10 @@ pub(crate) fn read(
     let plan = Plan::of(eval);
     let mut figures = Vec::new();
     for entry in &entries {
-        let own = headline_figure.filter(|(of, _)| std::ptr::eq(*of, entry)).map(|(_, key)| key);
+        // A figure that counts samples which do not count is not the score of the run.
+        let own = headline_figure
+            .filter(|(of, _)| std::ptr::eq(*of, entry) && !is_invalidated)
+            .map(|(_, key)| key);
         let aggregation =
             if is_invalidated { Aggregation::NotComparable } else { plan.aggregation(entry) };
         figures.extend(figures_of(entry, &declared, aggregation, own));
