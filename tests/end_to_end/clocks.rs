@@ -78,7 +78,7 @@ fn the_later_attempt_counts_whichever_service_received_it() {
     assert!(text.contains("behind the database's"), "{text}");
     // No outcome was received in the future, or before it started.
     let wrong = "SELECT count(*) FROM arc_recorder.outcomes
-         WHERE received_at > clock_timestamp() OR received_at < started_at";
+         WHERE received_at > clock_timestamp() OR received_at < partition_time";
     assert_eq!(database.count(wrong), 0);
 }
 

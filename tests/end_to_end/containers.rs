@@ -258,11 +258,11 @@ fn the_figures_of_a_suite_win_over_the_computed_ones() {
             "total_cost_usd": 12.5, "parallel_execution_time": 3}}"#
     );
     let summary = record(&program, &files.write("suite.json", envelope), &[]).ended(0).json();
-    assert_eq!(summary["overall_score"], 0.9);
+    assert_eq!(summary["overall_score"], 90.0);
     assert_eq!(summary["total_cost_usd"], 12.5);
     let id = summary["simulation_id"].as_str().unwrap();
     let status = program.run(["status", id, "--json"]).ended(0).json();
-    assert_eq!(status["overall_score"], 0.9);
+    assert_eq!(status["overall_score"], 90.0);
     assert_eq!(status["total_cost_usd"], 12.5);
     assert_eq!(status["execution_time_ms"], 3000.0);
     let kept = database.query(&format!(

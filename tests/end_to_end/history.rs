@@ -159,7 +159,7 @@ fn unreadable_results_stay_rejected_and_new_reasons_replace_old_ones() {
     database.execute(
         "INSERT INTO arc_recorder.rejected_results
          SELECT simulation_id, gen_random_uuid(), partition_time, received_at, position, trial, NULL,
-             NULL, violations, extractor_id, document_bytes + extra, document
+             NULL, violations, extractor_id, NULL, document_bytes + extra, document
          FROM arc_recorder.rejected_results, (VALUES (0), (1)) AS more (extra)
          WHERE position = 7",
     );
@@ -319,7 +319,7 @@ fn fields_are_extracted_again_and_ids_stay() {
     );
     assert_eq!(
         summary["by_column"],
-        json!({"status": 1, "reliability_score": 1, "error_category": 1, "metrics": 1, "trajectory_offset": 1, "execution_time": 1})
+        json!({"status": 1, "score": 1, "error_category": 1, "metrics": 1, "trajectory_offset": 1, "execution_time": 1})
     );
     let text = program.run(["reextract", "--dry-run", "--simulation", id]).ended(0).stdout;
     for expected in ["score", "0.125 → 0.5", "2 of 3 outcomes change"] {

@@ -85,7 +85,7 @@ fn assert_plans(table: &str, indexes: &[&str], what: &str) {
             let output = node["Output"].as_array().into_iter().flatten();
             let outputs_document =
                 output.filter_map(Value::as_str).any(|name| name.contains("document"));
-            assert!(!outputs_document, "a node outputs a document: {text}");
+            assert!(!outputs_document, "a node outputs a document: {node:#}\n{text}");
         }
         let used: Vec<String> = all.iter().map(|node| of(node, "Index Name")).collect();
         let used: Vec<&str> = used

@@ -128,7 +128,7 @@ fn a_nul_in_a_name_or_an_id_is_no_reason_to_lose_a_result() {
         let recorder = recorder(database).await;
         let id = recorder.start_simulation(start(r#"[{"id":"a"}]"#)).await.unwrap().simulation_id;
         let deep = format!(r#"{{"\u0000":{}"#, "[".repeat(300));
-        let results = [r#"{"scenario":{"id":"b"},"a\u0000b": NaN}"#, deep.as_str(), GOOD];
+        let results = [r#"{"scenario":{"id":"b"},"a\u0000b": none}"#, deep.as_str(), GOOD];
         let mut submissions = results.map(Submission::new).to_vec();
         submissions[2].modal_call_id = Some("fc-\0".to_owned());
         let verdicts = recorder.record_batch(id, submissions).await.unwrap();

@@ -317,7 +317,7 @@ fn the_table_of_columns_is_that_of_the_migrated_database() {
 }
 
 #[test]
-fn documents_are_json_compressed_with_lz4_if_supported() {
+fn documents_are_text_compressed_with_lz4_if_supported() {
     let database = TestDatabase::new();
     let has_lz4 = database.count(
         "SELECT count(*) FROM pg_settings
@@ -332,7 +332,7 @@ fn documents_are_json_compressed_with_lz4_if_supported() {
     let found: Vec<(String, String, String)> =
         rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
     let compression = if has_lz4 { "l" } else { "" };
-    let expected = [("arc_recorder.outcomes", "json"), ("arc_recorder.rejected_results", "bytea")]
+    let expected = [("arc_recorder.outcomes", "text"), ("arc_recorder.rejected_results", "bytea")]
         .map(|(table, kind)| (table.to_owned(), kind.to_owned(), compression.to_owned()));
     assert_eq!(found, expected);
 }
@@ -372,10 +372,10 @@ fn spans_cut_the_parts_out_of_a_document_byte_for_byte() {
 
     // For every fixture whose parts PostgreSQL can extract itself.
     let members = [
-        ("scenario", "document->'scenario'"),
-        ("trajectory", "document->'trajectory'"),
-        ("detailed_trajectory", "document->'detailed_trajectory'"),
-        ("dimensions", "document->'reliability_score'->'dimension_scores'"),
+        ("scenario", "document::json->'scenario'"),
+        ("trajectory", "document::json->'trajectory'"),
+        ("detailed_trajectory", "document::json->'detailed_trajectory'"),
+        ("dimensions", "document::json->'reliability_score'->'dimension_scores'"),
     ];
     for (name, member) in members {
         let row = &database.query(&format!(

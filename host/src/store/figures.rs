@@ -227,8 +227,8 @@ static METRICS: LazyLock<String> = LazyLock::new(|| {
     ), summed AS (
         SELECT found.name, pg_catalog.sum(found.scored)::bigint AS scored,
             pg_catalog.sum(total) AS total,
-            pg_catalog.avg(total / nullif(found.scored, 0)) AS scenario_mean,
-            pg_catalog.sum(total / trials.trials) AS scenario_total,
+            pg_catalog.avg(total / nullif(found.scored, 0)::numeric) AS scenario_mean,
+            pg_catalog.sum(total / trials.trials::numeric) AS scenario_total,
             pg_catalog.min(lowest) AS lowest, pg_catalog.max(highest) AS highest
         FROM found JOIN trials USING (scenario_id)
         GROUP BY found.name
@@ -246,10 +246,10 @@ static METRICS: LazyLock<String> = LazyLock::new(|| {
     ORDER BY name COLLATE "C" LIMIT $2"#,
         ranked = ranked("outcome.scores"),
         total = within_double("total"),
-        mean = within_double("total / nullif(scored, 0)"),
+        mean = within_double("total / nullif(scored, 0)::numeric"),
         scenario_mean = within_double("scenario_mean"),
-        mean_with_zero = within_double("total / results"),
-        scenario_mean_with_zero = within_double("scenario_total / scenarios"),
+        mean_with_zero = within_double("total / results::numeric"),
+        scenario_mean_with_zero = within_double("scenario_total / scenarios::numeric"),
         lowest = within_double("lowest"),
         highest = within_double("highest"),
     )

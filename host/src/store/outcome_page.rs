@@ -371,13 +371,13 @@ fn attached_statement(
     Statement::new(format!(
         "SELECT outcome_id, {document}, {trajectory}, {detailed}, {dimensions}
          FROM (
-             SELECT outcome.*, pg_catalog.row_number() OVER place AS place,
-                 pg_catalog.sum(pg_catalog.octet_length(document)) OVER place AS bytes
+             SELECT outcome.*, pg_catalog.row_number() OVER asked AS position,
+                 pg_catalog.sum(pg_catalog.octet_length(document)) OVER asked AS bytes
              FROM arc_recorder.outcomes AS outcome
              WHERE simulation_id = $1 AND outcome_id = ANY ($2::uuid[])
-             WINDOW place AS (ORDER BY pg_catalog.array_position($2::uuid[], outcome_id))
+             WINDOW asked AS (ORDER BY pg_catalog.array_position($2::uuid[], outcome_id))
          ) AS sized
-         WHERE bytes <= $3 OR ($3 < 0 AND place = 1)"
+         WHERE bytes <= $3 OR ($3 < 0 AND position = 1)"
     ))
     .with(simulation_id)
     .with(ids)

@@ -4,9 +4,9 @@
 //! declares its range, or the simulation does, or if all scores of the simulation without a range are
 //! from 0 to 1. The last is known from an index that contains only the others.
 
-/// The order of the revisions of a result, of which the last one counts.
-const REVISION: &str = "coalesce(revision.revised_at, revision.received_at), revision.received_at,
-    revision.outcome_id";
+/// The order of the revisions of a result, of which the first one counts.
+const REVISION: &str = "coalesce(revision.revised_at, revision.received_at) DESC,
+    revision.received_at DESC, revision.outcome_id DESC";
 
 /// A common table expression: the revisions that count, of the results of simulation `$1` that have
 /// several. It is empty, and read from an empty index, if no result has a key.
@@ -18,13 +18,16 @@ pub(super) fn revised() -> String {
             WHERE revision.simulation_id = $1 AND revision.result_key IS NOT NULL
             GROUP BY 1 HAVING pg_catalog.count(*) > 1
         ), revised AS MATERIALIZED (
-            SELECT repeated.result_key, (pg_catalog.array_agg(revision.outcome_id
-                ORDER BY {REVISION}))[pg_catalog.count(*)::integer] AS outcome_id
+            SELECT repeated.result_key, latest.outcome_id
             FROM repeated
-            JOIN arc_recorder.outcomes AS revision
-                ON revision.simulation_id = $1
-                AND revision.result_key COLLATE "C" = repeated.result_key
-            GROUP BY 1
+            CROSS JOIN LATERAL (
+                SELECT revision.outcome_id
+                FROM arc_recorder.outcomes AS revision
+                WHERE revision.simulation_id = $1
+                    AND revision.result_key COLLATE "C" = repeated.result_key
+                ORDER BY {REVISION}
+                LIMIT 1
+            ) AS latest
         )"#
     )
 }
@@ -54,7 +57,7 @@ pub(super) const SCALE: &str = "ranges AS MATERIALIZED (
             FROM pg_catalog.jsonb_to_recordset(coalesce(simulation.metrics, '[]'))
                 AS declared (name text, lowest float8, highest float8)
             FULL JOIN pg_catalog.jsonb_to_recordset(
-                    coalesce(simulation.suite_figures->'run_report'->'metrics', '[]'))
+                    coalesce(simulation.suite_figures->'run_report'::text->'metrics'::text, '[]'))
                 AS reported (name text, lowest float8, highest float8) USING (name)
         ) AS one
         WHERE simulation.simulation_id = $1 AND one.highest > one.lowest
@@ -63,7 +66,7 @@ pub(super) const SCALE: &str = "ranges AS MATERIALIZED (
             EXISTS (
                 SELECT FROM arc_recorder.outcomes AS beyond
                 WHERE beyond.simulation_id = $1 AND beyond.score_highest IS NULL
-                    AND (beyond.score < 0 OR beyond.score > 1)
+                    AND (beyond.score < 0::float8 OR beyond.score > 1::float8)
             ) AS beyond
         FROM arc_recorder.simulations AS simulation
         LEFT JOIN ranges AS own ON own.name = ''
@@ -86,8 +89,8 @@ fn is_own(alias: &str) -> String {
 pub(super) fn raw_score(alias: &str) -> String {
     format!(
         "CASE WHEN {own} THEN {alias}.score ELSE (
-            SELECT (one->>'value')::float8 FROM pg_catalog.jsonb_array_elements({alias}.scores) AS one
-            WHERE one->>'name' = scale.headline LIMIT 1) END",
+            SELECT (one->>'value'::text)::float8 FROM pg_catalog.jsonb_array_elements({alias}.scores) AS one
+            WHERE one->>'name'::text = scale.headline LIMIT 1) END",
         own = is_own(alias)
     )
 }
