@@ -11,7 +11,8 @@
 # `result.json`. Two trials with the reward "accuracy" have `{"mean": 0.5}`. As soon as one of them
 # has a second reward, the same average is named "accuracy", and nothing names the metric: the sum
 # and the mean of one job are two objects with the same names. A reward that one trial of two has is
-# averaged over both, and the largest "penalty" is a 0 that no trial has.
+# averaged over both, and the largest "penalty" is a 0 that no trial has. This script calls the
+# metrics with the rewards of made-up trials; it runs no job.
 #
 # Output seen:
 #   accuracy 1 | accuracy 0

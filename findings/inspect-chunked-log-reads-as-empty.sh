@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Inspect AI's hidden command `inspect log convert-chunked` writes logs whose samples the `inspect_ai.log`
+# Inspect AI's hidden command `inspect log convert-chunked` writes logs whose samples `inspect_ai.log`
 # of the same release cannot read: `read_eval_log` raises an error, and `read_eval_log_samples` with
-# `all_samples_required=False` returns no samples and no error. The format's version does not change.
+# `all_samples_required=False` returns no samples and no error. The format's version stays the same.
 #
 # Versions: inspect-ai 0.3.285.
 # Seen:     2026-11-30, Linux x86-64, Python 3.11.

@@ -18,8 +18,8 @@
 #   choices: effective 0 of 2, 2 lines of samples, values []
 #   tasks in the printed table: generated
 #
-# Why it matters: a program that loads results files takes 999 for a score, the best one of all
-# runs. And a check that a run evaluated at least one sample fails for a run that is complete.
+# Why it matters: a program that loads results files takes 999 for a score. And a check that a run
+# evaluated at least one sample fails for a run that is complete.
 set -euo pipefail
 
 folder=$(mktemp -d)

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use arc_format_kit::json::{Place, Reader, Value};
+use arc_format_kit::json::{MAX_SCORES, Place, Reader, Value};
 use arc_format_kit::number::MAX_WHOLE;
 use arc_format_kit::scenario::read_trial;
 use arc_format_kit::score::reject_duplicates;
@@ -296,7 +296,7 @@ pub(crate) fn read_dimensions<'a>(
     let object = place.pointer();
     reject_duplicates(reader, &members, &object);
     let names: BTreeSet<&str> = members.iter().map(|(name, _)| &*name.text).collect();
-    let mut scores = Vec::with_capacity(members.len());
+    let mut scores = Vec::new();
     for (name, value) in &members {
         let place = Place { object: &object, member: &name.text };
         if name.replaced {
@@ -306,7 +306,11 @@ pub(crate) fn read_dimensions<'a>(
             continue;
         }
         let metric = metric_name(&name.text, &names);
-        scores.extend(read_score(reader, &metric, scale, Some(*value), place));
+        let score = read_score(reader, &metric, scale, Some(*value), place);
+        // One more than are extracted, so that there is a warning.
+        if scores.len() <= MAX_SCORES {
+            scores.extend(score);
+        }
     }
     scores
 }

@@ -149,3 +149,18 @@ fn of_very_many_violations_the_first_are_reported() {
     assert_eq!(last.message, "299000 more were found; the first 1000 are reported");
     assert!(extract_json(&document).len() < 200_000);
 }
+
+#[test]
+fn of_very_many_scores_the_first_are_extracted() {
+    let many: Vec<String> = (0..300_000).map(|index| format!(r#""d{index}": 1"#)).collect();
+    let document = format!(
+        r#"{{"scenario": {{"id": "s"}}, "trajectory": {{"status": "success"}}, "reliability_score":
+            {{"overall_score": 0.5, "dimension_scores": {{{}}}}}}}"#,
+        many.join(", ")
+    );
+    let outcome = extract_outcome(&document).unwrap();
+    assert_eq!(outcome.scores.len(), 100_000);
+    assert_eq!(outcome.scores[0].value, Some(0.5));
+    let warnings: Vec<&str> = outcome.warnings.iter().map(|warning| warning.code).collect();
+    assert_eq!(warnings, [codes::SCORES_OMITTED]);
+}

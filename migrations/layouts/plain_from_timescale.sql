@@ -5,8 +5,22 @@ DO $$
 DECLARE
     made text[] := '{}';
     found record;
+    readers oid[];
 BEGIN
     LOCK TABLE arc_recorder.outcomes IN ACCESS EXCLUSIVE MODE;
+    WITH RECURSIVE reading (oid) AS (
+        SELECT 'arc_recorder.outcomes'::regclass::oid
+        UNION
+        SELECT class.oid
+        FROM reading
+        JOIN pg_depend AS depend
+            ON depend.refobjid = reading.oid AND depend.classid = 'pg_rewrite'::regclass
+        JOIN pg_rewrite AS rewrite ON rewrite.oid = depend.objid
+        JOIN pg_class AS class ON class.oid = rewrite.ev_class
+        WHERE class.relnamespace = 'arc_recorder'::regnamespace AND class.relkind = 'v'
+    )
+    SELECT array_agg(oid) INTO readers FROM reading
+    WHERE oid <> 'arc_recorder.outcomes'::regclass::oid;
 
     -- The objects to recreate, in this order: keys, indexes, statistics targets, views, privileges.
     FOR found IN
@@ -36,15 +50,11 @@ BEGIN
             'ALTER TABLE arc_recorder.outcomes ALTER COLUMN %I SET STATISTICS %s',
             found.name, found.target);
     END LOOP;
+    -- Views that read it, also through another view. A view is made after those that it reads, so
+    -- their oids are in order.
     FOR found IN
-        SELECT DISTINCT class.oid, class.relname AS name,
-            pg_get_viewdef(class.oid) AS definition
-        FROM pg_depend AS depend
-        JOIN pg_rewrite AS rewrite ON rewrite.oid = depend.objid
-        JOIN pg_class AS class ON class.oid = rewrite.ev_class
-        WHERE depend.classid = 'pg_rewrite'::regclass
-            AND depend.refobjid = 'arc_recorder.outcomes'::regclass
-            AND class.relnamespace = 'arc_recorder'::regnamespace AND class.relkind = 'v'
+        SELECT relname AS name, pg_get_viewdef(oid) AS definition
+        FROM pg_class WHERE oid = ANY (readers) ORDER BY oid
     LOOP
         made := made
             || format('CREATE VIEW arc_recorder.%I AS %s', found.name, found.definition);
@@ -67,15 +77,7 @@ BEGIN
         LIKE arc_recorder.outcomes INCLUDING ALL EXCLUDING INDEXES
     );
     INSERT INTO arc_recorder.outcomes_plain SELECT * FROM arc_recorder.outcomes;
-    FOR found IN
-        SELECT DISTINCT class.relname AS name
-        FROM pg_depend AS depend
-        JOIN pg_rewrite AS rewrite ON rewrite.oid = depend.objid
-        JOIN pg_class AS class ON class.oid = rewrite.ev_class
-        WHERE depend.classid = 'pg_rewrite'::regclass
-            AND depend.refobjid = 'arc_recorder.outcomes'::regclass
-            AND class.relnamespace = 'arc_recorder'::regnamespace AND class.relkind = 'v'
-    LOOP
+    FOR found IN SELECT relname AS name FROM pg_class WHERE oid = ANY (readers) ORDER BY oid DESC LOOP
         EXECUTE format('DROP VIEW arc_recorder.%I', found.name);
     END LOOP;
     DROP TABLE arc_recorder.outcomes;

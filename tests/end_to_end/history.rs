@@ -350,10 +350,7 @@ fn fields_are_extracted_again_and_ids_stay() {
     ));
     let kept: Vec<Value> = kept.iter().map(|row| row.get(0)).collect();
     assert_eq!(kept.len(), 3);
-    assert_eq!(
-        kept[0],
-        json!({"status": "error", "reliability_score": 0.125, "error_category": "network"})
-    );
+    assert_eq!(kept[0], json!({"status": "error", "score": 0.125, "error_category": "network"}));
     assert_eq!((&kept[1]["metrics"], &kept[1]["trajectory_offset"]), (&json!({}), &json!(1)));
     assert_eq!(kept[2], json!({}), "only the extractor changed");
     let again = program.run(["reextract", "--json"]).ended(0).json();

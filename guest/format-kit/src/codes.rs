@@ -42,6 +42,8 @@ pub const NOT_SCORED: &str = "not_scored";
 pub const LABEL_UNKNOWN: &str = "label_unknown";
 /// Warning: a result has several scores with the same name, of which the last counts.
 pub const SCORE_REPEATED: &str = "score_repeated";
+/// Warning: a result has more scores than are extracted.
+pub const SCORES_OMITTED: &str = "scores_omitted";
 /// Warning: the result was invalidated, so it does not count.
 pub const INVALIDATED: &str = "invalidated";
 /// Warning: the scenario has no id; one was derived from its name and prompt.

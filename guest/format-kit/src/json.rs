@@ -19,6 +19,9 @@ use crate::{codes, syntax};
 /// would not be useful, and a document of 16 MiB can have a million.
 pub const MAX_REPORTED: usize = 1_000;
 
+/// The largest number of scores that are extracted from one result. The others stay in the document.
+pub const MAX_SCORES: usize = 100_000;
+
 /// A value of the document, as raw JSON text.
 #[derive(Clone, Copy, Debug)]
 pub struct Value<'a>(&'a str);
@@ -399,7 +402,18 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// The violations, if there are any or there is no outcome.
-    pub fn finish_outcome(self, answer: Option<Outcome>) -> Result<Outcome, Vec<Violation>> {
+    pub fn finish_outcome(
+        mut self,
+        mut answer: Option<Outcome>,
+    ) -> Result<Outcome, Vec<Violation>> {
+        let scores = answer.as_mut().map(|outcome| &mut outcome.scores);
+        if let Some(scores) = scores.filter(|scores| scores.len() > MAX_SCORES) {
+            let message = format!(
+                "the result has more than {MAX_SCORES} scores; the first {MAX_SCORES} are extracted"
+            );
+            scores.truncate(MAX_SCORES);
+            self.warning(String::new(), codes::SCORES_OMITTED, message);
+        }
         let (outcome, warnings) = self.finish_warned(answer)?;
         Ok(Outcome { warnings, ..outcome })
     }

@@ -55,7 +55,7 @@ pub(super) async fn run(
         vec![
             metric.name.clone(),
             score.to_owned(),
-            output::score(metric.mean),
+            output::score(metric.scenario_mean),
             output::count(metric.scored),
             output::count(metric.unscored),
             output::score(metric.lowest),
@@ -65,6 +65,12 @@ pub(super) async fn run(
     });
     let header = ["metric", "", "mean", "scored", "unscored", "lowest", "highest", "definition"];
     output.table(&header, &["mean", "scored", "unscored", "lowest", "highest"], rows)?;
+    for declared in &definitions {
+        let name = &declared.name;
+        if !name.is_empty() && progress.metrics.iter().all(|metric| metric.name != *name) {
+            output::note(&format!("no result has a value of the declared metric {name:?}"));
+        }
+    }
     if progress.overall_score.is_some() && progress.score_scale.is_none() {
         output::note(&format!(
             "the scale of the score is not known: arc-host metrics {simulation_id} --score-scale \

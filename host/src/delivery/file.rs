@@ -18,7 +18,7 @@ use super::survey::{PlanReader, Survey, scenario_list};
 use super::{DeliveryAnswer, Destination, Sink as _};
 use crate::documents::DocumentFile;
 use crate::error::{Error, Result};
-use crate::extraction::Extractor;
+use crate::extraction::{Extractor, Violation};
 use crate::formats::OpenedFile;
 use crate::paging::is_full;
 use crate::recorder::{ItemVerdict, ReceivedResult, ResultFormat, Submission, whole_failure};
@@ -244,18 +244,22 @@ impl FileRecording {
             .with_hint("run again")
     }
 
-    /// Completes the simulation with the file's own summary. A summary that is not valid is left out,
-    /// and returned as a warning text.
+    /// Completes the simulation with the file's own summary, and returns warnings about the summary.
+    /// A summary that is not valid is left out.
     ///
     /// # Errors
     /// As [`Recorder::complete_simulation`](crate::Recorder::complete_simulation).
-    pub async fn complete(&self, survey: &Survey, simulation_id: Uuid) -> Result<Option<String>> {
+    pub async fn complete(&self, survey: &Survey, simulation_id: Uuid) -> Result<Vec<String>> {
         let complete = |suite| self.destination.complete_simulation(simulation_id, suite);
         match complete(survey.summary.text.as_deref()).await {
-            Ok(DeliveryAnswer::Committed(_) | DeliveryAnswer::Spooled) => Ok(None),
+            Ok(DeliveryAnswer::Committed(completed)) => {
+                let text = |one: &Violation| format!("{}: {}", one.path, one.message);
+                Ok(completed.warnings.iter().map(text).collect())
+            }
+            Ok(DeliveryAnswer::Spooled) => Ok(Vec::new()),
             Err(reason @ Error::Rejected { .. }) => {
                 complete(None).await?;
-                Ok(Some(reason.to_string()))
+                Ok(vec![format!("{reason}; the computed figures count")])
             }
             Err(error) => Err(error),
         }

@@ -241,6 +241,7 @@ impl Sink for MemorySink {
                 figures,
                 computed: figures,
                 completed_at: Timestamp::UNIX_EPOCH,
+                warnings: Vec::new(),
             }))
         })
     }

@@ -322,9 +322,8 @@ impl Ending<'_> {
 
     async fn complete(&mut self) -> Option<Error> {
         match self.recording.complete(self.survey, self.simulation_id).await {
-            Ok(None) => None,
-            Ok(Some(reason)) => {
-                self.notes.push(format!("{reason}; the computed figures count"));
+            Ok(warnings) => {
+                self.notes.extend(warnings);
                 None
             }
             Err(error) => Some(error),

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Violation;
 use crate::json_text::JsonText;
@@ -18,6 +18,22 @@ impl Serialize for Violation {
         let Violation { path, code, message } = self;
         let json = ViolationJson { path: path.into(), code: code.into(), message: message.into() };
         json.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Violation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        ViolationJson::deserialize(deserializer).map(Violation::from)
+    }
+}
+
+impl From<ViolationJson<'_>> for Violation {
+    fn from(json: ViolationJson) -> Self {
+        Violation {
+            path: json.path.into_owned(),
+            code: json.code.into_owned(),
+            message: json.message.into_owned(),
+        }
     }
 }
 
@@ -52,12 +68,7 @@ pub(crate) fn violations_to_json(violations: &[Violation]) -> JsonText {
 /// Converts stored JSON to violations and warnings.
 pub(crate) fn violations_of_json(json: &JsonText) -> Vec<Violation> {
     let list: Vec<ViolationJson> = json.read().unwrap_or_default();
-    let one = |one: ViolationJson| Violation {
-        path: one.path.into_owned(),
-        code: one.code.into_owned(),
-        message: one.message.into_owned(),
-    };
-    list.into_iter().map(one).collect()
+    list.into_iter().map(Violation::from).collect()
 }
 
 #[cfg(test)]

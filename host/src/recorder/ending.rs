@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::progress::SimulationCompleted;
 use super::{Recorder, suite};
 use crate::error::{Error, Result};
-use crate::extraction::SuiteSummary;
+use crate::extraction::{SuiteSummary, Violation};
 use crate::store::{Figures, Simulation, SimulationStatus};
 
 impl Recorder {
@@ -21,8 +21,8 @@ impl Recorder {
         simulation_id: Uuid,
         suite: Option<&str>,
     ) -> Result<SimulationCompleted> {
-        let (simulation, computed) = self.complete(simulation_id, suite).await?;
-        Ok(SimulationCompleted::new(&simulation, &computed))
+        let (simulation, computed, warnings) = self.complete(simulation_id, suite).await?;
+        Ok(SimulationCompleted::new(&simulation, &computed, warnings))
     }
 
     /// Ends a simulation as failed, for a reason. A repetition changes nothing.
@@ -77,15 +77,22 @@ impl Recorder {
         &self,
         simulation_id: Uuid,
         suite: Option<&str>,
-    ) -> Result<(Simulation, Figures)> {
+    ) -> Result<(Simulation, Figures, Vec<Violation>)> {
         let summary = match suite {
             None => None,
             Some(suite) => Some(self.read_suite(suite).await?),
         };
         self.make_ready().await?;
         let suite_figures = summary.as_ref().map(suite::suite_json);
-        let report = summary.map(|summary| suite::run_report(&summary.run)).unwrap_or_default();
-        self.shared.store.complete_simulation(simulation_id, suite_figures.as_ref(), &report).await
+        let (report, warnings) = summary
+            .map(|summary| (suite::run_report(&summary.run), summary.warnings))
+            .unwrap_or_default();
+        let (simulation, computed) = self
+            .shared
+            .store
+            .complete_simulation(simulation_id, suite_figures.as_ref(), &report)
+            .await?;
+        Ok((simulation, computed, warnings))
     }
 
     async fn read_suite(&self, suite: &str) -> Result<SuiteSummary> {

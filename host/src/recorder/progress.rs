@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::reconciliation::Reconciliation;
 use crate::error::Result;
-use crate::extraction::OutcomeStatus;
+use crate::extraction::{OutcomeStatus, Violation};
 use crate::json_text::JsonText;
 use crate::store::{
     Figures, MetricDefinition, MetricFigures, MissingPolicy, ReportedFigure, RunReport, Simulation,
@@ -162,7 +162,7 @@ pub struct Headline {
     pub source: ScoreSource,
     /// How the tool's figure counts results without a value; `None` if it is not the tool's.
     pub missing: Option<MissingPolicy>,
-    /// The mean of the values of the recorded outcomes.
+    /// The mean over the scenarios of the mean of each scenario's values.
     pub computed: Option<f64>,
     /// How many of the latest outcomes have a value.
     pub scored: i64,
@@ -174,7 +174,7 @@ impl Headline {
     fn of(simulation: &Simulation, report: Option<&RunReport>, figures: &Figures) -> Option<Self> {
         let metric = figures.headline.clone()?;
         let recorded = figures.metrics.iter().find(|one| one.name == metric);
-        let computed = recorded.and_then(|recorded| recorded.mean).or_else(|| {
+        let computed = recorded.and_then(|recorded| recorded.scenario_mean).or_else(|| {
             figures.overall_score.filter(|_| figures.score_scale.is_none_or(|scale| scale == 1.0))
         });
         let reported = report.and_then(RunReport::headline).filter(|one| one.metric == metric);
@@ -204,7 +204,8 @@ impl Headline {
 /// A simulation's three figures.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SimulationFigures {
-    /// The mean of the latest reliability scores, from 0 to 1; `None` if no outcome has a score.
+    /// The mean of the latest scores, from 0 to 1 if their scale is known, otherwise as the tool wrote
+    /// them; `None` if no outcome has a score.
     pub overall_score: Option<f64>,
     /// The cost of every attempt in US dollars.
     pub total_cost_usd: f64,
@@ -226,10 +227,17 @@ pub struct SimulationCompleted {
     pub computed: SimulationFigures,
     /// When it was first completed.
     pub completed_at: Timestamp,
+    /// Warnings about the suite's summary, such as a figure that is `NaN` and is read as absent.
+    #[serde(default)]
+    pub warnings: Vec<Violation>,
 }
 
 impl SimulationCompleted {
-    pub(super) fn new(simulation: &Simulation, computed: &Figures) -> Self {
+    pub(super) fn new(
+        simulation: &Simulation,
+        computed: &Figures,
+        warnings: Vec<Violation>,
+    ) -> Self {
         // The completion has just set it.
         let completed_at = simulation.completed_at.unwrap_or(simulation.started_at);
         let elapsed_ms = elapsed_ms(simulation, completed_at);
@@ -248,6 +256,7 @@ impl SimulationCompleted {
                 execution_time_seconds: elapsed_ms / 1_000.0,
             },
             completed_at,
+            warnings,
         }
     }
 }

@@ -119,6 +119,7 @@ impl From<SimulationCompleted> for wit::SimulationCompleted {
             figures: completed.figures.into(),
             computed: completed.computed.into(),
             completed_at: time(completed.completed_at),
+            warnings: completed.warnings,
         }
     }
 }

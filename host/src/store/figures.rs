@@ -42,8 +42,8 @@ pub struct Figures {
     pub rejected_results: i64,
     /// The metric that is the simulation's score; `None` if no result names one.
     pub headline: Option<String>,
-    /// The mean of the latest scores: from 0 to 1 if the scale of all of them is known, otherwise as the
-    /// tool wrote them.
+    /// The mean over the scenarios of the mean of each scenario's latest scores: from 0 to 1 if the scale
+    /// of all of them is known, otherwise as the tool wrote them.
     pub overall_score: Option<f64>,
     /// The highest value of the scores as the tool wrote them; `None` if their scale is unknown.
     pub score_scale: Option<f64>,
@@ -114,7 +114,8 @@ fn ranked(columns: &str) -> String {
 /// Sums are exact, because a sum of floats depends on their order, and 0.1 + 0.2 dollars are 0.3: whole
 /// numbers of 10⁻¹⁵ of a score and 10⁻¹² dollars, or decimals if a value is beyond those. A sum that
 /// exceeds its type is limited to the type's maximum, so that absurd results do not hide all other
-/// figures. A scenario whose trials nothing numbers has as many trials as were found, or as are planned
+/// figures. The score is the mean over the scenarios of the mean over each scenario's trials; if no
+/// scenario has several, it needs no second pass. A scenario whose trials nothing numbers has as many trials as were found, or as are planned
 /// if these are more.
 static FIGURES: LazyLock<String> = LazyLock::new(|| {
     format!(
@@ -137,7 +138,8 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
             pg_catalog.sum((scaled * 1e15::float8)::bigint) FILTER (WHERE latest AND NOT invalidated)
                 AS score,
             pg_catalog.sum(raw::numeric) FILTER (WHERE latest AND NOT invalidated) AS raw,
-            pg_catalog.max(range_highest) FILTER (WHERE latest) AS highest
+            pg_catalog.max(range_highest) FILTER (WHERE latest) AS highest,
+            pg_catalog.bool_and(ranked.trial = 1) FILTER (WHERE latest AND NOT invalidated) AS single
         FROM ranked
         JOIN arc_recorder.simulations AS simulation ON simulation.simulation_id = $1
         LEFT JOIN arc_recorder.planned_scenarios AS plan
@@ -161,8 +163,20 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
     ), scores AS (
         SELECT pg_catalog.sum(scored) AS scored, pg_catalog.sum(scaled) AS scaled,
             pg_catalog.sum(score) AS score, pg_catalog.sum(raw) AS raw,
-            pg_catalog.max(highest) AS highest
+            pg_catalog.max(highest) AS highest, pg_catalog.bool_and(single) AS single
         FROM grouped JOIN chosen USING (headline)
+    ), means AS (
+        SELECT pg_catalog.avg(score / nullif(scaled, 0)::numeric) AS scaled,
+            pg_catalog.avg(raw / scored::numeric) AS raw
+        FROM (
+            SELECT pg_catalog.count(raw) AS scored, pg_catalog.count(scaled) AS scaled,
+                pg_catalog.sum((scaled * 1e15::float8)::bigint) AS score,
+                pg_catalog.sum(raw::numeric) AS raw
+            FROM ranked
+            WHERE latest AND NOT invalidated AND headline = (SELECT headline FROM chosen)
+            GROUP BY scenario_id
+        ) AS scenarios
+        WHERE scored > 0
     )
     SELECT
         (SELECT planned_scenarios::bigint * trials FROM arc_recorder.simulations
@@ -174,9 +188,13 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
         coalesce(pg_catalog.sum(latest) FILTER (WHERE status = 'success'), 0)::bigint AS successful,
         (SELECT headline FROM chosen) AS headline,
         (SELECT coalesce(scored, 0)::bigint FROM scores) AS scored,
-        (SELECT CASE WHEN scaled = scored
-                THEN (score * 0.000000000000001 / nullif(scored, 0::numeric))::float8
-                ELSE {raw} END
+        (SELECT CASE
+                WHEN scaled = scored AND single
+                    THEN (score * 0.000000000000001 / nullif(scored, 0::numeric))::float8
+                WHEN scaled = scored
+                    THEN (SELECT (means.scaled * 0.000000000000001)::float8 FROM means)
+                WHEN single THEN {raw}
+                ELSE (SELECT {mean_raw} FROM means) END
             FROM scores) AS overall_score,
         (SELECT CASE WHEN scaled = scored AND scored > 0::numeric
                 THEN coalesce(scores.highest, 1::float8) END
@@ -196,6 +214,7 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
             AS by_error_category
     FROM grouped"#,
         raw = within_double("raw / nullif(scored, 0::numeric)"),
+        mean_raw = within_double("means.raw"),
         ranked = ranked(&format!(
             "outcome.status, outcome.error_category, {HEADLINE} AS headline,
              coalesce(outcome.score_highest, ranges.highest, scale.highest) AS range_highest,

@@ -463,7 +463,7 @@ describe! {
         source: recorder::ScoreSource,
         /// How the tool's figure counts results without a value; null if it is not the tool's.
         missing: Option<store::MissingPolicy>,
-        /// The mean of the values of the recorded outcomes.
+        /// The mean over the scenarios of the mean of each scenario's values.
         computed: Option<f64>,
         /// How many of the latest outcomes have a value.
         scored: i64,
@@ -580,7 +580,8 @@ describe! {
 describe! {
     /// The three figures of a simulation.
     struct SimulationFigures of recorder {
-        /// The mean of the latest reliability scores, from 0 to 1; null if no outcome has one.
+        /// The mean of the latest scores, from 0 to 1 if their scale is known, otherwise as the tool wrote
+        /// them; null if no outcome has one.
         overall_score: Option<f64>,
         /// The cost of every attempt in US dollars.
         total_cost_usd: f64,
@@ -603,6 +604,9 @@ describe! {
         computed: recorder::SimulationFigures,
         /// When it was completed first.
         completed_at: Timestamp,
+        /// Warnings about the suite's summary.
+        #[schema(value_type = Vec<super::ViolationBody>)]
+        warnings: Vec<extraction::Violation>,
     }
 }
 

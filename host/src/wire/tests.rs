@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{Problem, ProblemCode};
 use crate::JsonText;
-use crate::extraction::OutcomeStatus;
+use crate::extraction::{OutcomeStatus, Violation};
 use crate::recorder::{SimulationCompleted, SimulationFigures, SimulationProgress};
 use crate::store::{
     HourlyPerformance, MetricFigures, Performance, PerformanceSummary, RecordedOutcome,
@@ -146,6 +146,11 @@ proptest! {
             figures,
             computed: figures,
             completed_at: completed_at(),
+            warnings: vec![Violation {
+                path: "/total_cost_usd".to_owned(),
+                code: "not_finite".to_owned(),
+                message: "NaN is read as absent".to_owned(),
+            }],
         };
         prop_assert_eq!(round_trip(&completed), completed);
         let performance = Performance {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use arc_host::store::{Layout, SchemaState, migration_script_for_empty};
+use arc_host::store::{Layout, migration_script_for_empty};
 use serde_json::{Value, json};
 
 use crate::support::{Files, Finished, Program, TestDatabase, installed_programs, record, result};

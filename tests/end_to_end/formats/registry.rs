@@ -76,9 +76,9 @@ fn items_become_results_parts_and_a_header() {
     ];
     let file = files.write("a.classified", lines.join("\n"));
     let recorded = run(&program, &files, &["--json", "record", file.to_str().unwrap()]);
-    // The component accepts text that is not JSON, and the database does not.
-    let recorded = recorded.ended(1).json();
-    assert_eq!((&recorded["stored"], &recorded["failed"]), (&3.into(), &1.into()), "{recorded}");
+    // The component accepts text that is not JSON, and it is stored as it is.
+    let recorded = recorded.ended(2).json();
+    assert_eq!((&recorded["stored"], &recorded["failed"]), (&4.into(), &0.into()), "{recorded}");
     assert!(recorded["notes"].to_string().contains("more than one header"), "{recorded}");
     let rows = database.query(
         "SELECT document::text, scenario_name, header FROM arc_recorder.outcomes
@@ -91,6 +91,7 @@ fn items_become_results_parts_and_a_header() {
             r#"[{"is": "b", "id": "two", "do": "header"},{"is": "b", "more": 1.50}]"#,
             r#"[{"is": "a", "id": "three"}]"#,
             r#"{"id": "one"}"#,
+            "{ broken",
         ]
     );
     let header = |place: usize| rows[place].get::<_, Option<String>>(2);

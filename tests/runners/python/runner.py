@@ -67,6 +67,8 @@ def evaluate_and_record(name: str, path: str, answers: Optional[str]) -> None:
             modal_environment=None,
             sandbox_instances=None,
             metadata=None,
+            metrics=[],
+            score_scale=None,
         )
     )
     results = [evaluate(scenario) for scenario in scenarios]

@@ -581,6 +581,7 @@ def uncomputed(simulation: str, status: str, suite_result: Any) -> SimulationCom
             "total_cost_usd": 0.0,
             "execution_time_seconds": 0.0,
         },
+        "warnings": [],
     }
 
 

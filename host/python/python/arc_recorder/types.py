@@ -118,7 +118,7 @@ class SimulationStarted(TypedDict):
 class SimulationFigures(TypedDict):
     """Figures from the recorded outcomes."""
 
-    #: The mean of the latest scores, from 0 to 1.
+    #: The mean of the latest scores, from 0 to 1 if their scale is known.
     overall_score: Optional[float]
     total_cost_usd: float
     execution_time_seconds: float
@@ -135,6 +135,8 @@ class SimulationCompleted(TypedDict):
     completed_at: str
     #: The same from the recorded outcomes; empty if nothing was recorded.
     computed: SimulationFigures
+    #: Warnings about the suite's summary.
+    warnings: list[Violation]
     #: Whether the completion is in a spool until the database is available. Then nothing is computed
     #: yet, and a figure that the suite does not have is NaN.
     spooled: NotRequired[bool]

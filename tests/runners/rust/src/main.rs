@@ -38,6 +38,8 @@ fn main() -> Result<()> {
         modal_environment: None,
         sandbox_instances: None,
         metadata: None,
+        metrics: Vec::new(),
+        score_scale: None,
     })
     .map_err(explain)?;
     let simulation = started.simulation_id;
