@@ -122,7 +122,7 @@ CREATE TABLE arc_recorder.outcomes (
     partition_time timestamptz NOT NULL,
     scenario_id text NOT NULL,
     scenario_name text,
-    -- Null if the result's place tells its trial apart, and nothing numbers it.
+    -- Null if the result's place distinguishes its trial, and nothing numbers it.
     trial integer,
     received_at timestamptz NOT NULL,
     -- The tool's own id of the execution: rows with the same key are revisions of one result.

@@ -20,7 +20,9 @@ use std::time::{Duration, Instant};
 
 use arc_host::extraction::OutcomeStatus;
 use arc_host::recorder::new_simulation_id;
-use arc_host::store::{Attachments, ExportSelection, OutcomeFilter, SimulationStatus, Store};
+use arc_host::store::{
+    Attachments, ExportSelection, OutcomeFilter, RunReport, SimulationStatus, Store,
+};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
@@ -66,7 +68,7 @@ async fn main() {
     println!("made in {:.0} s: {size}\n", begun.elapsed().as_secs_f64());
 
     for id in &simulations[..simulations.len() - 1] {
-        store.complete_simulation(*id, None).await.unwrap();
+        store.complete_simulation(*id, None, &RunReport::default()).await.unwrap();
     }
     measure(&store, running, completed).await;
     late_results(&store, &admin, completed).await;

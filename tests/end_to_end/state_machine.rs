@@ -86,8 +86,14 @@ impl Model {
     }
 
     fn score(&self) -> Option<f64> {
-        let scores = self.latest.values().map(|(score, _)| f64::from(score.unwrap_or(0)) / 4.0);
-        (!self.latest.is_empty()).then(|| scores.sum::<f64>() / self.latest.len() as f64)
+        // The mean over the scenarios of the mean over each scenario's trials.
+        let mut scenarios: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+        for ((scenario, _), (score, _)) in &self.latest {
+            scenarios.entry(*scenario).or_default().push(f64::from(score.unwrap_or(0)) / 4.0);
+        }
+        let means =
+            scenarios.values().map(|trials| trials.iter().sum::<f64>() / trials.len() as f64);
+        (!scenarios.is_empty()).then(|| means.sum::<f64>() / scenarios.len() as f64)
     }
 
     async fn check(&self, recorder: &Recorder, id: Uuid) {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from arc_recorder import NotFoundError, ValidationError, create_arc_api, create_sync_arc_api
@@ -19,6 +20,14 @@ def test_a_log_is_recognised_recorded_and_found_again(database_url: str) -> None
             assert recorded["format"] == "inspect"
             assert recorded["status"] == "completed"
             assert recorded["stored"] > 0 and recorded["rejected"] == 0
+            headline = recorded["headline"]
+            assert headline is not None and headline["source"] == "tool"
+            assert (headline["metric"], headline["figure"]) == ("includes", "accuracy")
+            assert recorded["overall_score"] == headline["value"] == headline["computed"] == 0.75
+            assert recorded["score_scale"] == 1
+            compared = recorded["reconciliation"]
+            assert compared is not None and compared["agrees"]
+            assert {figure["result"] for figure in compared["figures"]} == {"equal"}
             again = await api.record_file(LOGS / "inspect" / "arithmetic.eval", format="inspect")
             assert again["simulation_id"] == recorded["simulation_id"]
             assert again["duplicate"] == recorded["stored"] and again["stored"] == 0
@@ -27,6 +36,69 @@ def test_a_log_is_recognised_recorded_and_found_again(database_url: str) -> None
             assert outcomes[0]["extractor"].startswith("inspect ")
 
     asyncio.run(record())
+
+
+def test_the_same_run_in_another_file_has_revisions(database_url: str) -> None:
+    async def record() -> None:
+        async with create_arc_api(database_url) as api:
+            first = await api.record_file(LOGS / "inspect" / "arithmetic.eval")
+            simulation_id = first["simulation_id"]
+            assert await api.get_revisions(simulation_id) == []
+            # The run is the same, but each document has other bytes.
+            second = await api.record_file(LOGS / "inspect" / "arithmetic.json")
+            assert second["simulation_id"] == simulation_id
+            assert second["stored"] == first["stored"]
+            assert second["total_scenarios"] == first["total_scenarios"]
+            assert second["overall_score"] == first["overall_score"]
+            revisions = await api.get_revisions(simulation_id)
+            assert len(revisions) == 2 * first["stored"]
+            outcomes = {
+                outcome["outcome_id"]: outcome
+                for outcome in await api.get_scenario_outcomes(simulation_id)
+            }
+            for earlier, later in zip(revisions[::2], revisions[1::2]):
+                assert earlier["result_key"] == later["result_key"]
+                assert (earlier["revision"], earlier["counts"]) == (1, False)
+                assert (later["revision"], later["counts"]) == (2, True)
+                assert (earlier["place"], earlier["score"]) == (later["place"], later["score"])
+                assert not later["invalidated"]
+                assert outcomes[later["outcome_id"]]["result_key"] == later["result_key"]
+            with pytest.raises(NotFoundError):
+                await api.get_revisions("01920000-0000-7000-8000-0000000000ff")
+
+    asyncio.run(record())
+
+
+def test_the_metrics_of_a_file_are_declared(database_url: str, tmp_path: Path) -> None:
+    lines = [
+        {"scenario": {"id": "a"}, "reliability_score": {"dimension_scores": {"judge": 4}}},
+        {"scenario": {"id": "b"}, "reliability_score": {"overall_score": 85}},
+    ]
+    for line in lines:
+        line["trajectory"] = {"status": "success"}
+    file = tmp_path / "results.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with create_sync_arc_api(database_url) as api:
+        wrongs: list[dict[str, Any]] = [
+            {"score_scale": 0},
+            {"metrics": [{"name": "a", "lowest": 2, "highest": 1}]},
+            {"metrics": [{"name": "a\0"}]},
+        ]
+        for wrong in wrongs:
+            with pytest.raises(ValidationError):
+                api.record_file(file, **wrong)
+        recorded = api.record_file(file, score_scale=100)
+        assert (recorded["overall_score"], recorded["score_scale"]) == (0.85, 100)
+        # A simulation that exists keeps its own metrics.
+        again = api.record_file(file, score_scale=1_000)
+        assert (again["overall_score"], again["score_scale"]) == (0.85, 100)
+        other = api.record_file(
+            file,
+            simulation_name="other",
+            metrics=[{"name": "judge", "lowest": 1, "highest": 5, "headline": True}],
+        )
+        assert other["simulation_id"] != recorded["simulation_id"]
+        assert (other["overall_score"], other["score_scale"]) == (0.75, 5)
 
 
 def test_items_are_recorded_in_their_format_with_their_header(database_url: str) -> None:

@@ -331,7 +331,8 @@ def test_the_guides_own_result_has_the_fields_that_the_guide_lists(url: str) -> 
     assert outcome["tokens_used"] == 200
     assert outcome["cost_usd"] == 0.006
     assert outcome["modal_call_id"] == "fc-1"
-    assert outcome["metrics"]["dimension_scores"]["error_handling"] == 0.85
+    scores = {score["name"]: score["value"] for score in outcome["scores"]}
+    assert (scores["reliability_score"], scores["error_handling"]) == (0.85, 0.85)
     assert outcome["trajectory"] is not None
     assert outcome["trajectory"]["final_response"] == "The weather in NYC is..."
     assert outcome["trajectory"]["reliability_dimensions"]["performance"] == 0.9

@@ -28,7 +28,8 @@ class Recorded:
         with create_sync_arc_api(database_url) as api:
             self.simulations = self._rows(api, "simulations")
             self.outcomes = {
-                str(outcome["scenario_id"]): outcome for outcome in self._rows(api, "outcomes")
+                str(outcome["scenario_id"]): {**outcome, "document": json.loads(outcome["document"])}
+                for outcome in self._rows(api, "outcomes")
             }
             self.plan = self._rows(api, "planned_scenarios")
             self.configurations = self._rows(api, "config_versions")
@@ -244,9 +245,7 @@ def test_outcomes_of_every_kind(suite: Suite) -> None:
         "test_twice": "error",
         "test_case": "error",
     }
-    scores = {
-        key.rpartition("::")[2]: row["reliability_score"] for key, row in recorded.outcomes.items()
-    }
+    scores = {key.rpartition("::")[2]: row["score"] for key, row in recorded.outcomes.items()}
     passed = ["test_passes", "test_xpasses", "test_xpasses_strict", "test_teardown"]
     zeros = dict.fromkeys(scores, 0.0)
     assert scores == {**zeros, **dict.fromkeys(passed, 1.0), "test_setup": None}
@@ -419,14 +418,18 @@ def test_the_run_of_the_agent(suite: Suite) -> None:
     ]
     assert document["test"]["properties"] == {"model": "m-1"}
     assert (parts["tokens_used"], parts["cost_usd"]) == (200, 0.75)
-    assert (parts["reliability_score"], parts["warnings"]) == (0.9, None)
-    assert parts["metrics"]["dimension_scores"] == {"tool_execution": 1.0, "performance": 0.8}
+    assert (parts["score"], parts["warnings"]) == (0.9, None)
+    assert parts["scores"] == [
+        {"name": "reliability_score", "value": 0.9},
+        {"name": "tool_execution", "value": 1},
+        {"name": "performance", "value": 0.8},
+    ]
 
     assert len(recorded.document("test_trajectory")["trajectory"]["full_trajectory"]) == 2
 
     whole, document = recorded.outcome("test_whole_result"), recorded.document("test_whole_result")
     assert (whole["tokens_used"], whole["execution_time_ms"]) == (12, 2500)
-    assert whole["reliability_score"] == 0.85
+    assert whole["score"] == 85
     assert document["scenario"]["given_id"] == "of the agent's own"
     assert document["scenario"]["difficulty"] == 3
     assert "database_tracking" not in document
@@ -438,7 +441,8 @@ def test_the_run_of_the_agent(suite: Suite) -> None:
     assert (refused["status"], refused["agent_status"]) == ("success", "error")
     prompted = recorded.document("test_prompt_of_its_own")
     assert prompted["trajectory"]["task_prompt"] == "Say hello."
-    assert recorded.outcome("test_prompt_of_its_own")["reliability_score"] == 0.7
+    prompted = recorded.outcome("test_prompt_of_its_own")
+    assert (prompted["score"], prompted["score_highest"]) == (70, 100)
 
 
 def test_data_that_cannot_be_recorded_is_reported_and_fails_no_test(suite: Suite) -> None:
@@ -460,7 +464,7 @@ def test_data_that_cannot_be_recorded_is_reported_and_fails_no_test(suite: Suite
         def test_not_a_number(arc): arc.record({"loss": float("nan"), "status": "success"})
         @pytest.mark.arc(object, colour=object())
         def test_marker(): pass
-        def test_score_out_of_range(arc): arc.score(-3)
+        def test_score_out_of_range(arc): arc.score(101, scale=100)
         """
     )
     result = suite.run()
@@ -480,8 +484,15 @@ def test_data_that_cannot_be_recorded_is_reported_and_fails_no_test(suite: Suite
 def test_verdicts_need_not_be_scores(suite: Suite) -> None:
     suite.pytester.makeini("[pytest]\narc_score_from_outcome = false\n")
     suite.pytester.makepyfile("def test_it(): pass\ndef test_scored(arc): arc.score(0.5)")
-    assert "score 0.500" in summary(suite.run())
-    assert suite.recorded().outcome("test_it")["reliability_score"] is None
+    assert "score 0.500," in summary(suite.run())
+    assert suite.recorded().outcome("test_it")["score"] is None
+
+
+def test_a_score_of_unknown_scale_is_shown_as_it_is(suite: Suite) -> None:
+    suite.pytester.makepyfile("def test_it(arc): arc.score(85)")
+    assert "score 85.000 (scale unknown)," in summary(suite.run())
+    suite.pytester.makepyfile("def test_it(arc): arc.score(85, scale=100)")
+    assert "score 0.850," in summary(suite.run())
 
 
 # --------------------------------------------------------------------------------------
@@ -737,7 +748,7 @@ def test_ctrl_c_cancels_the_simulation(suite: Suite) -> None:
     assert recorded.simulation["status_reason"] == "KeyboardInterrupt"
     assert recorded.statuses_of() == {"test_first": "success", "test_waits": "cancelled"}
     stopped = recorded.outcome("test_waits")
-    assert (stopped["cost_usd"], stopped["reliability_score"]) == (0.5, None)
+    assert (stopped["cost_usd"], stopped["score"]) == (0.5, None)
     assert "cancelled: 2 of 3 scenarios, 1 succeeded, 1 failed" in output
 
 
@@ -861,7 +872,7 @@ def test_strict_refuses_to_run_without_a_database(suite: Suite, workers: list[st
 
 
 def test_strict_fails_a_run_of_which_something_was_rejected(suite: Suite) -> None:
-    suite.pytester.makepyfile("def test_it(arc): arc.score(-1)")
+    suite.pytester.makepyfile("def test_it(arc): arc.score(2, scale=1)")
     assert suite.run().ret == pytest.ExitCode.OK
     result = suite.run("--arc-record-strict")
     result.assert_outcomes(passed=1)

@@ -21,6 +21,14 @@ def test_every_block_of_the_readme_runs(database_url: str) -> None:
     assert done.returncode == 0, done.stderr
     printed = done.stdout.splitlines()
     # The number of rows of the table, and the names of its columns.
-    table = printed.pop(3)
-    assert table.startswith("3 ['simulation_id', 'outcome_id', "), table
-    assert printed == ["2 outcomes, score 0.9", "100% done", "/scenario/id", "unrecorded"]
+    table = printed.pop(6)
+    assert table.startswith("4 ['simulation_id', 'outcome_id', "), table
+    assert printed == [
+        "2 outcomes, score 0.9",
+        "100% done",
+        "/scenario/id",
+        "85.0 None",
+        "0.85 100.0",
+        "0.75",
+        "unrecorded",
+    ]

@@ -34,6 +34,7 @@ from arc_recorder import (
     create_arc_api,
     create_sync_arc_api,
 )
+from arc_recorder.types import MetricDefinition
 
 REAL_RESULTS = Path(__file__).parents[2].parent / "shared" / "data" / "real-results.jsonl"
 AWAY = "postgresql://arc@127.0.0.1:1/nothing?connect_timeout=2"
@@ -226,8 +227,10 @@ def test_errors_have_types_and_are_retryable_or_not(database_url: str) -> None:
             api.start_simulation("c", plan(3), simulation_id=simulation_id)
         with pytest.raises(ValidationError, match="s-1"):
             api.start_simulation("c", [*plan(2), {"id": "s-1"}])
+        beyond = result("s-0", score=3)
+        beyond["reliability_score"]["scale"] = 1
         with pytest.raises(ValidationError) as invalid:
-            api.record_scenario_outcome(simulation_id, result("s-0", score=-3))
+            api.record_scenario_outcome(simulation_id, beyond)
         assert invalid.value.violations[0]["path"] == "/reliability_score/overall_score"
         again = pickle.loads(pickle.dumps(invalid.value))
         assert (str(again), again.violations) == (str(invalid.value), invalid.value.violations)
@@ -530,14 +533,145 @@ def test_invalid_arguments_of_a_start_raise_the_packages_own_errors(database_url
             api.start_simulation("c", plan(1), 5)  # type: ignore[arg-type]
         with pytest.raises(ValidationError, match="single dict"):
             api.start_simulation("c", plan(1)[0])
+        with pytest.raises(ValidationError, match="metrics is a single dict"):
+            api.start_simulation("c", plan(1), metrics={"name": "a"})  # type: ignore[dict-item]
+        wrong_metrics: list[tuple[list[Any], str]] = [
+            ([{"name": "a"}, {"name": "b", "top": 1}], r"invalid metrics\[1\]: unknown field `top`"),
+            ([{"highest": 5}], r"invalid metrics\[0\]: missing field `name`"),
+            (["a"], r"invalid metrics\[0\]: invalid type: string"),
+            ([{"name": "a", "lowest": 5, "highest": 1}], 'metric "a" has the lowest value 5'),
+        ]
+        for metrics, error in wrong_metrics:
+            with pytest.raises(ValidationError, match=error):
+                api.start_simulation("c", plan(1), metrics=metrics)
+        for scale in (0, -1, True, "100"):
+            with pytest.raises(ValidationError, match="invalid score_scale: .* above 0"):
+                api.start_simulation("c", plan(1), score_scale=scale)  # type: ignore[arg-type]
+
+
+def test_a_suites_figure_that_is_not_finite_is_computed(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with create_sync_arc_api(database_url) as api:
+        for nan in (math.nan, math.inf):
+            simulation_id = api.start_simulation("c", plan(1))["simulation_id"]
+            api.record_scenario_outcome(simulation_id, result("s-0", score=0.25))
+            suite = {"average_reliability_score": nan, "total_cost_usd": 3, "notes": "NaN"}
+            completed = api.complete_simulation(simulation_id, suite)
+            assert (completed["overall_score"], completed["total_cost_usd"]) == (0.25, 3)
+            [warning] = completed["warnings"]
+            assert (warning["path"], warning["code"]) == ("/average_reliability_score", "not_finite")
+            assert f"the suite's summary: {warning['path']}: {warning['message']}" in caplog.text
+            assert api.get_simulation_status(simulation_id)["status"] == "completed"
+
+
+def test_scores_have_a_scale_that_is_declared_at_the_start_or_afterwards(database_url: str) -> None:
+    scores = [85, 0.5]
+    with create_sync_arc_api(database_url) as api:
+        for first in (None, 100):
+            started = api.start_simulation("c", plan(2), score_scale=first)
+            simulation_id = started["simulation_id"]
+            ids = api.record_batch_outcomes(
+                simulation_id, [result(f"s-{n}", score=score) for n, score in enumerate(scores)]
+            )
+            assert None not in ids
+            if first is None:
+                # The score is as it was written.
+                completed = api.complete_simulation(simulation_id)
+                assert completed["overall_score"] == completed["computed"]["overall_score"] == 42.75
+                status = api.get_simulation_status(simulation_id)
+                assert (status["overall_score"], status["score_scale"]) == (42.75, None)
+                outcomes = api.get_scenario_outcomes(simulation_id)
+                assert [outcome["reliability_score"] for outcome in outcomes] == [None, None]
+                status = api.declare_metrics(simulation_id, score_scale=100)
+                assert status == api.get_simulation_status(simulation_id)
+            else:
+                status = api.get_simulation_status(simulation_id)
+            assert (status["overall_score"], status["score_scale"]) == (0.4275, 100)
+            assert status["headline"] == {
+                "metric": "reliability_score",
+                "figure": "mean",
+                "value": 42.75,
+                "standard_error": None,
+                "source": "computed",
+                "missing": None,
+                "computed": 42.75,
+                "scored": 2,
+                "unscored": 0,
+            }
+            outcomes = api.get_scenario_outcomes(simulation_id)
+            assert [outcome["reliability_score"] for outcome in outcomes] == [0.85, 0.005]
+            assert [outcome["score"] for outcome in outcomes] == scores
+        # Another declaration replaces the first.
+        status = api.declare_metrics(simulation_id, score_scale=1_000)
+        assert (status["overall_score"], status["score_scale"]) == (0.04275, 1_000)
+
+
+def test_a_metric_is_the_score_of_a_simulation(database_url: str) -> None:
+    judge: MetricDefinition = {
+        "name": "judge",
+        "unit": "stars",
+        "lowest": 1,
+        "highest": 5,
+        "higher_is_better": True,
+        "kind": "number",
+        "pass_threshold": 4,
+        "headline": True,
+    }
+    judged = [result("s-0", score=85), result("s-1", score=85)]
+    for document, stars in zip(judged, (4, 2)):
+        document["reliability_score"]["dimension_scores"] = {"judge": stars}
+    with create_sync_arc_api(database_url) as api:
+        started = api.start_simulation("c", plan(2), metrics=[judge])
+        simulation_id = started["simulation_id"]
+        api.record_batch_outcomes(simulation_id, judged)
+        status = api.get_simulation_status(simulation_id)
+        assert status["metric_definitions"] == [judge]
+        assert (status["overall_score"], status["score_scale"]) == (0.5, 5)
+        headline = status["headline"]
+        assert headline is not None and (headline["metric"], headline["value"]) == ("judge", 3)
+        figures = {metric["name"]: metric["mean"] for metric in status["metrics"]}
+        assert figures == {"judge": 3, "reliability_score": 85}
+        outcomes = api.get_scenario_outcomes(simulation_id)
+        assert [outcome["reliability_score"] for outcome in outcomes] == [0.75, 0.25]
+        assert outcomes[0]["scores"] == [
+            {"name": "reliability_score", "value": 85},
+            {"name": "judge", "value": 4},
+        ]
+        # A later definition replaces only the members that it has.
+        changed = api.declare_metrics(simulation_id, [{"name": "judge", "highest": 9}])
+        assert changed["metric_definitions"] == [{**judge, "highest": 9}]
+        assert (changed["overall_score"], changed["score_scale"]) == (0.25, 9)
+        rows = api.db.engine.execute("SELECT metrics::text FROM metric_declarations")
+        assert [json.loads(row["metrics"]) for row in rows] == [[{"name": "judge", "highest": 9}]]
+
+
+def test_a_declaration_that_is_not_valid_changes_nothing(database_url: str) -> None:
+    with create_sync_arc_api(database_url) as api:
         simulation_id = api.start_simulation("c", plan(1))["simulation_id"]
+        before = api.get_simulation_status(simulation_id)
+        with pytest.raises(ValidationError, match="nothing is declared"):
+            api.declare_metrics(simulation_id)
+        with pytest.raises(ValidationError, match="nothing is declared"):
+            api.declare_metrics(simulation_id, [])
+        with pytest.raises(ValidationError, match="invalid score_scale: 0 .expected"):
+            api.declare_metrics(simulation_id, score_scale=0)
+        with pytest.raises(ValidationError, match='metric "a" has the lowest value 0'):
+            api.declare_metrics(simulation_id, [{"name": "a", "highest": -1}])
+        unknown: Any = [{"name": "a", "kind": "stars"}]
+        with pytest.raises(ValidationError, match="unknown variant `stars`"):
+            api.declare_metrics(simulation_id, unknown)
         with pytest.raises(ValidationError) as invalid:
-            api.complete_simulation(simulation_id, {"average_reliability_score": math.nan})
-        assert invalid.value.violations[0]["path"] == "/average_reliability_score"
-        assert api.get_simulation_status(simulation_id)["status"] == "running"
+            api.declare_metrics(simulation_id, [{"name": "a", "highest": math.nan}])
+        assert [violation["path"] for violation in invalid.value.violations] == ["/metrics/0/highest"]
+        with pytest.raises(NotFoundError):
+            api.declare_metrics(str(uuid.uuid4()), score_scale=100)
+        after = api.get_simulation_status(simulation_id)
+        assert after["metric_definitions"] == before["metric_definitions"] == []
+        assert not api.db.engine.execute("SELECT 1 AS one FROM metric_declarations")
 
 
-def test_numbers_that_json_cannot_represent_stay_a_warning_or_a_rejection_when_extracted_again(
+def test_numbers_that_json_cannot_represent_stay_a_warning_when_extracted_again(
     database_url: str,
 ) -> None:
     program = str(Path(sys.executable).with_name("arc-host"))
@@ -547,9 +681,13 @@ def test_numbers_that_json_cannot_represent_stay_a_warning_or_a_rejection_when_e
         noted = result("s-0")
         noted["trajectory"]["loss"] = math.inf
         verdicts = api.record_batch(simulation_id, [noted, result("s-1", score=math.nan)])
-        assert [verdict["verdict"] for verdict in verdicts] == ["stored", "rejected"]
-        [before] = api.get_scenario_outcomes(simulation_id)
-        assert "not_finite" in [warning["code"] for warning in before["warnings"]]
+        assert [verdict["verdict"] for verdict in verdicts] == ["stored", "stored"]
+        before = api.get_scenario_outcomes(simulation_id)
+        assert [outcome["score"] for outcome in before] == [0.5, None]
+        # A result without a score costs nothing.
+        assert api.get_simulation_status(simulation_id)["overall_score"] == 0.5
+        codes = [[warning["code"] for warning in outcome["warnings"]] for outcome in before]
+        assert codes == [["not_finite"], ["score_missing", "not_finite"]]
         for command in (["reextract", "--all"], ["retry-rejected"]):
             done = subprocess.run(
                 [program, *command, "--simulation", simulation_id],
@@ -558,9 +696,7 @@ def test_numbers_that_json_cannot_represent_stay_a_warning_or_a_rejection_when_e
                 env=environment,
             )
             assert done.returncode in (0, 2), done.stderr
-        assert api.get_scenario_outcomes(simulation_id) == [before]
-        [rejected] = api.get_rejected_results(simulation_id)
-        assert rejected["outcome_id"] == verdicts[1]["outcome_id"]
+        assert api.get_scenario_outcomes(simulation_id) == before
 
 
 def test_without_an_event_loop_of_asyncio_nothing_is_begun(database_url: str) -> None:

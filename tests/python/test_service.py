@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import signal
 import socket
@@ -88,6 +89,7 @@ def test_every_call_returns_the_same_over_a_service_as_in_process(
             simulation_name="nightly",
             modal_app_id="ap-1",
             metadata={"branch": "main"},
+            metrics=[{"name": "", "lowest": 0, "highest": 2}],
         )
         assert started["scenario_count"] == 3 and started["status"] == "running"
         simulation = started["simulation_id"]
@@ -105,8 +107,21 @@ def test_every_call_returns_the_same_over_a_service_as_in_process(
         with pytest.raises(ValidationError) as invalid:
             over.record_scenario_outcome(simulation, {"trajectory": {"status": "odd"}})
         assert invalid.value.violations
+        declared = over.declare_metrics(
+            simulation, [{"name": "reliability_score", "unit": "points"}], score_scale=10
+        )
+        assert (declared["overall_score"], declared["score_scale"]) == (0.2 / 3, 10)
+        assert declared["metric_definitions"] == [
+            {"name": "", "lowest": 0, "highest": 10},
+            {"name": "reliability_score", "unit": "points"},
+        ]
+        with pytest.raises(ValidationError, match='metric "a" has the lowest value 5'):
+            over.declare_metrics(simulation, [{"name": "a", "lowest": 5, "highest": 1}])
+        with pytest.raises(NotFoundError):
+            over.declare_metrics("01920000-0000-7000-8000-0000000000ff", score_scale=10)
         for answer in (
-            lambda api: api.get_simulation_status(simulation)["completed_scenarios"],
+            lambda api: {**api.get_simulation_status(simulation), "execution_time_ms": 0},
+            lambda api: api.get_revisions(simulation),
             lambda api: api.get_scenario_outcomes(simulation),
             lambda api: api.get_scenario_outcomes(simulation, status_filter="error"),
             lambda api: api.get_scenario_outcomes(simulation, scenario_id="a", limit=1),
@@ -116,7 +131,8 @@ def test_every_call_returns_the_same_over_a_service_as_in_process(
         ):
             assert answer(over) == answer(inside)
         completed = over.complete_simulation(simulation, {"average_reliability_score": 0.75})
-        assert completed["overall_score"] == 0.75 and completed["status"] == "completed"
+        assert completed["overall_score"] == 0.075 and completed["status"] == "completed"
+        assert completed["warnings"] == []
         assert inside.get_simulation_status(simulation)["status"] == "completed"
         with pytest.raises(ConflictError):
             over.fail_simulation(simulation, "late")
@@ -126,6 +142,29 @@ def test_every_call_returns_the_same_over_a_service_as_in_process(
         assert metrics["total_queries"] > 10 and metrics["stored_outcomes"] == 3
         assert metrics["failed_queries"] >= 2 and 0 < metrics["success_rate"] < 100
         assert over.db.test_connections() == 0
+
+
+def test_revisions_and_scales_over_a_service(service: Service, database_url: str) -> None:
+    logs = Path(__file__).parents[1] / "fixtures" / "formats" / "inspect"
+    with create_sync_arc_api(service.url) as over, create_sync_arc_api(database_url) as inside:
+        first = over.record_file(logs / "arithmetic.eval")
+        second = over.record_file(logs / "arithmetic.json", score_scale=5)
+        simulation = second["simulation_id"]
+        assert simulation == first["simulation_id"]
+        revisions = over.get_revisions(simulation)
+        assert len(revisions) == first["stored"] + second["stored"] == 20
+        assert revisions == inside.get_revisions(simulation)
+        with pytest.raises(NotFoundError):
+            over.get_revisions("01920000-0000-7000-8000-0000000000ff")
+        simulation = over.start_simulation("c", [{"id": "a"}], score_scale=5)["simulation_id"]
+        # A result whose score is not a number, and a summary with such a figure.
+        over.record_batch_outcomes(
+            simulation, [result("a", score=4), result("b", score=math.nan)]
+        )
+        completed = over.complete_simulation(simulation, {"average_reliability_score": math.nan})
+        assert completed["overall_score"] == 0.8
+        assert [warning["code"] for warning in completed["warnings"]] == ["not_finite"]
+        assert over.get_rejected_results(simulation) == []
 
 
 def test_calls_from_an_event_loop_share_connections(service: Service) -> None:
@@ -218,7 +257,7 @@ import os, signal, sys
 from arc_recorder import create_sync_arc_api
 url, spool, simulation, count = sys.argv[1:]
 api = create_sync_arc_api(url, spool_dir=spool)
-api.start_simulation("c", [], simulation_id=simulation)
+api.start_simulation("c", [], simulation_id=simulation, score_scale=4)
 verdicts = api.record_batch(
     simulation,
     [{"scenario": {"id": f"s{n}"}, "trajectory": {"status": "success"}} for n in range(int(count))],
@@ -268,6 +307,7 @@ def test_spooled_results_are_sent_by_the_next_process(
     def check(api: SyncArcAPI) -> None:
         status = api.get_simulation_status(SIMULATION)
         assert status["status"] == "completed" and status["recorded_outcomes"] == 502
+        assert (status["overall_score"], status["score_scale"]) == (0.125, 4)
 
     if kind == "database":
         with create_sync_arc_api(database_url, spool_dir=spool) as api:

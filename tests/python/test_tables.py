@@ -77,10 +77,19 @@ COLUMNS = [
     "scenario_name",
     "trial",
     "attempt",
+    "result_key",
+    "place",
+    "revised_at",
     "execution_time",
     "received_at",
     "status",
     "reliability_score",
+    "headline",
+    "score",
+    "score_lowest",
+    "score_highest",
+    "scores",
+    "invalidation",
     "execution_time_ms",
     "tokens_used",
     "cost_usd",
@@ -117,7 +126,8 @@ from arc_recorder import create_sync_arc_api
 with create_sync_arc_api(sys.argv[1]) as api:
     table = api.outcomes(sys.argv[2])
 frame = table.to_polars()
-assert frame.shape == (2, 21), frame.shape
+assert frame.shape == (2, 30), frame.shape
+assert frame["scores"].to_list()[0] == '[{"name": "reliability_score", "value": 1}]'
 assert frame["scenario_id"].to_list() == ["a", "b"]
 assert frame["tokens_used"].sum() == 1 << 41
 assert frame.schema["received_at"] == polars.Datetime("us", "UTC"), frame.schema
@@ -207,7 +217,7 @@ def test_a_service_returns_the_same_table(
                 inside = pyarrow.table(api.outcomes(**arguments))
                 outside = pyarrow.table(over.outcomes(**arguments))
                 # The JSON text can differ.
-                json = ["metrics", "warnings"]
+                json = ["scores", "invalidation", "metrics", "warnings"]
                 assert outside.drop_columns(json).equals(inside.drop_columns(json))
 
 

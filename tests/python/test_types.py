@@ -56,8 +56,11 @@ from arc_recorder import (
 )
 from arc_recorder.types import (
     FileRecorded,
+    Headline,
     ItemVerdict,
+    MetricDefinition,
     OutcomeList,
+    Revision,
     SimulationStatus,
     Violation,
 )
@@ -85,8 +88,15 @@ async def evaluate(url: Optional[str], results: list[dict[str, Any]]) -> None:
             metadata={"a": 1},
             simulation_id=uuid.uuid4(),
             trials=2,
+            metrics=[{"name": "judge", "lowest": 1, "highest": 5, "headline": True}],
+            score_scale=100,
         )
         simulation = started["simulation_id"]
+        judge: MetricDefinition = {"name": "judge", "kind": "number", "unit": "stars"}
+        declared = await api.declare_metrics(simulation, [judge], score_scale=10.0)
+        assert_type(declared, SimulationStatus)
+        assert_type(declared["headline"], Optional[Headline])
+        print([metric["scenario_mean"] for metric in declared["metrics"]], declared["score_scale"])
         assert_type(simulation, str)
         assert_type(
             await api.record_scenario_outcome(simulation, Result(), "call", "sandbox", trial=1),
@@ -104,11 +114,16 @@ async def evaluate(url: Optional[str], results: list[dict[str, Any]]) -> None:
                     log.warning("%s %s", violation["path"], violation["message"])
         samples = await api.record_batch(simulation, results, format="inspect", header={"eval": {}})
         assert_type(samples, list[ItemVerdict])
-        recorded = await api.record_file(Path("log.eval"), format="inspect", simulation_name="log")
+        recorded = await api.record_file(
+            Path("log.eval"), format="inspect", simulation_name="log", metrics=(judge,)
+        )
         assert_type(recorded, FileRecorded)
+        if recorded["reconciliation"] is not None:
+            print(recorded["reconciliation"]["agrees"])
         print(recorded["stored"] + recorded["duplicate"], recorded["rejected_results"][0]["code"])
         completed = await api.complete_simulation(simulation, {"total_cost_usd": 1.0})
         print(f"{completed['overall_score']:.2f}", completed["computed"]["overall_score"])
+        assert_type(completed["warnings"], list[Violation])
         ended = await api.fail_simulation(simulation, reason="broken")
         ended = await api.cancel_simulation(simulation)
         print(ended["status"].upper(), ended.get("error"))
@@ -119,6 +134,11 @@ async def evaluate(url: Optional[str], results: list[dict[str, Any]]) -> None:
         assert_type(page, OutcomeList)
         for outcome in await api.get_scenario_outcomes(simulation, cursor=page.cursor):
             print(outcome["attempt"] + 1, outcome["metrics"].keys())
+            print([score.get("value", score.get("label")) for score in outcome["scores"]])
+            print(outcome["invalidation"] and outcome["invalidation"]["reason"])
+        revisions = await api.get_revisions(simulation)
+        assert_type(revisions, list[Revision])
+        print([revision["outcome_id"] for revision in revisions if revision["counts"]])
         table = await api.outcomes([simulation, uuid.UUID(simulation)], documents=True)
         assert_type(table, OutcomeTable)
         print(len(table), table.column_names[0].upper(), table.to_polars(), table.to_pandas())
@@ -152,13 +172,16 @@ def evaluate_in_a_thread(url: Optional[str], results: list[dict[str, Any]]) -> O
     with create_sync_arc_api(url, pool_size=2, on_error="raise", data_dir="data") as api:
         assert_type(api, SyncArcAPI)
         config = api.create_configuration("agent", {"model": "m"})
-        started = api.start_simulation(config, results, trials=2, simulation_id="id")
+        started = api.start_simulation(config, results, trials=2, simulation_id="id", score_scale=5)
         simulation = started["simulation_id"]
+        print(api.declare_metrics(simulation, score_scale=10)["invalidated_outcomes"] + 1)
         try:
             assert_type(api.record_scenario_outcome(simulation, "{}", trial=1), Optional[str])
             assert_type(api.record_batch_outcomes(simulation, results), list[Optional[str]])
             assert_type(api.record_batch(simulation, results, trials=[1]), list[ItemVerdict])
-            assert_type(api.record_file("samples.jsonl", header="results.json"), FileRecorded)
+            assert_type(
+                api.record_file("samples.jsonl", header="results.json", score_scale=5), FileRecorded
+            )
             print(api.complete_simulation(simulation)["execution_time_seconds"] / 2)
         except ValidationError as error:
             assert_type(error.violations, list[Violation])
@@ -173,6 +196,7 @@ def evaluate_in_a_thread(url: Optional[str], results: list[dict[str, Any]]) -> O
         print(api.get_scenario_outcomes(simulation, limit=1).cursor)
         assert_type(api.outcomes(simulation, status_filter="error"), OutcomeTable)
         print(api.get_rejected_results(simulation)[0]["document_bytes"])
+        print(api.get_revisions(simulation)[0]["revision"] + 1)
         print(api.db.engine.execute(api.db.engine.text("SELECT 1")).scalar())
         api.close()
     with SyncArcDBClient(url) as client:
@@ -210,6 +234,11 @@ WRONG = {
     "an unknown value of on_error": 'create_sync_arc_api(on_error="ignore")',
     "a size that is a text": 'create_arc_api(pool_size="4")',
     "a time range that is a number": 'await client.get_simulation_performance("s", 24)',
+    "a metric without a name": 'await api.declare_metrics("s", [{"highest": 5}])',
+    "an unknown member of a metric": 'await api.start_simulation("c", [], metrics=[{"name": "m", "top": 5}])',
+    "an unknown kind of a metric": 'sync.declare_metrics("s", [{"name": "m", "kind": "stars"}])',
+    "a mapping of metrics": 'sync.record_file("f", metrics={"m": {"highest": 5}})',
+    "a scale by position": 'sync.declare_metrics("s", None, 100)',
     "metadata that are no mapping": 'await api.start_simulation("c", [], metadata="m")',
     "an unknown member of an answer": 'print(sync.get_simulation_status("s")["progress"])',
     "an unknown verdict": 'print(sync.record_batch("s", [])[0]["verdict"] == "accepted")',

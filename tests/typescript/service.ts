@@ -227,7 +227,9 @@ export const checks: Record<string, Check> = {
       async () => new Submission(result('a'), { trial: 1.5 }),
       async () => arc.createConfiguration('agent', { temperature: NaN }),
       async () => arc.startSimulation({ scenarios: [{ id: 'a' }], metadata: { budget: Infinity } }),
-      async () => arc.completeSimulation(id, { total_cost_usd: NaN }),
+      async () => arc.startSimulation({ scenarios: [{ id: 'a' }], score_scale: Infinity }),
+      async () => arc.declareMetrics(id, { metrics: [{ name: 'judge', highest: NaN }] }),
+      async () => arc.declareMetrics(id, { metrics: [] }),
     ]) {
       same((await failure(call)).code, 'invalid_call', String(call));
     }
@@ -239,15 +241,15 @@ export const checks: Record<string, Check> = {
   async 'an invalid result is reported with its path'({ service }) {
     const arc = new ArcClient(service);
     const id = await started(arc, 'a');
-    const bad = await failure(() => arc.recordOutcome(id, result('a', { reliability_score: 850 })));
+    const bad = await failure(() => arc.recordOutcome(id, result('a', { reliability_score: '850' })));
     holds(bad instanceof RejectedError, String(bad));
     same([bad.code, bad.status, bad.retryable], ['rejected', 422, false]);
-    same(bad.violations.map(({ path, code }) => [path, code]), [['/reliability_score', 'out_of_range']]);
+    same(bad.violations.map(({ path, code }) => [path, code]), [['/reliability_score', 'wrong_type']]);
     const { rejected } = await arc.rejected(id);
     same(rejected.map(({ outcome_id }) => outcome_id), [bad.outcomeId]);
     // The local extractor returns the same violations before the result is sent.
     const extractor = await loadExtractor();
-    const verdict = extractor.verdict(JSON.stringify(result('a', { reliability_score: 850 })));
+    const verdict = extractor.verdict(JSON.stringify(result('a', { reliability_score: '850' })));
     same(verdict, { verdict: 'rejected', violations: bad.violations });
     const document = JSON.stringify(result('a'));
     same(await arc.extract(document), extractor.verdictJson(document));
@@ -261,9 +263,101 @@ export const checks: Record<string, Check> = {
     const { verdict, warnings } = await arc.recordOutcome(id, odd);
     same(verdict, 'stored');
     same(warnings?.map(({ path }) => path), ['/notes/1/x', '/notes/2/é~1~0', '/notes/3/é~1~0']);
-    const score = await failure(() => arc.recordOutcome(id, result('a', { reliability_score: NaN })));
-    holds(score instanceof RejectedError && score.outcomeId !== null, String(score));
-    same(score.violations.map(({ path }) => path), ['/reliability_score']);
+    // A score that is not a number is absent, and the rest of the result counts.
+    const score = await arc.recordOutcome(id, result('a', { reliability_score: NaN }));
+    same(score.verdict, 'stored');
+    const codes = score.warnings?.map(({ path, code }) => [path, code]);
+    same(codes, [['/reliability_score', 'score_missing'], ['/reliability_score', 'not_finite']]);
+    // The same is true of a summary.
+    const suite = { total_cost_usd: NaN, notes: ['NaN', { é: -Infinity }], average_reliability_score: 0.25 };
+    const completed = await arc.completeSimulation(id, suite);
+    holds('overall_score' in completed, 'the completion is not committed');
+    same([completed.overall_score, completed.total_cost_usd], [0.25, 0]);
+    same(completed.warnings.map(({ path, code }) => [path, code]), [['/total_cost_usd', 'not_finite']]);
+  },
+
+  async 'a scale is declared at the start or afterwards'({ service }) {
+    const arc = new ArcClient(service);
+    const scored = [result('a', { reliability_score: 85 }), result('b', { reliability_score: 0.5 })];
+    for (const atStart of [true, false]) {
+      const start = { scenarios: [{ id: 'a' }, { id: 'b' }] };
+      const { simulation_id: id } = await arc.startSimulation(atStart ? { ...start, score_scale: 100 } : start);
+      await arc.recordBatch(id, scored);
+      if (!atStart) {
+        const unknown = await arc.simulationStatus(id);
+        same([unknown.overall_score, unknown.score_scale], [42.75, null]);
+        same((await arc.outcomes(id)).outcomes.map(({ reliability_score }) => reliability_score), [null, null]);
+        same((await arc.declareMetrics(id, { score_scale: 100 })).overall_score, 0.4275);
+      }
+      const known = await arc.simulationStatus(id);
+      same([known.overall_score, known.score_scale, known.headline?.value], [0.4275, 100, 42.75]);
+      const { outcomes } = await arc.outcomes(id);
+      same(outcomes.map(({ reliability_score, score }) => [reliability_score, score]), [[0.85, 85], [0.005, 0.5]]);
+    }
+  },
+
+  async 'a judge is the score of a simulation'({ service }) {
+    const arc = new ArcClient(service);
+    const judge = { name: 'judge', unit: 'stars', lowest: 1, highest: 5, kind: 'number', headline: true } as const;
+    const { simulation_id: id } = await arc.startSimulation({
+      scenarios: [{ id: 'a' }, { id: 'b' }],
+      metrics: [judge],
+    });
+    const rated = (stars: number) => ({ overall_score: 85, dimension_scores: { judge: stars } });
+    await arc.recordBatch(id, [
+      result('a', { reliability_score: rated(4) }),
+      result('b', { reliability_score: rated(2) }),
+    ]);
+    const status = await arc.simulationStatus(id);
+    same([status.overall_score, status.score_scale, status.headline?.metric], [0.5, 5, 'judge']);
+    same(status.metric_definitions.map(({ name, highest }) => [name, highest]), [['judge', 5]]);
+    same(status.metrics.map(({ name, mean }) => [name, mean]).sort(), [['judge', 3], ['reliability_score', 85]]);
+    const { outcomes } = await arc.outcomes(id, { limit: 1 });
+    same(outcomes[0]?.scores.map(({ name, value }) => [name, value]), [['reliability_score', 85], ['judge', 4]]);
+    // A later definition replaces only the members that it has.
+    const changed = await arc.declareMetrics(id, { metrics: [{ name: 'judge', highest: 9 }] });
+    same([changed.overall_score, changed.metric_definitions[0]?.unit], [0.25, 'stars']);
+    same((await arc.revisions(id)).revisions, []);
+    for (const wrong of [
+      { metrics: [{ name: 'judge', lowest: 5, highest: 1 }] },
+      { metrics: [{ name: 'judge', kind: 'stars' as 'number' }] },
+      { score_scale: -1 },
+    ]) {
+      const error = await failure(() => arc.declareMetrics(id, wrong));
+      same([error.code, error.retryable], ['invalid_request', false], JSON.stringify(wrong));
+    }
+    const unknown = crypto.randomUUID();
+    same((await failure(() => arc.declareMetrics(unknown, { score_scale: 5 }))).code, 'not_found');
+    same((await failure(() => arc.revisions(unknown))).code, 'not_found');
+  },
+
+  async 'a result of an edited log has revisions'({ service }) {
+    const arc = new ArcClient(service);
+    const run = crypto.randomUUID();
+    // A log of Inspect, and the same after a person has changed the score of its sample.
+    const log = (day: number, value: string) => ({
+      version: 2,
+      status: 'success',
+      eval: { created: `2026-01-0${day}T00:00:00+00:00`, task: 't', task_id: run, run_id: run, model: 'm' },
+      samples: [{ id: 1, epoch: 1, input: 'x', target: 'y', uuid: `${run}/1`, scores: { match: { value } } }],
+    });
+    const ids = [];
+    for (const body of [log(1, 'I'), log(2, 'C')]) {
+      const url = `${service}/v1/files?file_name=log.json`;
+      const headers = { 'Content-Type': 'application/octet-stream' };
+      const answer = await fetch(url, { method: 'POST', headers, body: JSON.stringify(body) });
+      const { simulation_id, stored } = (await answer.json()) as { simulation_id: string; stored: number };
+      same(stored, 1);
+      ids.push(simulation_id);
+    }
+    const [id = ''] = ids;
+    same(ids, [id, id]);
+    const { revisions } = await arc.revisions(id);
+    same(revisions.map(({ revision, counts, score }) => [revision, counts, score]), [[1, false, 0], [2, true, 1]]);
+    same(new Set(revisions.map(({ result_key }) => result_key)).size, 1);
+    same((await arc.simulationStatus(id)).overall_score, 1);
+    const { outcomes } = await arc.outcomes(id);
+    same(outcomes.map(({ outcome_id, scores }) => [outcome_id, scores[0]?.label]), [[revisions[1]?.outcome_id, 'C']]);
   },
 
   async 'watching a simulation'({ service }) {

@@ -75,7 +75,7 @@ pub struct PlannedScenario {
     pub scenario: Scenario,
     /// Counted from 1.
     pub trial: Option<u32>,
-    /// The tool's own id of the run, if each result has it.
+    /// The tool's own id of the run, if each result contains it.
     pub run_id: Option<String>,
     /// The result's place in the run.
     pub place: Option<String>,
@@ -242,7 +242,7 @@ pub struct RunReport {
     /// The number of planned results, all trials counted.
     #[serde(serialize_with = "optional_number")]
     pub planned_results: Option<f64>,
-    /// The number of results that the log says it has.
+    /// The number of results that the log reports.
     #[serde(serialize_with = "optional_number")]
     pub reported_results: Option<f64>,
     /// All tokens, counted the way that the results count them.

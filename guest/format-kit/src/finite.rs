@@ -79,9 +79,9 @@ pub fn with_null_for_nan(text: &str) -> Cow<'_, str> {
 /// A text with `null` in the places of numbers that are not finite.
 struct Replaced<'t> {
     text: Cow<'t, str>,
-    /// The ends of the replaced words, in the original text and in the new one.
+    /// The ends of the replaced numbers, in the original text and in the new one.
     ends: Vec<(usize, usize)>,
-    /// The first of the words, and its position in the original text.
+    /// The first of the numbers, and its position in the original text.
     first: Option<(&'t str, usize)>,
 }
 
@@ -134,9 +134,9 @@ impl<'t> Replaced<'t> {
         outcome
     }
 
-    /// Returns the warning about the replaced words; `None` if there are none.
+    /// Returns the warning about the replaced numbers; `None` without any.
     fn warning(&self, original: &str) -> Option<Violation> {
-        let (word, at) = self.first?;
+        let (number, at) = self.first?;
         let others = match self.ends.len() {
             1 => String::new(),
             count => format!(", and {} other numbers that are not finite", count - 1),
@@ -144,7 +144,7 @@ impl<'t> Replaced<'t> {
         Some(Violation {
             path: syntax::pointer_at(original, at),
             code: codes::NOT_FINITE,
-            message: format!("{word} is read as absent{others}; the document is unchanged"),
+            message: format!("{number} is read as absent{others}; the document is unchanged"),
         })
     }
 
@@ -157,7 +157,7 @@ impl<'t> Replaced<'t> {
         Span { offset: start, length: self.original(span.offset + span.length) - start }
     }
 
-    /// Returns the position in the original text of a position outside the replaced words.
+    /// Returns the position in the original text of a position outside the replaced numbers.
     fn original(&self, position: u32) -> u32 {
         let position = position as usize;
         let before = self.ends.partition_point(|(_, end)| *end <= position);

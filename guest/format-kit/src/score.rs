@@ -36,7 +36,7 @@ impl Scores {
         self.list.first()
     }
 
-    /// Whether there is none.
+    /// Whether there are no scores.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }

@@ -38,7 +38,7 @@ test('every field is read from an answer', () => {
   assert.equal(outcome.executionTimeMs, 1500);
   const [points, style] = outcome.scores;
   const text = ({ offset, length }) => Buffer.from(item).subarray(offset, offset + length).toString();
-  // The number is unchanged, whatever its scale is.
+  // The number is unchanged, on any scale.
   assert.deepEqual([points.name, points.value, text(points.explanation)], ['points', 7.25, '"“Lima”?"']);
   assert.deepEqual([style.name, style.value, style.label], ['style', 0, 'bad']);
   assert.deepEqual([style.lowest, style.highest, outcome.scores.length], [0, 1, 2]);

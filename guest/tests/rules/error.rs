@@ -111,12 +111,12 @@ fn the_code_is_the_first_word_of_a_text() {
 
 #[test]
 fn the_code_has_at_most_128_bytes_and_ends_with_a_character() {
-    for (word, length) in [("x", 128), ("é", 128), ("天", 126), ("😀", 128), ("a天", 128)] {
-        let text = word.repeat(5_000);
+    for (letters, length) in [("x", 128), ("é", 128), ("天", 126), ("😀", 128), ("a天", 128)] {
+        let text = letters.repeat(5_000);
         let outcome = with_error("error", &json!(text).to_string());
         let code = outcome.error_code.unwrap();
         assert!(text.starts_with(&code));
-        assert_eq!(code.len(), length, "{word}");
+        assert_eq!(code.len(), length, "{letters}");
         assert_eq!(outcome.error_message, Some(text));
     }
 }

@@ -7,10 +7,10 @@ const WORDS: [&str; 3] = ["NaN", "Infinity", "-Infinity"];
 
 #[test]
 fn a_score_that_is_not_finite_is_absent() {
-    for word in WORDS {
+    for number in WORDS {
         for (score, path) in [
-            (word.to_owned(), "/reliability_score"),
-            (format!(r#"{{"overall_score": {word}}}"#), "/reliability_score/overall_score"),
+            (number.to_owned(), "/reliability_score"),
+            (format!(r#"{{"overall_score": {number}}}"#), "/reliability_score/overall_score"),
         ] {
             let outcome = accepted(&with_score(&score));
             assert_eq!((&outcome.scores[..], &outcome.headline), (&[][..], &None), "{score}");
@@ -21,7 +21,7 @@ fn a_score_that_is_not_finite_is_absent() {
             );
         }
         let document = with_score(&format!(
-            r#"{{"overall_score": 1, "dimension_scores": {{"a": {word}, "b": 2, "c": {word}}}}}"#
+            r#"{{"overall_score": 1, "dimension_scores": {{"a": {number}, "b": 2, "c": {number}}}}}"#
         ));
         let outcome = accepted(&document);
         assert_eq!(scores(&outcome), [("reliability_score", 1.0), ("b", 2.0)]);
@@ -30,23 +30,24 @@ fn a_score_that_is_not_finite_is_absent() {
             [("/reliability_score/dimension_scores/a", codes::NOT_FINITE)]
         );
         // Spans are those of the unchanged document.
-        let dimensions = format!(r#"{{"a": {word}, "b": 2, "c": {word}}}"#);
+        let dimensions = format!(r#"{{"a": {number}, "b": 2, "c": {number}}}"#);
         assert_eq!(slice(&document, outcome.dimensions), Some(dimensions.as_str()));
     }
 }
 
 #[test]
 fn any_other_number_that_is_not_finite_is_absent() {
-    for word in WORDS {
+    for number in WORDS {
         let outcome = accepted(&with_trajectory(&format!(
-            r#""execution_time_seconds": {word}, "full_trajectory": [{{"logprob": {word}}}],
-               "token_usage": {{"total_tokens": {word}, "prompt_tokens": 3, "total_cost": {word}}}"#
+            r#""execution_time_seconds": {number}, "full_trajectory": [{{"logprob": {number}}}],
+               "token_usage": {{"total_tokens": {number}, "prompt_tokens": 3, "total_cost": {number}}}"#
         )));
         assert_eq!(outcome.execution_time_ms, 0.0);
         assert_eq!((outcome.tokens_used, outcome.cost_usd, outcome.event_count), (3.0, 0.0, 1));
         assert_eq!(warnings(&outcome), [("/trajectory/execution_time_seconds", codes::NOT_FINITE)]);
         // A scale that is absent is not declared.
-        let outcome = accepted(&with_score(&format!(r#"{{"overall_score": 7, "scale": {word}}}"#)));
+        let outcome =
+            accepted(&with_score(&format!(r#"{{"overall_score": 7, "scale": {number}}}"#)));
         assert_eq!((outcome.headline_value(), outcome.scores[0].highest), (Some(7.0), None));
     }
 }

@@ -24,18 +24,18 @@ except ImportError as error:
 BATCH = 1_000
 EXTRACTOR = uuid.UUID("00000000-0000-8000-8000-000000000001")
 COLUMNS = [
-    "simulation_id", "outcome_id", "started_at", "scenario_id", "trial", "received_at",
-    "execution_time", "status", "reliability_score", "execution_time_ms", "tokens_used", "cost_usd",
-    "error_code", "error_category", "error_message", "modal_call_id", "metrics", "extractor_id",
-    "document",
+    "simulation_id", "outcome_id", "partition_time", "scenario_id", "trial", "received_at",
+    "execution_time", "status", "headline", "score", "scores", "execution_time_ms", "tokens_used",
+    "cost_usd", "error_code", "error_category", "error_message", "modal_call_id", "metrics",
+    "extractor_id", "document",
 ]  # fmt: skip
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS arc_recorder.outcomes_jsonb
     (LIKE arc_recorder.outcomes INCLUDING ALL);
 ALTER TABLE arc_recorder.outcomes_jsonb
-    ALTER document TYPE jsonb, ALTER document SET COMPRESSION pglz,
-    ALTER metrics SET COMPRESSION pglz;
+    ALTER document TYPE jsonb USING document::jsonb, ALTER document SET COMPRESSION pglz,
+    ALTER metrics SET COMPRESSION pglz, ALTER scores SET COMPRESSION pglz;
 CREATE TABLE IF NOT EXISTS arc_recorder.outcomes_by_row (
     outcome_id uuid PRIMARY KEY, simulation_id uuid NOT NULL, scenario_id text NOT NULL,
     status text NOT NULL, reliability_score float8, execution_time_ms float8 NOT NULL,
@@ -72,15 +72,16 @@ class Script:
         document = orjson.dumps(result)
         simulation = self.simulation_id
         digest = hashlib.sha256(simulation.bytes + len(document).to_bytes(8, "big") + document)
-        trajectory, scores = result["trajectory"], result["reliability_score"]
+        trajectory, reliability = result["trajectory"], result["reliability_score"]
         usage, error = trajectory["token_usage"], trajectory.get("error")
         received_at = datetime.now(timezone.utc)
+        named = {"reliability_score": reliability["overall_score"], **reliability["dimension_scores"]}
+        scores = [{"name": name, "value": value} for name, value in named.items()]
         metrics = {
             "prompt_tokens": usage["prompt_tokens"],
             "completion_tokens": usage["completion_tokens"],
             "event_count": len(trajectory["full_trajectory"]),
-            "grade": scores["grade"],
-            "dimension_scores": scores["dimension_scores"],
+            "grade": reliability["grade"],
         }
         return (
             simulation,
@@ -91,7 +92,9 @@ class Script:
             received_at,
             datetime.fromisoformat(trajectory["start_time"].replace("Z", "+00:00")),
             trajectory["status"],
-            scores["overall_score"],
+            "reliability_score",
+            reliability["overall_score"],
+            orjson.dumps(scores).decode(),
             trajectory["execution_time_seconds"] * 1_000,
             usage["total_tokens"],
             usage["total_cost"],

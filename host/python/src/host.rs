@@ -18,12 +18,13 @@ use arc_host::formats::FormatSettings;
 use arc_host::lock::lock;
 use arc_host::recorder::{ItemVerdict, ResultFormat, SimulationStart, Verdict};
 use arc_host::store::{
-    Attachments, ExportSelection, OutcomeFilter, RecordedOutcome, SimulationStatus,
+    Attachments, ExportSelection, MetricDefinition, OutcomeFilter, RecordedOutcome,
+    SimulationStatus,
 };
 use arc_host::{Error, Result};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
@@ -311,7 +312,7 @@ impl Host {
     }
 
     /// Starts a simulation: `start` is a JSON object of the members of [`SimulationStart`], except its
-    /// id, its scenarios and its metadata, which are long.
+    /// id, its scenarios and its metadata, which are long, and its metrics, which are a [`Declaration`].
     fn start_simulation(
         &self,
         py: Python<'_>,
@@ -319,16 +320,33 @@ impl Host {
         start: &str,
         scenarios: String,
         metadata: Option<String>,
+        declaration: Option<&str>,
     ) -> PyResult<Call> {
         let start: SimulationStart = serde_json::from_str(start).map_err(|error| {
             errors::exception(py, &Error::invalid("invalid start").with_source(error))
         })?;
         let simulation_id = simulation_id.map(|id| simulation(py, id)).transpose()?;
-        let start = SimulationStart { simulation_id, scenarios, metadata, ..start };
+        let Declaration { metrics, score_scale } = Declaration::read(py, declaration)?;
+        let start =
+            SimulationStart { simulation_id, scenarios, metadata, metrics, score_scale, ..start };
         self.recording_call(
             py,
             |opened| async move { opened.delivery.start_simulation(start).await },
         )
+    }
+
+    /// Declares metrics of a simulation, and returns its status. It goes past the spool.
+    fn declare_metrics(
+        &self,
+        py: Python<'_>,
+        simulation_id: &str,
+        declaration: &str,
+    ) -> PyResult<Call> {
+        let simulation_id = simulation(py, simulation_id)?;
+        let definitions = Declaration::read(py, Some(declaration))?.definitions();
+        self.recording_call(py, move |opened| async move {
+            opened.destination.declare_metrics(simulation_id, &definitions).await
+        })
     }
 
     /// Records the results of the batch, and empties it. `first` is the position of its first result
@@ -410,13 +428,17 @@ impl Host {
         simulation_name: Option<String>,
         simulation_id: Option<&str>,
         config_version_id: Option<String>,
+        declaration: Option<&str>,
     ) -> PyResult<Call> {
+        let Declaration { metrics, score_scale } = Declaration::read(py, declaration)?;
         let identity = match simulation_id {
             Some(id) => FileIdentity::Named(simulation(py, id)?),
             None => FileIdentity::OfContent,
         };
         let mut options = FileOptions { identity, ..FileOptions::default() };
         options.start.simulation_name = simulation_name;
+        options.start.metrics = metrics;
+        options.start.score_scale = score_scale;
         if let Some(id) = config_version_id {
             options.start.config_version_id = id;
         }
@@ -543,6 +565,11 @@ impl Host {
         self.call(py, move |opened| async move { opened.source.all_rejected(simulation_id).await })
     }
 
+    fn revisions(&self, py: Python<'_>, simulation_id: &str) -> PyResult<Call> {
+        let simulation_id = simulation(py, simulation_id)?;
+        self.call(py, move |opened| async move { opened.source.revisions(simulation_id).await })
+    }
+
     fn performance(&self, py: Python<'_>, simulation_id: &str, hours: f64) -> PyResult<Call> {
         let simulation_id = simulation(py, simulation_id)?;
         self.call(
@@ -662,6 +689,60 @@ async fn end(
         DeliveryAnswer::Committed(status) => (status, false),
         DeliveryAnswer::Spooled => (status, true),
     })
+}
+
+/// A declaration of metrics.
+#[derive(Default)]
+struct Declaration {
+    metrics: Vec<MetricDefinition>,
+    /// The highest value of the results' own score, whose lowest is 0.
+    score_scale: Option<f64>,
+}
+
+/// The JSON object of a declaration. Its values are checked one by one, so that an error names the wrong one.
+#[derive(Deserialize)]
+struct DeclarationMembers {
+    metrics: Vec<serde_json::Value>,
+    score_scale: Option<serde_json::Value>,
+}
+
+impl Declaration {
+    /// Reads a declaration; without one, nothing is declared.
+    fn read(py: Python<'_>, declaration: Option<&str>) -> PyResult<Self> {
+        let Some(declaration) = declaration else { return Ok(Declaration::default()) };
+        Declaration::of_json(declaration).map_err(|error| errors::exception(py, &error))
+    }
+
+    fn of_json(declaration: &str) -> Result<Self> {
+        let DeclarationMembers { metrics, score_scale } = serde_json::from_str(declaration)
+            .map_err(|error| Error::invalid("invalid declaration of metrics").with_source(error))?;
+        let metric = |(position, metric)| {
+            serde_json::from_value(metric).map_err(|error| {
+                Error::invalid(format!("invalid metrics[{position}]")).with_source(error)
+            })
+        };
+        let scale = |scale: serde_json::Value| {
+            scale.as_f64().filter(|highest| *highest > 0.0).ok_or_else(|| {
+                Error::invalid(format!(
+                    "invalid score_scale: {scale} (expected the highest score, a number above 0)"
+                ))
+            })
+        };
+        Ok(Declaration {
+            metrics: metrics.into_iter().enumerate().map(metric).collect::<Result<_>>()?,
+            score_scale: score_scale.map(scale).transpose()?,
+        })
+    }
+
+    /// Returns the definitions of metrics; the scale of the score is that of the metric without a name.
+    fn definitions(self) -> Vec<MetricDefinition> {
+        let scale = self.score_scale.map(|highest| MetricDefinition {
+            lowest: Some(0.0),
+            highest: Some(highest),
+            ..MetricDefinition::default()
+        });
+        self.metrics.into_iter().chain(scale).collect()
+    }
 }
 
 /// A page of outcomes.

@@ -310,7 +310,7 @@ pub(super) fn headline(progress: &SimulationProgress) -> String {
         None => text += "; scale unknown",
         // The same number.
         Some(1.0) => {}
-        Some(_) => text += &format!("; {} of 1", score(progress.overall_score)),
+        Some(_) => text += &format!("; from 0 to 1: {}", score(progress.overall_score)),
     }
     text
 }

@@ -18,10 +18,12 @@ use super::survey::{PlanReader, Survey, scenario_list};
 use super::{DeliveryAnswer, Destination, Sink as _};
 use crate::documents::DocumentFile;
 use crate::error::{Error, Result};
-use crate::extraction::{Extractor, Violation};
+use crate::extraction::Extractor;
 use crate::formats::OpenedFile;
 use crate::paging::is_full;
-use crate::recorder::{ItemVerdict, ReceivedResult, ResultFormat, Submission, whole_failure};
+use crate::recorder::{
+    ItemVerdict, ReceivedResult, ResultFormat, SCALE_UNKNOWN, Submission, whole_failure,
+};
 use crate::store::{NewSimulation, SimulationStart, SimulationStatus};
 
 /// How many batches are recorded concurrently: one is stored while the next is extracted.
@@ -253,8 +255,9 @@ impl FileRecording {
         let complete = |suite| self.destination.complete_simulation(simulation_id, suite);
         match complete(survey.summary.text.as_deref()).await {
             Ok(DeliveryAnswer::Committed(completed)) => {
-                let text = |one: &Violation| format!("{}: {}", one.path, one.message);
-                Ok(completed.warnings.iter().map(text).collect())
+                // The report on the file has the scale.
+                let of_suite = completed.warnings.iter().filter(|one| one.code != SCALE_UNKNOWN);
+                Ok(of_suite.map(|one| format!("{}: {}", one.path, one.message)).collect())
             }
             Ok(DeliveryAnswer::Spooled) => Ok(Vec::new()),
             Err(reason @ Error::Rejected { .. }) => {

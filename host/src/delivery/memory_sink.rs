@@ -240,6 +240,7 @@ impl Sink for MemorySink {
                 status: SimulationStatus::Completed,
                 figures,
                 computed: figures,
+                score_scale: None,
                 completed_at: Timestamp::UNIX_EPOCH,
                 warnings: Vec::new(),
             }))

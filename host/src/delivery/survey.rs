@@ -54,8 +54,8 @@ impl Survey {
         self.trials
     }
 
-    /// Returns the id that is derived from the tool's own id of the run: every log of the run has it,
-    /// whatever its bytes and its name. `None` if the tool has no such id.
+    /// Returns the id that is derived from the tool's own id of the run: every log of the run contains it,
+    /// with any bytes and under any name. `None` if the tool has no such id.
     pub fn run_simulation_id(&self) -> Option<Uuid> {
         let mut fingerprint = Fingerprint::new("simulation-of-run");
         fingerprint.part(DEFAULT_PROJECT.as_bytes());

@@ -217,6 +217,7 @@ pub async fn record_file(
         FileIdentity::Named(simulation_id) => simulation_id,
     };
     start.simulation_id = Some(simulation_id);
+    let declared = start.declared_metrics();
     let mut notes = survey.summary.notes.clone();
     let started = match recording.start(&survey, start).await {
         Ok(started) => Some(started),
@@ -227,6 +228,9 @@ pub async fn record_file(
                     "simulation {simulation_id} was started before with another plan; its results \
                      are recorded, and it stays as it is: `arc-host status {simulation_id}`"
                 ));
+            }
+            if !declared.is_empty() {
+                destination.declare_metrics(simulation_id, declared.list()).await?;
             }
             None
         }

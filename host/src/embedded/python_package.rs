@@ -421,12 +421,12 @@ mod tests {
         let other = "0".repeat(64);
         let broken =
             "#!/bin/sh\necho 'error while loading shared libraries: libicuuc' >&2\nexit 127\n";
-        for (postgres, sum, word) in
+        for (postgres, sum, part) in
             [(RUNS, Some(other.as_str()), "HASH"), (broken, None, "libicuuc")]
         {
             let (root, installed) = install(postgres, sum).await;
             let reason = installed.unwrap_err();
-            assert!(reason.contains(word), "{word} is missing in {reason}");
+            assert!(reason.contains(part), "{part} is missing in {reason}");
             let left: Vec<_> = fs::read_dir(root.path().join("programs")).unwrap().collect();
             assert!(left.is_empty(), "{left:?}");
         }

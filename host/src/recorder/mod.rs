@@ -32,7 +32,8 @@ use uuid::Uuid;
 pub use plan::PlanDigest;
 pub(crate) use plan::planned_row;
 pub use progress::{
-    Headline, ScoreSource, SimulationCompleted, SimulationFigures, SimulationProgress,
+    Headline, SCALE_UNKNOWN, ScoreSource, SimulationCompleted, SimulationFigures,
+    SimulationProgress,
 };
 pub use reading::duration_hours;
 pub use received_result::ReceivedResult;
@@ -239,6 +240,7 @@ impl Recorder {
 
     /// Starts a simulation from the rows of its plan, which need not fit into memory. The first writer
     /// of an id wins: starting it again with the same plan returns the simulation in its current state.
+    /// Metrics that it does not define in this way yet are declared.
     ///
     /// # Errors
     /// [`Error::Conflict`] if the id exists with another plan.
@@ -247,6 +249,7 @@ impl Recorder {
         new: &NewSimulation,
         mut plan: impl Iterator<Item = Result<PlannedRow>>,
     ) -> Result<Simulation> {
+        check_metrics(&new.start().metrics, new.start().score_scale)?;
         self.make_ready().await?;
         let store = &self.shared.store;
         let (simulation, written) = store.start_simulation(new, &mut plan).await?;
@@ -254,21 +257,31 @@ impl Recorder {
             // A simulation with the same id might have been removed, and was started at another time.
             self.plans().forget(new.simulation_id);
         }
-        if written
-            || (simulation.plan_sha256 == new.plan_sha256 && simulation.trials == new.trials())
-        {
+        if written {
             return Ok(simulation);
         }
-        if new.plan_may_grow() {
+        let same_plan =
+            simulation.plan_sha256 == new.plan_sha256 && simulation.trials == new.trials();
+        let simulation = if same_plan {
+            simulation
+        } else if new.plan_may_grow() {
             let simulation = store.extend_plan(new, plan).await?;
             self.plans().forget(new.simulation_id);
-            return Ok(simulation);
+            simulation
+        } else {
+            return Err(Error::conflict(format!(
+                "simulation {} was started before with another plan of {} scenarios and {} trials",
+                new.simulation_id, simulation.planned_scenarios, simulation.trials
+            ))
+            .with_hint("use another id"));
+        };
+        let declared = new.start().declared_metrics();
+        let mut updated = simulation.declared_metrics.clone();
+        updated.update(declared.list());
+        match updated == simulation.declared_metrics {
+            true => Ok(simulation),
+            false => store.declare_metrics(new.simulation_id, declared.list()).await,
         }
-        Err(Error::conflict(format!(
-            "simulation {} was started before with another plan of {} scenarios and {} trials",
-            new.simulation_id, simulation.planned_scenarios, simulation.trials
-        ))
-        .with_hint("use another id"))
     }
 
     /// Declares metrics of a simulation, without recording its results again: their unit, range and
@@ -281,6 +294,9 @@ impl Recorder {
         simulation_id: Uuid,
         definitions: &[MetricDefinition],
     ) -> Result<SimulationProgress> {
+        if definitions.is_empty() {
+            return Err(Error::invalid("no metric is declared").with_hint("pass one definition"));
+        }
         check_metrics(definitions, None)?;
         self.make_ready().await?;
         self.shared.store.declare_metrics(simulation_id, definitions).await?;

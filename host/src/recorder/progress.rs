@@ -135,13 +135,13 @@ impl SimulationProgress {
     }
 }
 
-/// Where a score comes from.
+/// The origin of a score.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScoreSource {
     /// The tool reports it as the score of the run.
     Tool,
-    /// The suite's own summary has it.
+    /// It is in the suite's own summary.
     Suite,
     /// It was computed from the recorded outcomes.
     Computed,
@@ -158,7 +158,7 @@ pub struct Headline {
     pub value: Option<f64>,
     /// The standard error that the tool reports with it.
     pub standard_error: Option<f64>,
-    /// Where it comes from.
+    /// Its origin.
     pub source: ScoreSource,
     /// How the tool's figure counts results without a value; `None` if it is not the tool's.
     pub missing: Option<MissingPolicy>,
@@ -213,6 +213,9 @@ pub struct SimulationFigures {
     pub execution_time_seconds: f64,
 }
 
+/// The code of the warning that the scale of a simulation's score is unknown.
+pub const SCALE_UNKNOWN: &str = "scale_unknown";
+
 /// The answer to a completion.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SimulationCompleted {
@@ -225,9 +228,13 @@ pub struct SimulationCompleted {
     pub figures: SimulationFigures,
     /// The same figures, computed from the recorded outcomes.
     pub computed: SimulationFigures,
+    /// The highest value of the scores as the tool wrote them; `None` if their scale is unknown.
+    #[serde(default)]
+    pub score_scale: Option<f64>,
     /// When it was first completed.
     pub completed_at: Timestamp,
-    /// Warnings about the suite's summary, such as a figure that is `NaN` and is read as absent.
+    /// Warnings: a figure of the suite's summary that is `NaN` and is read as absent; or
+    /// [`SCALE_UNKNOWN`].
     #[serde(default)]
     pub warnings: Vec<Violation>,
 }
@@ -236,8 +243,19 @@ impl SimulationCompleted {
     pub(super) fn new(
         simulation: &Simulation,
         computed: &Figures,
-        warnings: Vec<Violation>,
+        mut warnings: Vec<Violation>,
     ) -> Self {
+        let overall_score = simulation.score(computed);
+        if overall_score.is_some() && computed.score_scale.is_none() {
+            warnings.push(Violation {
+                path: String::new(),
+                code: SCALE_UNKNOWN.to_owned(),
+                message:
+                    "the scale of the score is unknown, so it is returned as the tool wrote it: \
+                          declare its highest value with score_scale, or its metric"
+                        .to_owned(),
+            });
+        }
         // The completion has just set it.
         let completed_at = simulation.completed_at.unwrap_or(simulation.started_at);
         let elapsed_ms = elapsed_ms(simulation, completed_at);
@@ -245,7 +263,7 @@ impl SimulationCompleted {
             simulation_id: simulation.simulation_id,
             status: simulation.status,
             figures: SimulationFigures {
-                overall_score: simulation.score(computed),
+                overall_score,
                 total_cost_usd: simulation.cost_usd(computed),
                 execution_time_seconds: simulation.execution_time_ms.unwrap_or(elapsed_ms)
                     / 1_000.0,
@@ -255,6 +273,7 @@ impl SimulationCompleted {
                 total_cost_usd: computed.total_cost_usd,
                 execution_time_seconds: elapsed_ms / 1_000.0,
             },
+            score_scale: computed.score_scale,
             completed_at,
             warnings,
         }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::store::{Aggregation, Figures, MetricFigures, MissingPolicy, ReportedFigure, RunReport};
 
-/// The largest difference that is none, unless the tool rounds its figures: a sum of floats depends on
+/// The largest difference that does not count, unless the tool rounds its figures: a sum of floats depends on
 /// its order.
 const TOLERANCE: f64 = 1e-9;
 
@@ -159,7 +159,7 @@ fn with_separators(count: i64) -> String {
     let digits = count.unsigned_abs().to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -13,7 +13,6 @@ use super::submission::Document;
 use crate::extraction::{
     ExtractionError, Invalidation, Outcome, Score, Session, Violation, violations_to_json, whole,
 };
-use crate::identity;
 use crate::json_text::JsonText;
 use crate::store::{AddedFields, OutcomeRow, RejectedRow, ResultKey, ScoreColumns};
 
@@ -97,7 +96,7 @@ impl ExtractionResult {
 }
 
 impl ReceivedResult {
-    pub(super) fn extract(self, target: &Target, session: &mut Session) -> ExtractionResult {
+    pub(super) fn extract(mut self, target: &Target, session: &mut Session) -> ExtractionResult {
         let text = match &self.submission.document {
             Document::Text(text) => text,
             Document::Unreadable { violation, .. } => {
@@ -105,63 +104,25 @@ impl ReceivedResult {
                 return self.into_rejected(target, violations);
             }
         };
-        let answer = match session.extract_outcome(self.submission.header(), text) {
-            Ok(Ok(outcome)) if !self.submission.not_finite.is_empty() => {
-                return self.extract_spelled_out(outcome, target, session);
-            }
-            answer => answer,
-        };
-        match answer {
+        match session.extract_outcome(self.submission.header(), text) {
             Err(error) => ExtractionResult::Failed { outcome_id: self.outcome_id, error },
             Ok(Err(violations)) => self.into_rejected(target, violations),
-            Ok(Ok(outcome)) => self.into_outcome(target, outcome),
-        }
-    }
-
-    /// Handles a document with `null` in the places of numbers that JSON cannot represent. The outcome
-    /// has a warning for each, unless the extractor requires a number in its place: the document is
-    /// extracted again with strings in their places, which are violations if numbers are required, and
-    /// are valid otherwise.
-    fn extract_spelled_out(
-        mut self,
-        outcome: Outcome,
-        target: &Target,
-        session: &mut Session,
-    ) -> ExtractionResult {
-        let Document::Text(text) = &self.submission.document else {
-            return self.into_outcome(target, outcome);
-        };
-        let with_strings =
-            self.submission.spelled_out(text, |number| format!("\"{}\"", number.as_str()));
-        let places = &self.submission.not_finite;
-        let found = |path: &str| places.iter().find(|place| place.path == path);
-        match session.extract_outcome(self.submission.header(), &with_strings) {
-            Err(error) => ExtractionResult::Failed { outcome_id: self.outcome_id, error },
-            Ok(Err(mut violations)) => {
-                for violation in &mut violations {
-                    if let Some(place) = found(&violation.path) {
-                        violation.code = NOT_FINITE.to_owned();
-                        violation.message =
-                            format!("must be a finite number, found {}", place.number.as_str());
-                    }
-                }
-                // Stored with the numbers, so that extracting it again rejects it again.
-                let meant = self.submission.spelled_out(text, |number| number.as_str().to_owned());
-                let Plan { simulation_id, .. } = *target.plan;
-                self.outcome_id =
-                    identity::outcome_id(simulation_id, self.submission.trial, meant.as_bytes());
-                self.submission.document = Document::Text(Arc::new(meant));
-                self.into_rejected(target, violations)
-            }
-            Ok(Ok(_)) => {
-                self.sender_warnings.extend(places.iter().map(|place| Violation {
-                    path: place.path.clone(),
-                    code: NOT_FINITE.to_owned(),
-                    message: format!("{} is recorded as null", place.number.as_str()),
-                }));
+            Ok(Ok(outcome)) => {
+                self.warn_of_not_finite();
                 self.into_outcome(target, outcome)
             }
         }
+    }
+
+    /// Adds a warning for each number that JSON cannot represent: the document has `null` in its place,
+    /// which is read as absent.
+    fn warn_of_not_finite(&mut self) {
+        let places = &self.submission.not_finite;
+        self.sender_warnings.extend(places.iter().map(|place| Violation {
+            path: place.path.clone(),
+            code: NOT_FINITE.to_owned(),
+            message: format!("{} is recorded as null", place.number.as_str()),
+        }));
     }
 
     fn into_rejected(self, target: &Target, violations: Vec<Violation>) -> ExtractionResult {
@@ -438,7 +399,6 @@ struct Metrics<'o> {
     discarded_cost_usd: Number,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 fn is_zero(number: &Number) -> bool {
     number.0 == 0.0
 }

@@ -206,23 +206,6 @@ impl Submission {
         identity::outcome_id(simulation_id, self.trial, &known)
     }
 
-    /// Returns the document with replacements in the places of the numbers that JSON cannot represent.
-    pub(super) fn spelled_out(
-        &self,
-        text: &str,
-        spell: impl Fn(NotFiniteNumber) -> String,
-    ) -> String {
-        let mut spelled = String::with_capacity(text.len() + self.not_finite.len() * 8);
-        let mut done = 0;
-        for place in &self.not_finite {
-            spelled.push_str(text.get(done..place.offset).unwrap_or_default());
-            spelled.push_str(&spell(place.number));
-            done = place.offset + "null".len();
-        }
-        spelled.push_str(text.get(done..).unwrap_or_default());
-        spelled
-    }
-
     /// Returns how many bytes of memory its document takes.
     pub fn document_bytes(&self) -> usize {
         self.document.as_bytes().len()

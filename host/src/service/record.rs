@@ -24,7 +24,8 @@ use crate::recorder::{
     FailureKind, ItemVerdict, ReceivedResult, ResultFormat, Submission, Verdict, whole_failure,
 };
 use crate::wire::{
-    BatchVerdicts, BatchWriter, Problem, ProblemCode, ResultVerdict, ResultsDocument, ViolationBody,
+    BatchWriter, Problem, ProblemCode, RecordingVerdicts, ResultVerdict, ResultsDocument,
+    ViolationBody,
 };
 
 /// The most reasons of failed results that are logged for a batch.
@@ -52,7 +53,7 @@ const LOGGED_CAUSES: usize = 5;
     ), description = "The results"),
     responses(
         (status = 200, description = "The verdict on one result, the verdicts on many, or a line each", content(
-            (BatchVerdicts = "application/json"),
+            (RecordingVerdicts = "application/json"),
             (ResultVerdict = "application/x-ndjson"),
         )),
         (status = 202, description = "One result that is in the service's spool", body = ResultVerdict),

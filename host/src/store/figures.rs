@@ -10,8 +10,7 @@ use uuid::Uuid;
 
 use super::Store;
 use super::outcome_sql::{
-    ATTEMPT_ORDER, HEADLINE, IS_CURRENT, JOIN_REVISED, JOIN_SCALE, SCALE, raw_score, revised,
-    scaled_score,
+    ATTEMPT_ORDER, HEADLINE, IS_CURRENT, JOIN_SCALE, SCALE, raw_score, scaled_score, superseded,
 };
 use super::statement::Statement;
 #[cfg(doc)]
@@ -94,7 +93,7 @@ pub struct MetricFigures {
 /// its id first, because numbers are sorted far faster than texts with a common prefix.
 fn ranked(columns: &str) -> String {
     format!(
-        r#"{SCALE}, {revised}, ranked AS (
+        r#"{SCALE}, {superseded}, ranked AS (
             SELECT outcome.scenario_id, outcome.trial, outcome.invalidation IS NOT NULL AS invalidated,
                 {columns},
                 pg_catalog.lead(1) OVER (
@@ -104,10 +103,9 @@ fn ranked(columns: &str) -> String {
                 ) IS NULL AS latest
             FROM arc_recorder.outcomes AS outcome
             {JOIN_SCALE}
-            {JOIN_REVISED}
             WHERE outcome.simulation_id = $1 AND {IS_CURRENT}
         )"#,
-        revised = revised()
+        superseded = superseded()
     )
 }
 
@@ -228,7 +226,8 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
 /// The most metrics that are returned: a result can have a million dimensions.
 const MOST_METRICS: usize = 1_000;
 
-/// A number of jsonb is a decimal, so these sums are exact.
+/// A number of jsonb is a decimal, so these sums are exact. The full join is hashed or merged: an inner
+/// one could become a nested loop, because the planner expects few rows.
 static METRICS: LazyLock<String> = LazyLock::new(|| {
     format!(
         r#"WITH {ranked}, counted AS MATERIALIZED (
@@ -249,8 +248,9 @@ static METRICS: LazyLock<String> = LazyLock::new(|| {
             pg_catalog.avg(total / nullif(found.scored, 0)::numeric) AS scenario_mean,
             pg_catalog.sum(total / trials.trials::numeric) AS scenario_total,
             pg_catalog.min(lowest) AS lowest, pg_catalog.max(highest) AS highest
-        FROM found JOIN trials USING (scenario_id)
+        FROM found FULL JOIN trials USING (scenario_id)
         GROUP BY found.name
+        HAVING pg_catalog.count(found.name) > 0
     ), counts AS (
         SELECT pg_catalog.sum(trials)::bigint AS results, pg_catalog.count(*) AS scenarios FROM trials
     )

@@ -34,7 +34,8 @@ const MOMENT: &str = "WITH moment AS MATERIALIZED (
     )";
 
 /// Whether a log that was created later has ended the simulation. The times are in one spelling.
-const OLDER: &str = "coalesce(suite_figures->'run_report'->>'created_at'::text > $8::text, false)";
+const OLDER: &str =
+    "coalesce(suite_figures->'run_report'::text->>'created_at'::text > $8::text, false)";
 
 /// The columns of [`Simulation`], and whether the figures were claimed by this statement.
 fn returning() -> String {
@@ -81,7 +82,7 @@ impl Store {
     /// logs of one run, the one that was created last is valid, and the other changes nothing.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Conflict`] if it has failed or was cancelled, unless a log says so.
+    /// [`Error::NotFound`]; [`Error::Conflict`] if it has failed or was cancelled, unless a log reports it.
     pub async fn complete_simulation(
         &self,
         simulation_id: Uuid,
@@ -110,7 +111,7 @@ impl Store {
                  figures_state = CASE WHEN moment.locked THEN 'computing' ELSE 'stale' END
              FROM moment
              WHERE simulation_id = $1 AND (status IN ('running', 'completed', 'incomplete')
-                 OR suite_figures->'run_report'->>'status'::text = status) {}",
+                 OR suite_figures->'run_report'::text->>'status'::text = status) {}",
             returning()
         ))
         .with(simulation_id)

@@ -8,17 +8,17 @@
 const REVISION: &str = "coalesce(revision.revised_at, revision.received_at) DESC,
     revision.received_at DESC, revision.outcome_id DESC";
 
-/// A common table expression: the revisions that count, of the results of simulation `$1` that have
-/// several. It is empty, and read from an empty index, if no result has a key.
-pub(super) fn revised() -> String {
+/// A common table expression: the revisions of results of simulation `$1` that do not count, because
+/// there is a later one. It is empty, and read from an empty index, if no result has a key.
+pub(super) fn superseded() -> String {
     format!(
         r#"repeated AS MATERIALIZED (
             SELECT revision.result_key COLLATE "C" AS result_key
             FROM arc_recorder.outcomes AS revision
             WHERE revision.simulation_id = $1 AND revision.result_key IS NOT NULL
             GROUP BY 1 HAVING pg_catalog.count(*) > 1
-        ), revised AS MATERIALIZED (
-            SELECT repeated.result_key, latest.outcome_id
+        ), superseded AS MATERIALIZED (
+            SELECT earlier.outcome_id
             FROM repeated
             CROSS JOIN LATERAL (
                 SELECT revision.outcome_id
@@ -26,19 +26,16 @@ pub(super) fn revised() -> String {
                 WHERE revision.simulation_id = $1
                     AND revision.result_key COLLATE "C" = repeated.result_key
                 ORDER BY {REVISION}
-                LIMIT 1
-            ) AS latest
+                OFFSET 1
+            ) AS earlier
         )"#
     )
 }
 
-/// The join that is needed for [`IS_CURRENT`].
-pub(super) const JOIN_REVISED: &str =
-    r#"LEFT JOIN revised ON revised.result_key = outcome.result_key COLLATE "C""#;
-
-/// Whether an outcome is the revision of its result that counts.
+/// Whether an outcome is the revision of its result that counts. It needs [`superseded`], which is
+/// hashed: a join with it could become a nested loop, because the planner expects few rows.
 pub(super) const IS_CURRENT: &str =
-    "(revised.outcome_id IS NULL OR revised.outcome_id = outcome.outcome_id)";
+    "outcome.outcome_id NOT IN (SELECT superseded.outcome_id FROM superseded)";
 
 /// The order of the attempts at a trial, of which the last one counts. Attempts that have a key are
 /// in the order in which they ran, so that it does not matter in which order logs are recorded.

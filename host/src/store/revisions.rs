@@ -28,7 +28,7 @@ pub struct Revision {
     pub scenario_id: String,
     /// The result's place in the run.
     pub place: Option<String>,
-    /// When it was made; `None` if the tool does not say so, and then the time of receipt counts.
+    /// When it was made; `None` if the tool does not report it, and then the time of receipt counts.
     pub revised_at: Option<Timestamp>,
     /// When it was received.
     pub received_at: Timestamp,

@@ -205,7 +205,7 @@ pub struct RunReport {
     /// How many results were planned, all trials counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub planned_results: Option<f64>,
-    /// How many results the log says it has.
+    /// How many results the log reports.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reported_results: Option<f64>,
     /// All tokens, counted the way that the results count them.

@@ -90,7 +90,7 @@ impl SimulationStart {
 
     /// Returns the definitions of metrics, with the scale of the results' own score as that of the metric
     /// without a name.
-    fn declared_metrics(&self) -> MetricDefinitions {
+    pub(crate) fn declared_metrics(&self) -> MetricDefinitions {
         let mut metrics = MetricDefinitions::default();
         metrics.update(&self.metrics);
         if let Some(highest) = self.score_scale {
@@ -131,6 +131,11 @@ impl NewSimulation {
         start.resolve_modal_environment();
         let simulation_id = start.simulation_id.unwrap_or_else(identity::new_id);
         NewSimulation { simulation_id, planned_scenarios, plan_sha256, start }
+    }
+
+    /// Returns the fields with which it is started.
+    pub(crate) fn start(&self) -> &SimulationStart {
+        &self.start
     }
 
     /// Whether the plan of an existing simulation gets the scenarios that it lacks.

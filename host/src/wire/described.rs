@@ -436,12 +436,12 @@ describe! {
 }
 
 describe! {
-    /// Where a score comes from.
+    /// The origin of a score.
     #[serde(rename_all = "snake_case")]
     enum ScoreSource of recorder {
         /// The tool reports it as the score of the run.
         Tool,
-        /// The suite's own summary has it.
+        /// It is in the suite's own summary.
         Suite,
         /// It was computed from the recorded outcomes.
         Computed,
@@ -459,7 +459,7 @@ describe! {
         value: Option<f64>,
         /// The standard error that the tool reports with it.
         standard_error: Option<f64>,
-        /// Where it comes from.
+        /// Its origin.
         source: recorder::ScoreSource,
         /// How the tool's figure counts results without a value; null if it is not the tool's.
         missing: Option<store::MissingPolicy>,
@@ -602,9 +602,11 @@ describe! {
         figures: recorder::SimulationFigures,
         /// The same figures, computed from the recorded outcomes.
         computed: recorder::SimulationFigures,
+        /// The highest value of the scores as the tool wrote them; null if their scale is unknown.
+        score_scale: Option<f64>,
         /// When it was completed first.
         completed_at: Timestamp,
-        /// Warnings about the suite's summary.
+        /// Warnings about the suite's summary and the scale of the score.
         #[schema(value_type = Vec<super::ViolationBody>)]
         warnings: Vec<extraction::Violation>,
     }
@@ -625,7 +627,7 @@ describe! {
         scenario_id: String,
         /// The result's place in the run.
         place: Option<String>,
-        /// When it was made; null if the tool does not say so, and then the time of receipt counts.
+        /// When it was made; null if the tool does not report it, and then the time of receipt counts.
         revised_at: Option<Timestamp>,
         /// When it was received.
         received_at: Timestamp,

@@ -28,8 +28,8 @@ pub use reading::{
 pub(crate) use recording::BatchWriter;
 pub use recording::{
     BatchVerdicts, ConfigurationCreated, ConfigurationRequest, DeclareMetricsRequest,
-    EndSimulationRequest, NotFiniteBody, ResultVerdict, ResultsMetadata, SimulationEnded,
-    StartSimulationRequest, StartedBody, VerdictKind, ViolationBody,
+    EndSimulationRequest, NotFiniteBody, RecordingVerdicts, ResultVerdict, ResultsMetadata,
+    SimulationEnded, StartSimulationRequest, StartedBody, VerdictKind, ViolationBody,
 };
 pub use spool::{
     DeadLetterSelection, SpoolDropped, SpoolEntry, SpoolEntryDocument, SpoolEntryKind,

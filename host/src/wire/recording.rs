@@ -417,6 +417,16 @@ impl From<ResultVerdict> for ItemVerdict {
     }
 }
 
+/// The answer to a body of JSON: the verdict on one result, or the verdicts on several.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum RecordingVerdicts {
+    /// One result, neither in an array nor in `results`.
+    One(ResultVerdict),
+    /// Several results.
+    Many(BatchVerdicts),
+}
+
 /// The verdicts on the results of a request, in order, and the number of each kind.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
 pub struct BatchVerdicts {

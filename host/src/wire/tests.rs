@@ -145,6 +145,7 @@ proptest! {
             status: SimulationStatus::Completed,
             figures,
             computed: figures,
+            score_scale: Some(1.0),
             completed_at: completed_at(),
             warnings: vec![Violation {
                 path: "/total_cost_usd".to_owned(),

@@ -3,6 +3,7 @@ import type {
   ConfigurationCreated,
   FailureList,
   ItemVerdict,
+  MetricDeclaration,
   Stats,
   Outcome,
   OutcomeList,
@@ -10,6 +11,7 @@ import type {
   Performance,
   RejectedList,
   ResultVerdict,
+  RevisionList,
   ServiceHealth,
   SimulationCompleted,
   SimulationEnded,
@@ -25,7 +27,7 @@ import type { Item } from './batching.js';
 import { Http, sleep } from './http.js';
 import type { Call, ClientOptions } from './http.js';
 import { events } from './streams.js';
-import { Submission, jsonText } from './submission.js';
+import { Submission, jsonText, summaryText } from './submission.js';
 import type { Result } from './submission.js';
 
 export type { ClientOptions } from './http.js';
@@ -111,6 +113,24 @@ export class ArcClient {
   }
 
   /**
+   * Declares metrics of a simulation, before or after its results are recorded, and returns its status with
+   * the new figures. Their members replace earlier ones; no result changes.
+   */
+  declareMetrics(
+    simulationId: string,
+    declaration: MetricDeclaration,
+    options: CallOptions = {},
+  ): Promise<SimulationProgress> {
+    const { metrics = [], score_scale: highest } = declaration;
+    // The metric with the empty name is the results' own score.
+    const all = highest == null ? metrics : [...metrics, { name: '', lowest: 0, highest }];
+    if (all.length === 0) {
+      throw new ArcError('nothing is declared (expected metrics or score_scale)', 'invalid_call', false);
+    }
+    return this.#post(`${path(simulationId)}/metrics`, { metrics: all }, options);
+  }
+
+  /**
    * Records one result.
    *
    * @throws RejectedError if it is not valid; the service stores it with the violations.
@@ -151,13 +171,17 @@ export class ArcClient {
     for await (const verdict of batcher.verdicts()) yield { ...verdict, position: position++ };
   }
 
-  /** Completes a simulation, with the suite's own figures if it has any. */
+  /**
+   * Completes a simulation, with the suite's own figures if it has any. A figure that is `NaN` or infinite is
+   * absent, with a warning in the answer.
+   */
   completeSimulation(
     simulationId: string,
     suite?: object | string | null,
     options: CallOptions = {},
   ): Promise<SimulationCompleted | SimulationEnded> {
-    return this.#post(`${path(simulationId)}/complete`, suite ?? null, options);
+    const summary = typeof suite === 'object' && suite !== null ? summaryText(suite) : suite;
+    return this.#post(`${path(simulationId)}/complete`, summary ?? null, options);
   }
 
   /** Marks a simulation as failed. */
@@ -206,6 +230,14 @@ export class ArcClient {
       }
       await sleep(EVENTS_PAUSE_MS, options.signal);
     }
+  }
+
+  /**
+   * Returns the results of a simulation that have several revisions, with each of them, in order of scenario,
+   * key and revision: at most 10,000.
+   */
+  revisions(simulationId: string, options: CallOptions = {}): Promise<RevisionList> {
+    return this.#get(`${path(simulationId)}/revisions`, options);
   }
 
   /** Returns a page of a simulation's outcomes, in order of scenario, trial and attempt. */

@@ -258,6 +258,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/simulations/{simulation_id}/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Declare metrics of a simulation, without recording its results again.
+         * @description Their members replace earlier ones, and the simulation's figures are computed anew.
+         */
+        post: operations["declare_metrics"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/simulations/{simulation_id}/outcomes": {
         parameters: {
             query?: never;
@@ -312,6 +332,23 @@ export interface paths {
         };
         /** A page of the rejected results of a simulation, with their reasons. */
         get: operations["list_rejected"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/simulations/{simulation_id}/revisions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The results of a simulation that have several revisions, and which of them counts. */
+        get: operations["list_revisions"];
         put?: never;
         post?: never;
         delete?: never;
@@ -452,6 +489,11 @@ export interface components {
             /** @description One for each result. */
             verdicts: components["schemas"]["ResultVerdict"][];
         };
+        /**
+         * @description The result of comparing a figure.
+         * @enum {string}
+         */
+        ComparisonResult: "equal" | "different" | "not_comparable";
         /** @description The response to a new configuration. */
         ConfigurationCreated: {
             /** @description The id of the version; the same content has the same id. */
@@ -474,6 +516,14 @@ export interface components {
             all?: boolean;
             /** @description The dead letters with these numbers. */
             sequences?: number[];
+        };
+        /** @description The request that declares metrics of a simulation. */
+        DeclareMetricsRequest: {
+            /**
+             * @description The definitions, whose members replace earlier ones. The metric with the empty name is the score
+             *     of each result.
+             */
+            metrics: components["schemas"]["MetricDefinition"][];
         };
         /** @description The request that fails or cancels a simulation. */
         EndSimulationRequest: {
@@ -499,6 +549,25 @@ export interface components {
         FailureList: {
             /** @description The failures. */
             failures: components["schemas"]["Failure"][];
+        };
+        /** @description A figure of the tool, and the same of the recorded results. */
+        FigureComparison: {
+            /**
+             * Format: double
+             * @description The value of the recorded results; null if it cannot be computed from them.
+             */
+            computed?: number | null;
+            /** @description The figure, such as `accuracy`, `results`, `tokens` or `cost_usd`. */
+            figure: string;
+            /** @description The metric; null for results, tokens and cost. */
+            metric?: string | null;
+            /**
+             * Format: double
+             * @description The tool's value; null if the tool could not compute it.
+             */
+            reported?: number | null;
+            /** @description The result of the comparison. */
+            result: components["schemas"]["ComparisonResult"];
         };
         /** @description The same as programs read it. */
         FileReport: {
@@ -538,15 +607,17 @@ export interface components {
             file: string;
             /** @description The format of its results; `null` for the built-in one. */
             format?: string | null;
+            headline?: components["schemas"]["Headline"] | null;
             /** @description Whether it was stopped before the end of the file. */
             interrupted: boolean;
             /** @description What else of the file was not recorded as it is written there, or is worth knowing. */
             notes: string[];
             /**
              * Format: double
-             * @description The overall score from 0 to 1.
+             * @description The score that counts: from 0 to 1 if its scale is known, otherwise as the tool wrote it.
              */
             overall_score?: number | null;
+            reconciliation?: components["schemas"]["Reconciliation"] | null;
             /**
              * Format: int64
              * @description Results that are not valid.
@@ -554,6 +625,11 @@ export interface components {
             rejected: number;
             /** @description The first results that are not valid. */
             rejected_results: components["schemas"]["RejectedItem"][];
+            /**
+             * Format: double
+             * @description The highest value of the scores as the tool wrote them; `null` if their scale is unknown.
+             */
+            score_scale?: number | null;
             /**
              * Format: uuid
              * @description The simulation.
@@ -567,6 +643,8 @@ export interface components {
              */
             spooled: number;
             status?: components["schemas"]["SimulationStatus"] | null;
+            /** @description Why the simulation did not complete. */
+            status_reason?: string | null;
             /**
              * Format: int64
              * @description Results that were stored now.
@@ -591,6 +669,41 @@ export interface components {
             warnings: {
                 [key: string]: number;
             };
+        };
+        /** @description The score that counts, with its name and its origin. */
+        Headline: {
+            /**
+             * Format: double
+             * @description The mean over the scenarios of the mean of each scenario's values.
+             */
+            computed?: number | null;
+            /** @description The tool's name of the figure, such as `accuracy`; `mean` for a computed one. */
+            figure: string;
+            /** @description The metric. */
+            metric: string;
+            missing?: components["schemas"]["MissingPolicy"] | null;
+            /**
+             * Format: int64
+             * @description How many of the latest outcomes have a value.
+             */
+            scored: number;
+            /** @description Its origin. */
+            source: components["schemas"]["ScoreSource"];
+            /**
+             * Format: double
+             * @description The standard error that the tool reports with it.
+             */
+            standard_error?: number | null;
+            /**
+             * Format: int64
+             * @description How many of them count, but have none.
+             */
+            unscored: number;
+            /**
+             * Format: double
+             * @description Its value, as the tool writes it.
+             */
+            value?: number | null;
         };
         /** @description The database's state. An unreachable database is also an answer, not an error. */
         Health: {
@@ -671,6 +784,96 @@ export interface components {
          * @enum {string}
          */
         Layout: "plain" | "timescale" | "citus";
+        /** @description The definition of a metric in a simulation. Absent members are unknown. */
+        MetricDefinition: {
+            /** @description Whether this metric is the simulation's score. */
+            headline?: boolean;
+            /** @description Whether a higher value is better; true if absent. */
+            higher_is_better?: boolean | null;
+            /**
+             * Format: double
+             * @description The highest possible value.
+             */
+            highest?: number | null;
+            kind?: components["schemas"]["MetricKind"] | null;
+            /**
+             * Format: double
+             * @description The lowest possible value.
+             */
+            lowest?: number | null;
+            /** @description The name, as in the scores of results. */
+            name: string;
+            /**
+             * Format: double
+             * @description A result passes if its value reaches this one.
+             */
+            pass_threshold?: number | null;
+            /** @description The unit, such as `seconds`. */
+            unit?: string | null;
+        };
+        /**
+         * @description The figures of one metric, over the latest attempt at each scenario and trial, as the tool
+         *     wrote its values.
+         */
+        MetricFigures: {
+            /**
+             * Format: double
+             * @description The highest value.
+             */
+            highest?: number | null;
+            /**
+             * Format: double
+             * @description The lowest value.
+             */
+            lowest?: number | null;
+            /**
+             * Format: double
+             * @description The mean of the values.
+             */
+            mean?: number | null;
+            /**
+             * Format: double
+             * @description The mean with 0 for each result without a value.
+             */
+            mean_with_zero?: number | null;
+            /** @description The name. */
+            name: string;
+            /**
+             * Format: double
+             * @description The mean over the scenarios of the mean over each scenario's trials that have a value.
+             */
+            scenario_mean?: number | null;
+            /**
+             * Format: double
+             * @description The mean over the scenarios, with 0 for each result without a value.
+             */
+            scenario_mean_with_zero?: number | null;
+            /**
+             * Format: int64
+             * @description How many results have a value.
+             */
+            scored: number;
+            /**
+             * Format: double
+             * @description The sum of the values.
+             */
+            sum?: number | null;
+            /**
+             * Format: int64
+             * @description How many results count, but have no value under this metric.
+             */
+            unscored: number;
+        };
+        /**
+         * @description What the values of a metric are.
+         * @enum {string}
+         */
+        MetricKind: "binary" | "fraction" | "number" | "label";
+        /**
+         * @description How a figure counts a result that has no value.
+         * @enum {string}
+         */
+        MissingPolicy: "exclude" | "zero";
         /** @description A number that JSON cannot represent: the document has `null` in its place. */
         NotFiniteBody: {
             /** @description `NaN`, `Infinity` or `-Infinity`. */
@@ -806,6 +1009,13 @@ export interface components {
          * @enum {string}
          */
         ProblemCode: "invalid_request" | "envelope_incomplete" | "rejected" | "not_found" | "method_not_allowed" | "conflict" | "unsupported_media_type" | "not_acceptable" | "body_too_large" | "too_many_results" | "body_timeout" | "unauthorized" | "forbidden" | "host_not_allowed" | "origin_not_allowed" | "too_many_requests" | "idempotency_key_reused" | "idempotency_key_in_use" | "refused" | "unavailable" | "spool_full" | "spool_unavailable" | "disk_full" | "shutting_down" | "timeout" | "internal" | "other";
+        /** @description How the recorded results compare with what the tool reports about the run. */
+        Reconciliation: {
+            /** @description Whether nothing differs. */
+            agrees: boolean;
+            /** @description Every figure that the tool reports, with that of the recorded results. */
+            figures: components["schemas"]["FigureComparison"][];
+        };
         /** @description A recorded outcome. */
         RecordedOutcome: {
             /** Format: int64 */
@@ -822,17 +1032,30 @@ export interface components {
             /** Format: double */
             execution_time_ms: number;
             extractor: string;
+            headline?: string | null;
+            invalidation?: unknown;
             metrics: unknown;
             modal_call_id?: string | null;
             /** Format: uuid */
             outcome_id: string;
+            place?: string | null;
             /** Format: date-time */
             received_at: string;
             /** Format: double */
             reliability_score?: number | null;
+            result_key?: string | null;
+            /** Format: date-time */
+            revised_at?: string | null;
             sandbox_id?: string | null;
             scenario_id: string;
             scenario_name?: string | null;
+            /** Format: double */
+            score?: number | null;
+            /** Format: double */
+            score_highest?: number | null;
+            /** Format: double */
+            score_lowest?: number | null;
+            scores: unknown;
             /**
              * @description How the run of a scenario ended.
              * @enum {string}
@@ -844,6 +1067,8 @@ export interface components {
             trial: number;
             warnings?: unknown;
         };
+        /** @description The answer to a body of JSON: the verdict on one result, or the verdicts on several. */
+        RecordingVerdicts: components["schemas"]["ResultVerdict"] | components["schemas"]["BatchVerdicts"];
         /** @description A rejected result of a file. */
         RejectedItem: {
             /** @description The first violation's code. */
@@ -976,6 +1201,49 @@ export interface components {
             /** @description The assumptions and replacements in a result that was accepted. */
             warnings?: components["schemas"]["Violation"][];
         };
+        /** @description One revision of a result. */
+        Revision: {
+            /** @description Whether it is the one that counts. */
+            counts: boolean;
+            /** @description Whether it is marked as a result that does not count. */
+            invalidated: boolean;
+            /**
+             * Format: uuid
+             * @description The outcome's id.
+             */
+            outcome_id: string;
+            /** @description The result's place in the run. */
+            place?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was received.
+             */
+            received_at: string;
+            /** @description The tool's own id of the execution, which all revisions of the result share. */
+            result_key: string;
+            /**
+             * Format: date-time
+             * @description When it was made; null if the tool does not report it, and then the time of receipt counts.
+             */
+            revised_at?: string | null;
+            /**
+             * Format: int64
+             * @description Counted from 1, in the order in which the revisions were made.
+             */
+            revision: number;
+            /** @description The scenario's id. */
+            scenario_id: string;
+            /**
+             * Format: double
+             * @description The value of its own score, as the tool wrote it.
+             */
+            score?: number | null;
+        };
+        /** @description The results of a simulation that have several revisions. */
+        RevisionList: {
+            /** @description The revisions, in order of scenario, key and revision; at most 10,000. */
+            revisions: components["schemas"]["Revision"][];
+        };
         /** @description The scenario that was run. */
         ScenarioDocument: {
             /**
@@ -995,6 +1263,11 @@ export interface components {
             task_prompt: string | null;
         };
         /**
+         * @description The origin of a score.
+         * @enum {string}
+         */
+        ScoreSource: "tool" | "suite" | "computed";
+        /**
          * @description The health of the service, its database and its spool. The status is `degraded` if the database
          *     answers, but some results cannot reach it: `error` has the reason.
          */
@@ -1013,12 +1286,19 @@ export interface components {
             /** @description The same figures, computed from the recorded outcomes. */
             computed: components["schemas"]["SimulationFigures"];
             /**
+             * Format: double
+             * @description The highest value of the scores as the tool wrote them; null if their scale is unknown.
+             */
+            score_scale?: number | null;
+            /**
              * Format: uuid
              * @description The simulation's id.
              */
             simulation_id: string;
             /** @description `completed`. */
             status: components["schemas"]["SimulationStatus"];
+            /** @description Warnings about the suite's summary and the scale of the score. */
+            warnings: components["schemas"]["Violation"][];
         };
         /** @description The response to a simulation's end. */
         SimulationEnded: {
@@ -1041,7 +1321,8 @@ export interface components {
             execution_time_seconds: number;
             /**
              * Format: double
-             * @description The mean of the latest reliability scores, from 0 to 1; null if no outcome has one.
+             * @description The mean of the latest scores, from 0 to 1 if their scale is known, otherwise as the tool wrote
+             *     them; null if no outcome has one.
              */
             overall_score?: number | null;
             /**
@@ -1094,13 +1375,23 @@ export interface components {
              * @description How many of them have a latest outcome that is not a success.
              */
             failed_outcomes: number;
+            headline?: components["schemas"]["Headline"] | null;
+            /**
+             * Format: int64
+             * @description How many of them have an invalidated result as their latest outcome.
+             */
+            invalidated_outcomes: number;
             /** @description The metadata of the simulation's start. */
             metadata?: unknown;
+            /** @description The definitions of the metrics. */
+            metric_definitions: components["schemas"]["MetricDefinition"][];
+            /** @description The figures of each metric, as the tool wrote its values. */
+            metrics: components["schemas"]["MetricFigures"][];
             /** @description The Modal app that runs the evaluation. */
             modal_app_id?: string | null;
             /**
              * Format: double
-             * @description The score that counts, from 0 to 1.
+             * @description The score that counts: from 0 to 1 if its scale is known, otherwise as the tool wrote it.
              */
             overall_score?: number | null;
             /**
@@ -1108,6 +1399,7 @@ export interface components {
              * @description The percentage of completed scenarios, from 0 to 100.
              */
             progress_percentage: number;
+            reconciliation?: components["schemas"]["Reconciliation"] | null;
             /**
              * Format: int64
              * @description Recorded outcomes, of every attempt.
@@ -1118,6 +1410,11 @@ export interface components {
              * @description How many results were rejected.
              */
             rejected_results: number;
+            /**
+             * Format: double
+             * @description The highest value of the scores as the tool wrote them; null if their scale is unknown.
+             */
+            score_scale?: number | null;
             /**
              * Format: uuid
              * @description The simulation's id.
@@ -1132,6 +1429,8 @@ export interface components {
             started_at: string;
             /** @description Its status. */
             status: components["schemas"]["SimulationStatus"];
+            /** @description Why it did not complete. */
+            status_reason?: string | null;
             /**
              * Format: int64
              * @description How many of them have a success as their latest outcome.
@@ -1179,7 +1478,7 @@ export interface components {
          * @description The status of a simulation.
          * @enum {string}
          */
-        SimulationStatus: "running" | "completed" | "failed" | "cancelled";
+        SimulationStatus: "running" | "completed" | "failed" | "cancelled" | "incomplete";
         /** @description A simulation in a list. */
         SimulationSummary: {
             /**
@@ -1370,10 +1669,20 @@ export interface components {
             metadata?: {
                 [key: string]: unknown;
             } | null;
+            /**
+             * @description The definitions of metrics, which replace those of the tool; the metric with the empty name is
+             *     the score of each result.
+             */
+            metrics?: components["schemas"]["MetricDefinition"][];
             /** @description The Modal app that runs the evaluation. */
             modal_app_id?: string | null;
             /** @description The Modal environment; `production` if absent. */
             modal_environment?: string | null;
+            /**
+             * @description Whether an existing simulation with another plan gets the scenarios that its plan lacks. If not,
+             *     another plan is a conflict.
+             */
+            plan_may_grow?: boolean;
             /**
              * Format: int32
              * @description How many sandboxes run at once.
@@ -1381,6 +1690,11 @@ export interface components {
             sandbox_instances?: number | null;
             /** @description The planned scenarios: an array of scenario objects. */
             scenarios: unknown[];
+            /**
+             * Format: double
+             * @description The highest value of the results' own score, whose lowest is 0.
+             */
+            score_scale?: number | null;
             /**
              * Format: uuid
              * @description Created by the client, so that a start can be retried; if absent, created by the service.
@@ -2103,6 +2417,45 @@ export interface operations {
             };
         };
     };
+    declare_metrics: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A retry with the same key gets the first answer */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The simulation's id */
+                simulation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeclareMetricsRequest"];
+            };
+        };
+        responses: {
+            /** @description The progress with the new figures */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SimulationProgress"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_outcomes: {
         parameters: {
             query?: {
@@ -2186,7 +2539,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["BatchVerdicts"];
+                    "application/json": components["schemas"]["RecordingVerdicts"];
                     "application/x-ndjson": components["schemas"]["ResultVerdict"];
                 };
             };
@@ -2278,6 +2631,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RejectedList"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_revisions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The simulation's id */
+                simulation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description In order of scenario, key and revision */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RevisionList"];
                 };
             };
             /** @description An error */

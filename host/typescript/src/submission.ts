@@ -30,7 +30,7 @@ export class Submission {
   /** The document as JSON text. */
   readonly text: string;
   readonly options: Readonly<SubmissionOptions>;
-  /** The numbers that JSON cannot represent. The service adds a warning for each, or rejects it as a score. */
+  /** The numbers that JSON cannot represent, which are absent. The service adds a warning for each. */
   readonly notFinite: readonly NotFinite[];
   /** Whether the text was generated here, and so is valid JSON. */
   readonly #generated: boolean;
@@ -131,11 +131,26 @@ export function jsonText(what: string, value: object): string {
   return text;
 }
 
+/**
+ * Returns a suite's summary as text. A number that JSON cannot represent keeps its name, as many programs write
+ * it, so that the service reads it as absent, with a warning.
+ *
+ * @throws ArcError with the code `invalid_call` if JSON cannot represent the summary.
+ */
+export function summaryText(suite: object): string {
+  const { parts, found } = marked(suite, "the suite's summary");
+  return parts.reduce((text, part, index) => text + (found[index - 1]?.number ?? '') + part);
+}
+
 /** A random placeholder, which no document contains, for numbers that JSON cannot represent. */
 const PLACEHOLDER = `\u0001${Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join('-')}\u0001`;
 
-function written(result: object, what = 'the result'): { text: string; notFinite: NotFinite[] } {
-  const found: Omit<NotFinite, 'offset'>[] = [];
+/** A number that JSON cannot represent, and its position as a JSON Pointer. */
+type NotFiniteNumber = Omit<NotFinite, 'offset'>;
+
+/** Returns the parts of the text around the numbers that JSON cannot represent, and these numbers. */
+function marked(result: object, what: string): { parts: string[]; found: NotFiniteNumber[] } {
+  const found: NotFiniteNumber[] = [];
   const paths = new Map<unknown, string>();
   function mark(this: unknown, key: string, value: unknown): unknown {
     const parent = paths.get(this);
@@ -155,15 +170,17 @@ function written(result: object, what = 'the result'): { text: string; notFinite
   if (text === undefined) {
     throw new ArcError(`${what} cannot be converted to JSON: it is a ${typeof result}`, 'invalid_call', false);
   }
-  if (found.length === 0) return { text, notFinite: [] };
-  const [first = '', ...rest] = text.split(JSON.stringify(PLACEHOLDER));
-  const length = (part: string) => new TextEncoder().encode(part).length;
-  let offset = length(first);
-  const notFinite = rest.map((part, index): NotFinite => {
-    const { path, number } = found[index] as Omit<NotFinite, 'offset'>;
-    const entry = { offset, path, number };
-    offset += 'null'.length + length(part);
+  return { parts: found.length === 0 ? [text] : text.split(JSON.stringify(PLACEHOLDER)), found };
+}
+
+function written(result: object, what = 'the result'): { text: string; notFinite: NotFinite[] } {
+  const { parts, found } = marked(result, what);
+  let offset = 0;
+  const notFinite = found.map((number, index): NotFinite => {
+    offset += byteLength(parts[index] ?? '');
+    const entry = { offset, ...number };
+    offset += 'null'.length;
     return entry;
   });
-  return { text: [first, ...rest].join('null'), notFinite };
+  return { text: parts.join('null'), notFinite };
 }

@@ -23,7 +23,8 @@ with open(sys.argv[2], encoding="utf-8", newline="\n") as documents:
         sys.stdout.write(extract_json(store, document.rstrip("\n")) + "\n")
 
 # The same as a record. The Python type distinguishes the cases of a variant: `violations` is a list.
-outcome = extract_outcome(store, '{"scenario": {"id": "greet"}, "reliability_score": 85}')
-assert getattr(outcome, "reliability-score") == 0.85
-violations = extract_outcome(store, '{"scenario": {"id": "greet"}, "reliability_score": 850}')
-assert violations[0].code == "out_of_range"
+outcome = extract_outcome(store, '{"scenario": {"id": "greet"}, "reliability_score": 0.85}')
+assert getattr(outcome, "execution-time-ms") == 0
+assert (outcome.scores[0].name, outcome.scores[0].value) == ("reliability_score", 0.85)
+violations = extract_outcome(store, '{"scenario": {"id": "greet"}, "reliability_score": "0.85"}')
+assert violations[0].code == "wrong_type"

@@ -33,7 +33,9 @@ type StoredResult = (i32, Option<String>, Option<String>, String);
 impl TestService {
     fn new(options: &[&str]) -> Self {
         let (database, files) = (TestDatabase::new(), Files::new());
-        let service = Service::start(&Program::on(&database), &files, options);
+        // A property sends very many requests, whose lines would hide why it fails.
+        let options = [options, &["--log-level", "warn"]].concat();
+        let service = Service::start(&Program::on(&database), &files, &options);
         TestService { database, service, _files: files }
     }
 

@@ -10,7 +10,7 @@
 //! | `scenario.task_prompt` | `prompt` |
 //! | `trial` | `attempt` |
 //! | `status` | `ended`: `finished`, `failed` or `out of time` |
-//! | `key` | `uid`, which the tool gives to each answer once |
+//! | `key` | `uid`, which is unique to each answer |
 //! | `scores` | `points` unchanged, with `remark` as its explanation; the label `style` |
 //! | `headline` | `points`: the exam's own mean is that of the points |
 //! | `execution_time`, `execution_time_ms` | `began_at` and `seconds` |

@@ -44,7 +44,7 @@ fn every_field_is_read_from_an_answer() {
     assert_eq!((outcome.trial, outcome.status), (Some(2), OutcomeStatus::Error));
     assert_eq!(outcome.execution_time_ms, 1500.0);
     let [points, style] = &outcome.scores[..] else { panic!("{:?}", outcome.scores) };
-    // The number is unchanged, whatever its scale is.
+    // The number is unchanged, on any scale.
     assert_eq!((points.name.as_str(), points.value), ("points", Some(7.25)));
     assert_eq!(part(item, points.explanation), Some(r#""“Lima”?""#));
     assert_eq!((style.value, style.label.as_deref()), (Some(0.0), Some("bad")));

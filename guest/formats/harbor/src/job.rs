@@ -245,7 +245,7 @@ impl<'a> Group<'a> {
                 ..figure(metric, &of_group(&own_name), value, aggregation)
             });
         }
-        // The mean counts as the job's score, whatever the order of the metrics.
+        // The mean counts as the job's score, in any order of the metrics.
         let is_mean =
             |it: &ReportedFigure| it.metric == REWARD && it.aggregation == Aggregation::Mean;
         let headline = figures

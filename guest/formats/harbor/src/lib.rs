@@ -16,7 +16,7 @@
 //! | `trial` | N of `trial_name`, which is `TASK.N-of-M.RUN` |
 //! | `key` | `id` of the trial, the same in its own file and in that of the run |
 //! | `place` | none, or `trial_name` if it has no number |
-//! | `run_id` | `id` of the run's file, which a resumed run replaces. A trial's own file does not have it |
+//! | `run_id` | `id` of the run's file, which a resumed run replaces. A trial's own file does not contain it |
 //! | `status` | `failure_mode`: `unset` and `none` are a success, `agent_timeout` and `test_timeout` a timeout, any other an error. An exceeded length (`context_length_exceeded`, `output_length_exceeded`) stopped the agent before its end, so it is an error |
 //! | score `is_resolved`, the headline | `is_resolved`: 1 or 0. If it is null, the tests were inconclusive; the benchmark counts that as not resolved, so the score is 0 |
 //! | score `tests_passed` | the share of `parser_results` that are `passed` |
@@ -35,12 +35,12 @@
 //! | `scenario.name` | `task_name` |
 //! | `scenario.definition` | `task_id` |
 //! | `trial` | none: Harbor does not number the trials of a task |
-//! | `place` | `trial_name`, which tells them apart. A retried trial (`--max-retries`) has the same name and another `id`; one that a resumed job runs again has another name |
+//! | `place` | `trial_name`, which distinguishes them. A retried trial (`--max-retries`) has the same name and another `id`; one that a resumed job runs again has another name |
 //! | `key` | `id` |
 //! | `run_id` | `config.job_id`, which is the `id` of the job; else that `id` |
 //! | `status` | `exception_info`, else the first of `step_results/*/exception_info`: none is a success; a time limit of Harbor's own (`AgentTimeoutError`, `AgentSetupTimeoutError`, `EnvironmentStartTimeoutError`, `VerifierTimeoutError`) a timeout; `CancelledError` and `KeyboardInterrupt` a cancellation; any other an error |
 //! | scores, `dimensions` | `verifier_result.rewards`, unchanged, each under its name. They have no value if `reward_valid` is false: Harbor leaves that trial out of its metrics |
-//! | headline | `reward`, if the trial has it. A trial without any reward has `reward` without a value |
+//! | headline | `reward`, if the trial has one. A trial without any reward has `reward` without a value |
 //! | `execution_time` | `agent_execution.started_at`, else `started_at` |
 //! | `execution_time_ms` | from there to the `finished_at` of the same object |
 //! | `revised_at` | `finished_at` |

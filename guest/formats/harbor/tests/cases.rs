@@ -43,7 +43,7 @@ fn trials(folder: &str) -> Vec<FramedFile> {
     names.iter().map(|name| framed(&format!("{folder}/{name}/result.json"))).collect()
 }
 
-/// Checks that the trials' own files give the results of the file of the job.
+/// Checks that the trials' own files have the results of the file of the job.
 fn same_file_by_file(folder: &str, of_job: &[Outcome]) {
     let alone: Vec<Outcome> = trials(folder).iter().flat_map(outcomes).collect();
     assert_eq!(alone.len(), of_job.len());

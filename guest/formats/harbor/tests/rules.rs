@@ -335,7 +335,7 @@ mod harbor {
         for (rewards, has_headline, all) in [
             (r#"{"reward": 0.25, "b": 1}"#, true, [("reward", Some(0.25)), ("b", Some(1.0))]),
             (r#"{"reward": 12, "b": -3}"#, true, [("reward", Some(12.0)), ("b", Some(-3.0))]),
-            // No reward stands for another one, and they are not averaged.
+            // No reward replaces another one, and they are not averaged.
             (r#"{"a": 0.5, "b": 1}"#, false, [("a", Some(0.5)), ("b", Some(1.0))]),
         ] {
             assert_eq!(score(rewards, ""), (has_headline, named(&all), vec![]), "{rewards}");

@@ -16,7 +16,7 @@ const OWN: &str = "inspect_ai/";
 /// The score that a log counts as a sample's own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Headline {
-    /// The header does not say which, so it is the sample's first scorer.
+    /// The header does not name it, so it is the sample's first scorer.
     #[default]
     Unknown,
     /// Inspect has none, because the first scorer has no metric.
@@ -36,7 +36,7 @@ pub(crate) struct HeaderData {
     pub(crate) headline: Headline,
     /// The name of the first score of the results.
     pub(crate) first_score: Option<String>,
-    /// The scores that have a mean, in which Inspect counts what is no number as 0.
+    /// The scores that have a mean, in which Inspect counts a value that is no number as 0.
     pub(crate) means: BTreeSet<String>,
     /// The scores under which the results have a value of every sample, so that `null` is one that
     /// Inspect counts as 0, and not one that was not scored.

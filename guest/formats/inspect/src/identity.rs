@@ -1,4 +1,4 @@
-//! What tells one execution of a sample from another: its place, its key, and its revisions.
+//! What distinguishes one execution of a sample from another: its place, its key, and its revisions.
 
 use arc_format_kit::json::{Place, Reader, Value};
 use arc_format_kit::scenario::bounded_id;

@@ -43,11 +43,11 @@
 //! without a range. `NaN` and `null` mean not scored: the score has no number. What
 //! `value_to_float` cannot convert, Inspect counts as 0, with a warning: so it is here if the header
 //! has such a mean of the score, and otherwise it has no number. That applies to unknown labels; to
-//! a list or a dictionary as a whole; and to `null` under a key, if the header says that no value
+//! a list or a dictionary as a whole; and to `null` under a key, if the header reports that no value
 //! was unscored.
 //!
 //! **The headline** is Inspect's: `results.headline`, or what the task declares, or the first metric
-//! of the first score; in a log without results, what the definitions of the scorers say. Without
+//! of the first score; in a log without results, the one in the definitions of the scorers. Without
 //! any, it is the sample's first scorer, unless that has several scores. It is never another
 //! scorer's score, or a mean of several.
 //!

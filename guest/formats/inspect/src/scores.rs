@@ -14,7 +14,7 @@ const PLACEHOLDER: &str = "88F74D2C";
 pub(crate) struct Scores<'a> {
     /// In the log's order.
     pub(crate) list: Vec<Score>,
-    /// The score that Inspect counts as the sample's own, if the sample has it.
+    /// The score that Inspect counts as the sample's own, if the sample has one.
     pub(crate) headline: Option<String>,
     /// The object that contains them.
     pub(crate) object: Option<Value<'a>>,

@@ -137,7 +137,7 @@ fn planned_results(eval: Option<Value>, results: Option<Value>) -> Option<f64> {
     }
 }
 
-/// Returns the number of samples that the log has, if it says so. `completed_samples` leaves out
+/// Returns the number of samples that the log reports. `completed_samples` leaves out
 /// those with an error, which the log has, so it is that number only if it is all.
 fn reported_results(eval: Option<Value>, results: Option<Value>) -> Option<f64> {
     let config = eval.and_then(|eval| eval.member("config"));

@@ -43,7 +43,7 @@ impl Usage {
         sum
     }
 
-    /// Reads the usage of earlier tries, which Inspect threw away after an error. A try has the
+    /// Reads the usage of earlier tries, which Inspect discarded after an error. A try has the
     /// events from its last model call on, and Inspect does not count answers from its cache.
     pub(crate) fn of_retries<'a>(reader: &mut Reader<'a>, retries: Option<Value<'a>>) -> Usage {
         let mut sum = Usage::default();

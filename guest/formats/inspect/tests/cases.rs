@@ -308,7 +308,7 @@ fn genuine_tries_are_only_partly_in_the_log() {
     let Some(log) = genuine("retried") else { return };
     let outcomes = log.list();
     let retried = outcomes.iter().find(|outcome| outcome.place.as_deref() == Some("b/1")).unwrap();
-    // Two tries of two calls each were thrown away, and the log has the last call of each.
+    // Two tries of two calls each were discarded, and the log has the last call of each.
     assert_eq!((retried.tokens_used, retried.discarded_tokens), (480.0, 240.0));
     assert_eq!(log.suite().total_tokens_used, Some(1200.0));
     assert_eq!(log.suite().run.total_tokens, None);

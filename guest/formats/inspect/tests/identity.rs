@@ -1,4 +1,4 @@
-//! The rules about what one execution is, and what it used.
+//! The rules about one execution and its usage.
 
 #![allow(
     clippy::unwrap_used,

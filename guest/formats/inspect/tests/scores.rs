@@ -168,7 +168,7 @@ fn the_headline_is_the_one_of_the_header() {
     assert_eq!(of(&scorers(a), all.clone()), (named("a"), Some(1.0), 0));
     let b = json!([{"name": "b", "metrics": {"p": metrics, "q": metrics}}]);
     assert_eq!(of(&scorers(b), all.clone()), (named("b/p"), Some(3.0), 0));
-    // No header says which, and the first scorer has several: none is chosen.
+    // No header names it, and the first scorer has several: none is chosen.
     let parts_first = json!({"a": {"value": {"p": 3}}, "b": {"value": 1}});
     assert_eq!(of(&json!({"eval": {"task": "t"}}), parts_first), (None, None, 1));
     assert_eq!(of(&json!({"eval": {"task": "t"}}), only), (named("a"), Some(1.0), 0));
@@ -187,7 +187,7 @@ fn a_value_of_several_parts_is_0_in_inspects_own_mean() {
     }
 }
 
-/// `null` is what is left of `NaN`, unless the header says that no value was unscored.
+/// `null` can be left of a `NaN`, unless the header reports that no value was unscored.
 #[test]
 fn a_null_of_a_key_is_0_only_if_nothing_was_unscored() {
     let item = sample(&json!({"scores": {"x": {"value": {"a": null, "b": 1}}}}));
@@ -233,7 +233,7 @@ fn the_members_of_old_logs_are_read() {
     assert_eq!(outcome.headline_value(), Some(0.5));
     assert_eq!(slice(&text, outcome.dimensions), Some(json!({"value": "P"})));
     assert_eq!((outcome.event_count, outcome.execution_time_ms), (3, 2_000.0));
-    // Inspect gives the score the name of the log's scorer.
+    // Inspect names the score after of the log's scorer.
     let header = header_with(&json!({"accuracy": {"name": "accuracy"}}), &json!({}));
     for members in [
         json!({"scores": null, "score": {"value": "P"}}),

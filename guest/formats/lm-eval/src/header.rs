@@ -8,7 +8,7 @@ use arc_format_kit::json::{Reader, Text, Value};
 use arc_format_kit::memo::Memo;
 use arc_format_kit::time::of_unix_nanoseconds;
 
-/// The name that stands for no metric: `--predict_only` replaces all metrics by it, with the
+/// The name of no metric: `--predict_only` replaces all metrics by it, with the
 /// constant 999 as its figure.
 pub(crate) const NO_METRIC: &str = "bypass";
 

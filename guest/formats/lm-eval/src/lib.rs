@@ -33,12 +33,12 @@
 //! | `detailed-trajectory` | `resps`, the unprocessed answers |
 //!
 //! **Scores** are named as the tool names its figures, `exact_match,strict-match`; under the filter
-//! `none` by the metric alone: the score of the figure `acc,none` is `acc`, as in lines of every
+//! `none` by only the metric: the score of the figure `acc,none` is `acc`, as in lines of every
 //! version. A number is the value as it is, a boolean is 0 or 1. `null` and numbers that are not
 //! finite are absent values, and a text is a label without a value. A list (the parts of a
 //! perplexity, the pair of a BLEU score, `inst_level` accuracies) is no score of the document; if
 //! the task's first metric is a list, its documents have no headline. If a document does not have
-//! the task's first metric, that score is absent. `bypass`, which stands for no metric, is never
+//! the task's first metric, that score is absent. `bypass`, which is no metric, is never
 //! the headline.
 //!
 //! **Tasks.** A line does not name its task, and a results file can have many. Those that the line
@@ -52,7 +52,7 @@
 //! **The run's figures** are read if the results are of one task, under the names of the results
 //! (`acc,none`), with their standard errors. A figure is the mean of its score if the task's
 //! `metric_list` has the aggregation `mean`, or none for a metric whose default that is. A metric
-//! that is not listed has the mean if all listed ones have it: the tool takes the aggregation of the
+//! that is not listed has the mean if all listed ones have one: the tool takes the aggregation of the
 //! listed metric whose function returned it, else the mean. Any other aggregation (a perplexity, a
 //! function of the task) is not comparable, and so are the figures of a task without a
 //! `metric_list`, which can be a Python class. A document without a metric is left out of its

@@ -132,7 +132,7 @@ fn a_nan_is_an_absent_value_and_the_other_values_stay() {
     assert_eq!(warnings(&outcomes[2]), [("/metrics", codes::SCORE_MISSING)]);
     let run = report(&header);
     assert_eq!((run.planned_results, run.reported_results), (None, None));
-    // Its aggregations are functions of the task, and those of lists and texts gave NaN.
+    // Its aggregations are functions of the task, and those of lists and texts were NaN.
     assert!(run.figures.iter().all(|it| it.aggregation == Aggregation::NotComparable));
     let absent: Vec<_> =
         run.figures.iter().filter(|it| it.value.is_none()).map(|it| &*it.figure).collect();
@@ -159,7 +159,7 @@ fn the_tasks_of_a_run_are_distinguished() {
             assert!(outcomes.iter().all(|outcome| outcome.warnings.is_empty()));
             assert!(outcomes.iter().all(|it| it.headline.as_deref() == Some(figures[0])));
         }
-        // The results do not tell which of the tasks the samples are of.
+        // The results do not show to which of the tasks the samples belong.
         assert!(report(&header).figures.is_empty());
     }
 }

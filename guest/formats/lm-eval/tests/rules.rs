@@ -429,7 +429,7 @@ fn the_report_has_the_figures_of_a_single_task() {
     assert_eq!(kinds.iter().filter(|kind| **kind == (None, None)).count(), 5);
     assert!(run.metrics.iter().all(|it| it.headline == (it.name == "ppl")));
 
-    // A function of the task can give any value, and leave documents out.
+    // A function of the task can return any value, and leave documents out.
     header["configs"]["t"] = json!({"metric_list": [{"metric": "acc", "aggregation": "mean"}],
         "process_results": "def f(doc, results): ..."});
     header["results"] = json!({"t": {"acc,a": 0.5, "acc,b": 1.0, "more,b": 1}});

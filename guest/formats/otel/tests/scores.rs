@@ -141,7 +141,7 @@ fn a_value_is_unchanged() {
     }
 }
 
-/// The conventions say that which label is good depends on the evaluator.
+/// By the conventions, which label is good depends on the evaluator.
 #[test]
 fn a_label_beside_a_value_does_not_change_it() {
     for (value, label) in [(1.0, "fail"), (0.0, "pass"), (4.0, "splendid"), (0.5, "yes")] {

@@ -37,7 +37,7 @@ pub(crate) fn suite(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
             }
             let [total, prompt, completion] = tokens;
             let mut run = run(root, summary, config, stats);
-            // Promptfoo counts a response without `total` as 0; where its result has no usage of its
+            // Promptfoo counts a response without `total` as 0; but its result has no usage of its
             // own, it has the sum of the others here. Version 2 of the file has no prompts; its sum
             // was computed in another way.
             let others = prompt.unwrap_or_default() + completion.unwrap_or_default();
@@ -168,7 +168,7 @@ fn figure(
     }
 }
 
-/// Returns the sum of numbers: `None` if there are none, `Some(None)` if one of them is not finite,
+/// Returns the sum of numbers: `None` without any, `Some(None)` if one of them is not finite,
 /// which promptfoo writes as `null`.
 fn sum<'a>(values: impl Iterator<Item = Value<'a>>) -> Option<Option<f64>> {
     let numbers: Vec<Option<f64>> = values.map(number).collect();

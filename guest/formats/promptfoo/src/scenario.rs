@@ -90,7 +90,7 @@ impl<'a> ScenarioMembers<'a> {
             id.push_str(&format!("@{index}"));
         }
         let test_index = index(reader, self.test_index, at("testIdx"));
-        // Each repetition of a test has a `testIdx` of its own, so the place tells trials apart.
+        // Each repetition of a test has a `testIdx` of its own, so the place distinguishes trials.
         let place = test_index.zip(prompt_index).map(|(test, prompt)| format!("{test}/{prompt}"));
         if place.is_none() {
             reader.warning(

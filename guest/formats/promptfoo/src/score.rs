@@ -134,7 +134,7 @@ impl<'a> Reasons<'a> {
         Reasons(reasons)
     }
 
-    /// Returns the reason of a metric, if exactly one assertion has it.
+    /// Returns the reason of a metric, if exactly one assertion has one.
     fn of(&self, metric: &str) -> Option<Value<'a>> {
         self.0.get(metric).copied().flatten()
     }

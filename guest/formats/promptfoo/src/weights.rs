@@ -22,7 +22,7 @@ impl Weights {
         Weights { metrics: config.and_then(read) }
     }
 
-    /// Whether the weight of a metric is 1 in each test that has it.
+    /// Whether the weight of a metric is 1 in each test with this metric.
     pub(crate) fn are_one(&self, metric: &str) -> bool {
         self.metrics.as_ref().and_then(|metrics| metrics.get(metric)).copied().unwrap_or(false)
     }

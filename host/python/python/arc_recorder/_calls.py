@@ -24,9 +24,11 @@ from .types import (
     FileRecorded,
     Health,
     ItemVerdict,
+    MetricDefinition,
     Metrics,
     OutcomeList,
     RejectedResult,
+    Revision,
     Rows,
     ScenarioOutcome,
     SimulationCompleted,
@@ -198,6 +200,8 @@ class Calls:
         metadata: Optional[Mapping[str, Any]],
         simulation_id: Optional[SimulationId],
         trials: Optional[int],
+        metrics: Optional[Iterable[MetricDefinition]],
+        score_scale: Optional[float],
     ) -> SimulationStarted:
         planned = await self._json(as_list(scenarios, "scenarios"), "the list of scenarios")
         start = {
@@ -214,6 +218,7 @@ class Calls:
             json.dumps(start, ensure_ascii=False),
             planned,
             None if metadata is None else await self._json(metadata, "the metadata"),
+            await self._declaration(metrics, score_scale),
         )
         started = cast(SimulationStarted, await self._answer("start_simulation", call))
         if not started.get("configuration_exists", True) and not started.get("spooled"):
@@ -223,6 +228,28 @@ class Calls:
                 config_version_id,
             )
         return started
+
+    async def declare_metrics(
+        self,
+        simulation_id: SimulationId,
+        metrics: Optional[Iterable[MetricDefinition]],
+        score_scale: Optional[float],
+    ) -> SimulationStatus:
+        declaration = await self._declaration(metrics, score_scale)
+        if declaration is None:
+            raise ValidationError("nothing is declared (expected metrics or score_scale)")
+        call = self._host.declare_metrics(simulation_text(simulation_id), declaration)
+        return cast(SimulationStatus, await self._answer("declare_metrics", call))
+
+    async def _declaration(
+        self, metrics: Optional[Iterable[MetricDefinition]], score_scale: Optional[float]
+    ) -> Optional[str]:
+        """Returns a declaration of metrics as JSON, or `None` if it is empty."""
+        definitions = [] if metrics is None else as_list(metrics, "metrics")
+        if not definitions and score_scale is None:
+            return None
+        declaration = {"metrics": definitions, "score_scale": score_scale}
+        return await self._json(declaration, "the declaration of metrics")
 
     async def record_batch(
         self,
@@ -263,6 +290,8 @@ class Calls:
         simulation_name: Optional[str],
         simulation_id: Optional[SimulationId],
         config_version_id: Optional[SimulationId],
+        metrics: Optional[Iterable[MetricDefinition]],
+        score_scale: Optional[float],
     ) -> FileRecorded:
         call = self._host.record_file(
             os.fspath(path),
@@ -271,6 +300,7 @@ class Calls:
             _text(simulation_name, "simulation_name"),
             None if simulation_id is None else simulation_text(simulation_id),
             None if config_version_id is None else str(config_version_id),
+            await self._declaration(metrics, score_scale),
         )
         answer = await self._answer("record_file", call)
         for note in answer["notes"]:
@@ -396,7 +426,12 @@ class Calls:
             spooled = uncomputed(simulation, "completed", suite_result)
             spooled["spooled"] = True
             return spooled
-        return cast(SimulationCompleted, answer)
+        completed = cast(SimulationCompleted, answer)
+        if completed["warnings"]:
+            log.warning(
+                "simulation %s: the suite's summary: %s", simulation, sentences(completed["warnings"])
+            )
+        return completed
 
     async def fail_simulation(self, simulation_id: SimulationId, reason: str) -> SimulationEnded:
         simulation = simulation_text(simulation_id)
@@ -467,6 +502,10 @@ class Calls:
     async def get_rejected_results(self, simulation_id: SimulationId) -> list[RejectedResult]:
         call = self._host.rejected(simulation_text(simulation_id))
         return cast("list[RejectedResult]", await self._answer("get_rejected_results", call))
+
+    async def get_revisions(self, simulation_id: SimulationId) -> list[Revision]:
+        call = self._host.revisions(simulation_text(simulation_id))
+        return cast("list[Revision]", await self._answer("get_revisions", call))
 
     async def get_simulation_performance(
         self, simulation_id: SimulationId, time_range: timedelta

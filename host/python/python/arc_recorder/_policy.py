@@ -17,7 +17,13 @@ from ._calls import (
     simulation_text,
     uncomputed,
 )
-from .types import ItemVerdict, SimulationCompleted, SimulationEnded, SimulationStarted
+from .types import (
+    ItemVerdict,
+    MetricDefinition,
+    SimulationCompleted,
+    SimulationEnded,
+    SimulationStarted,
+)
 from .errors import ConfigurationError, DatabaseError
 
 #: `raise` raises a `DatabaseError`; `warn` logs a warning and returns an answer that reports the failure.
@@ -59,6 +65,8 @@ class Recording:
         metadata: Optional[Mapping[str, Any]],
         simulation_id: Optional[SimulationId],
         trials: Optional[int],
+        metrics: Optional[Iterable[MetricDefinition]],
+        score_scale: Optional[float],
     ) -> SimulationStarted:
         planned: list[Any] = []
         try:
@@ -73,6 +81,8 @@ class Recording:
                 metadata,
                 simulation_id,
                 trials,
+                metrics,
+                score_scale,
             )
         except DatabaseError as error:
             self._warn("the simulation's start was not recorded", error)

@@ -20,9 +20,11 @@ from .types import (
     FileRecorded,
     Health,
     ItemVerdict,
+    MetricDefinition,
     Metrics,
     OutcomeList,
     RejectedResult,
+    Revision,
     Rows,
     SimulationCompleted,
     SimulationEnded,
@@ -200,6 +202,8 @@ class SyncArcAPI:
         *,
         simulation_id: Optional[SimulationId] = None,
         trials: Optional[int] = None,
+        metrics: Optional[Iterable[MetricDefinition]] = None,
+        score_scale: Optional[float] = None,
     ) -> SimulationStarted:
         """Starts a simulation and writes its plan.
 
@@ -213,9 +217,12 @@ class SyncArcAPI:
             metadata: anything else about the simulation.
             simulation_id: a UUID that the caller chose, so that a start can be repeated.
             trials: how many times each scenario is run, from 1 to 10,000; default 1.
+            metrics: the definitions of metrics, as in `declare_metrics`.
+            score_scale: the highest value of the results' own score, whose lowest is 0.
 
         Raises:
-            ValidationError: if the scenarios are not valid, or two have the same id.
+            ValidationError: if the scenarios or the metrics are not valid, or two scenarios have the
+                same id.
             ConflictError: if the simulation already exists with another plan.
         """
         return run(self._recording.start_simulation(
@@ -228,7 +235,34 @@ class SyncArcAPI:
             metadata,
             simulation_id,
             trials,
+            metrics,
+            score_scale,
         ))
+
+    def declare_metrics(
+        self,
+        simulation_id: SimulationId,
+        metrics: Optional[Iterable[MetricDefinition]] = None,
+        *,
+        score_scale: Optional[float] = None,
+    ) -> SimulationStatus:
+        """Declares metrics of a simulation, before or after its results are recorded, and returns its
+        status with the new figures. No result changes; every declaration is kept.
+
+        Args:
+            simulation_id: the simulation.
+            metrics: a list of dicts, each with the `name` of the metric in the scores of results, and any
+                of `unit`, `lowest`, `highest`, `higher_is_better`, `kind`, `pass_threshold`, and
+                `headline`, which makes it the simulation's score. They replace the same members of
+                earlier definitions, and of the tool's.
+            score_scale: the highest value of the results' own score, whose lowest is 0.
+
+        Raises:
+            ValidationError: if a definition is not valid, or nothing is declared.
+            NotFoundError: if the simulation does not exist.
+            UnavailableError: if a retry of the call can succeed; a declaration is not stored in a spool.
+        """
+        return run(self._calls.declare_metrics(simulation_id, metrics, score_scale))
 
     def record_scenario_outcome(
         self,
@@ -325,10 +359,13 @@ class SyncArcAPI:
         simulation_name: Optional[str] = None,
         simulation_id: Optional[SimulationId] = None,
         config_version_id: Optional[SimulationId] = None,
+        metrics: Optional[Iterable[MetricDefinition]] = None,
+        score_scale: Optional[float] = None,
     ) -> FileRecorded:
         """Records a file as a simulation, and completes it: results in the built-in format, or the log
         of another evaluation tool. The same file again is the same simulation, and stores nothing
-        twice.
+        twice. The log of a run that did not complete makes a simulation that is `incomplete`, `failed` or
+        `cancelled`.
 
         Args:
             path: the file.
@@ -337,16 +374,27 @@ class SyncArcAPI:
             header: the file with the part that all results share, if the format has a separate one.
                 Default: the matching file in the same folder.
             simulation_name: a display name. Default: the file's.
-            simulation_id: the simulation that the results are recorded in. Default: one made from
-                the file's content.
+            simulation_id: the simulation that the results are recorded in. Default: one made from the
+                tool's own id of the run, or else from the file's content.
             config_version_id: the id from `create_configuration`.
+            metrics: the definitions of metrics, as in `declare_metrics`. A simulation that already exists
+                keeps its own.
+            score_scale: the highest value of the results' own score, whose lowest is 0; likewise.
 
         Raises:
-            ValidationError: if the file is not of its format, or has no results.
+            ValidationError: if the file is not of its format, or has no results, or a metric is not
+                valid.
             NotFoundError: if the format does not exist.
         """
         return run(self._calls.record_file(
-            path, format, header, simulation_name, simulation_id, config_version_id
+            path,
+            format,
+            header,
+            simulation_name,
+            simulation_id,
+            config_version_id,
+            metrics,
+            score_scale,
         ))
 
     def complete_simulation(
@@ -358,7 +406,7 @@ class SyncArcAPI:
             simulation_id: the simulation.
             suite_result: the suite's own figures, all optional: `average_reliability_score`,
                 `total_cost_usd`, `parallel_execution_time` (seconds), and others. Missing
-                figures are computed from the outcomes.
+                figures, and those that are NaN or infinite, are computed from the outcomes.
 
         Raises:
             NotFoundError: if the simulation does not exist.
@@ -451,6 +499,18 @@ class SyncArcAPI:
             NotFoundError: if the simulation does not exist.
         """
         return run(self._calls.get_rejected_results(simulation_id))
+
+    def get_revisions(self, simulation_id: SimulationId) -> list[Revision]:
+        """Returns the results of a simulation that have several revisions, with each of them, in order of
+        scenario, key and revision: at most 10,000.
+
+        Results with the same key are revisions of one result, such as a score that was edited in the log
+        later. The last one counts.
+
+        Raises:
+            NotFoundError: if the simulation does not exist.
+        """
+        return run(self._calls.get_revisions(simulation_id))
 
     def create_configuration(
         self, name: str, config: Any, user_id: Optional[str] = None

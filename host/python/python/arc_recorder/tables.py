@@ -15,8 +15,8 @@ class OutcomeTable:
     `pandas.DataFrame.from_arrow(table)`, DuckDB. None of them is required otherwise.
 
     The columns are `simulation_id` and the fields of an outcome. Ids are text; `execution_time` and
-    `received_at` are times in UTC with microseconds; `metrics` and `warnings` are JSON as text; a field
-    that an outcome does not have is null.
+    `received_at` are times in UTC with microseconds; `scores`, `invalidation`, `metrics` and `warnings`
+    are JSON as text; a field that an outcome does not have is null.
     """
 
     def __init__(self, table: _native.Table) -> None:

@@ -22,6 +22,91 @@ class Violation(TypedDict):
     message: str
 
 
+class MetricDefinition(TypedDict):
+    """The definition of a metric in a simulation. Absent members are unknown."""
+
+    #: The name, as in the scores of results; empty for the score of each result.
+    name: str
+    #: The unit, such as `seconds`.
+    unit: NotRequired[str]
+    #: The lowest possible value; 0 if only `highest` is known.
+    lowest: NotRequired[float]
+    #: The highest possible value.
+    highest: NotRequired[float]
+    #: Whether a higher value is better; true if absent.
+    higher_is_better: NotRequired[bool]
+    #: What the values are: 0 or 1; from 0 to 1; any number; a label, which is not averaged.
+    kind: NotRequired[Literal["binary", "fraction", "number", "label"]]
+    #: A result passes if its value reaches this one.
+    pass_threshold: NotRequired[float]
+    #: Whether this metric is the simulation's score.
+    headline: NotRequired[bool]
+
+
+class MetricFigures(TypedDict):
+    """The figures of one metric, over the latest attempt at each scenario and trial, as the tool wrote
+    its values."""
+
+    name: str
+    #: The numbers of results that have a value, and that count but have none.
+    scored: int
+    unscored: int
+    sum: Optional[float]
+    mean: Optional[float]
+    #: The mean over the scenarios of the mean over each scenario's trials that have a value.
+    scenario_mean: Optional[float]
+    #: The means with 0 for each result without a value.
+    mean_with_zero: Optional[float]
+    scenario_mean_with_zero: Optional[float]
+    lowest: Optional[float]
+    highest: Optional[float]
+
+
+class Headline(TypedDict):
+    """The score that counts, with its name and its origin."""
+
+    metric: str
+    #: The tool's name of the figure, such as `accuracy`; `mean` for a computed one.
+    figure: str
+    #: Its value, as the tool writes it.
+    value: Optional[float]
+    #: The standard error that the tool reports with it.
+    standard_error: Optional[float]
+    #: `tool`, if the tool reports it as the score of the run; `suite`, from the suite's own summary;
+    #: `computed`, from the recorded outcomes.
+    source: Literal["tool", "suite", "computed"]
+    #: How the tool's figure counts results without a value: leaves them out, or counts 0. `None` if it is
+    #: not the tool's.
+    missing: Optional[Literal["exclude", "zero"]]
+    #: The mean over the scenarios of the mean of each scenario's values.
+    computed: Optional[float]
+    #: The numbers of latest outcomes that have a value, and that count but have none.
+    scored: int
+    unscored: int
+
+
+class FigureComparison(TypedDict):
+    """A figure of the tool, and the same of the recorded results."""
+
+    #: `None` for results, tokens and cost.
+    metric: Optional[str]
+    #: The figure, such as `accuracy`, `results`, `tokens` or `cost_usd`.
+    figure: str
+    #: The tool's value; `None` if the tool could not compute it.
+    reported: Optional[float]
+    #: The value of the recorded results; `None` if it cannot be computed from them.
+    computed: Optional[float]
+    result: Literal["equal", "different", "not_comparable"]
+
+
+class Reconciliation(TypedDict):
+    """How the recorded results compare with what the tool reports about the run."""
+
+    #: Whether nothing differs.
+    agrees: bool
+    figures: list[FigureComparison]
+
+
 class ItemVerdict(TypedDict):
     """The verdict on one result."""
 
@@ -83,7 +168,16 @@ class FileRecorded(TypedDict):
     #: Figures of all results of the simulation.
     by_status: Optional[dict[str, int]]
     by_error_category: Optional[dict[str, int]]
+    #: The score that counts: from 0 to 1 if its scale is known, otherwise as the tool wrote it.
     overall_score: Optional[float]
+    #: The highest value of the scores as the tool wrote them; `None` if their scale is unknown.
+    score_scale: Optional[float]
+    #: The score that counts, with its name and its origin.
+    headline: Optional[Headline]
+    #: How the recorded results compare with what the tool reports; `None` if it reports nothing.
+    reconciliation: Optional[Reconciliation]
+    #: Why the simulation did not complete.
+    status_reason: Optional[str]
     total_tokens: Optional[int]
     total_cost_usd: Optional[float]
     total_scenarios: Optional[int]
@@ -135,7 +229,9 @@ class SimulationCompleted(TypedDict):
     completed_at: str
     #: The same from the recorded outcomes; empty if nothing was recorded.
     computed: SimulationFigures
-    #: Warnings about the suite's summary.
+    #: The highest value of the scores as the tool wrote them; `None` if their scale is unknown.
+    score_scale: NotRequired[Optional[float]]
+    #: Warnings about the suite's summary, and `scale_unknown`.
     warnings: list[Violation]
     #: Whether the completion is in a spool until the database is available. Then nothing is computed
     #: yet, and a figure that the suite does not have is NaN.
@@ -161,8 +257,10 @@ class SimulationStatus(TypedDict):
     simulation_id: str
     simulation_name: Optional[str]
     config_version_id: str
-    #: `running`, `completed`, `failed` or `cancelled`.
+    #: `running`, `completed`, `failed`, `cancelled`, or `incomplete` if the log of the run has no end.
     status: str
+    #: Why it did not complete.
+    status_reason: Optional[str]
     #: From 0 to 100.
     progress_percentage: float
     #: Planned scenarios times trials, plus the scenarios that were recorded without being planned.
@@ -171,13 +269,26 @@ class SimulationStatus(TypedDict):
     #: Scenarios whose latest outcome is a success.
     successful_outcomes: int
     failed_outcomes: int
+    #: Scenarios whose latest outcome was invalidated, and does not count.
+    invalidated_outcomes: int
     rejected_results: int
     #: Outcomes of every attempt.
     recorded_outcomes: int
     by_status: dict[str, int]
     by_error_category: dict[str, int]
-    #: From 0 to 1.
+    #: The score that counts: from 0 to 1 if its scale is known, otherwise as the tool wrote it.
     overall_score: Optional[float]
+    #: The highest value of the scores as the tool wrote them; `None` if their scale is unknown.
+    score_scale: Optional[float]
+    #: The score that counts, with its name and its origin; `None` if there is no score.
+    headline: Optional[Headline]
+    #: The figures of each metric.
+    metrics: list[MetricFigures]
+    #: The definitions of the metrics, of the tool and as declared.
+    metric_definitions: list[MetricDefinition]
+    #: How the recorded results compare with what the tool reports; `None` if it reports nothing, or the
+    #: simulation has not ended.
+    reconciliation: Optional[Reconciliation]
     total_tokens: int
     total_cost_usd: float
     execution_time_ms: float
@@ -186,6 +297,30 @@ class SimulationStatus(TypedDict):
     created_at: str
     started_at: str
     completed_at: Optional[str]
+
+
+class Score(TypedDict):
+    """A score of a result, as the tool wrote it."""
+
+    #: The name of the metric.
+    name: str
+    #: Absent if the result has no number under this metric.
+    value: NotRequired[float]
+    #: The value as the tool wrote it, if that is not a number, such as `C` or `pass`.
+    label: NotRequired[str]
+    #: The range that the result itself declares.
+    lowest: NotRequired[float]
+    highest: NotRequired[float]
+    #: The position of the scorer's text about this score in the document: offset and length in bytes.
+    explanation: NotRequired[list[int]]
+
+
+class Invalidation(TypedDict):
+    """A mark that a result does not count."""
+
+    author: Optional[str]
+    reason: Optional[str]
+    at: Optional[str]
 
 
 class ScenarioOutcome(TypedDict):
@@ -198,13 +333,30 @@ class ScenarioOutcome(TypedDict):
     trial: int
     #: Counted from 1; a different result for the same scenario and trial is a further attempt.
     attempt: int
+    #: The tool's own id of the execution, which all revisions of the result share.
+    result_key: Optional[str]
+    #: The result's place in the run, if its format has places.
+    place: Optional[str]
+    #: When this revision was made, if the tool reports it.
+    revised_at: Optional[str]
     #: When the run began.
     execution_time: str
     received_at: str
     #: `success`, `error`, `timeout` or `cancelled`.
     status: str
-    #: From 0 to 1.
+    #: The score under the metric that is the simulation's score, from 0 to 1; `None` without a score, or if
+    #: its scale is unknown.
     reliability_score: Optional[float]
+    #: The metric of the result's own score.
+    headline: Optional[str]
+    #: That score as the tool wrote it, and the range that the result declares for it.
+    score: Optional[float]
+    score_lowest: Optional[float]
+    score_highest: Optional[float]
+    #: Every score, in the document's order.
+    scores: list[Score]
+    #: The mark that the result does not count; `None` if it counts.
+    invalidation: Optional[Invalidation]
     execution_time_ms: float
     tokens_used: int
     cost_usd: float
@@ -219,6 +371,28 @@ class ScenarioOutcome(TypedDict):
     warnings: list[Violation]
     #: The name and version of the extractor.
     extractor: str
+
+
+class Revision(TypedDict):
+    """One revision of a result."""
+
+    #: The tool's own id of the execution, which all revisions of the result share.
+    result_key: str
+    #: Counted from 1, in the order in which the revisions were made.
+    revision: int
+    #: Whether it is the one that counts.
+    counts: bool
+    outcome_id: str
+    scenario_id: str
+    #: The result's place in the run.
+    place: Optional[str]
+    #: When it was made; `None` if the tool does not report it, and then the time of receipt counts.
+    revised_at: Optional[str]
+    received_at: str
+    #: Its own score, as the tool wrote it.
+    score: Optional[float]
+    #: Whether it is marked as a result that does not count.
+    invalidated: bool
 
 
 class HourlyMetrics(TypedDict):

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use arc_format_kit::{Format, Header, Items, Role};
+use arc_format_kit::{Format, Header, Items, Role, finite};
 use arc_format_testing::check;
 use arc_framing::{Container, ElementPattern, Frame, Framer, Limits};
 
@@ -40,13 +40,13 @@ fn ask<F: Format>(header: Option<&str>, item: &str) {
     // independent of the calls between.
     let answer = check::<F>(header, item);
     let _ = check::<F>(None, item);
-    assert_eq!(F::outcome(header, item), answer, "called again: {item}");
+    assert_eq!(finite::outcome::<F>(header, item), answer, "called again: {item}");
     assert_eq!(F::classify(item), F::classify(item), "called twice: {item}");
     if let Err(violations) = &answer {
         check_violations(violations);
     }
     for text in header.into_iter().chain([item]) {
-        match F::suite(text) {
+        match finite::suite::<F>(text) {
             Ok(suite) => check_summary(&suite),
             Err(violations) => check_violations(&violations),
         }

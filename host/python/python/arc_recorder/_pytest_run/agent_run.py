@@ -84,7 +84,7 @@ class AgentRun:
         dimensions: Mapping[str, float] | None = None,
         scale: float | None = None,
     ) -> None:
-        """Sets the reliability score: 0 to 1, a percentage, or 0 to ``scale``."""
+        """Sets the reliability score: 0 to 1, or 0 to ``scale``."""
         score = {
             "overall_score": overall,
             "grade": grade,

@@ -57,7 +57,8 @@ def _sentence(status: Mapping[str, Any], skipped: int) -> str:
         parts.append(f"{skipped} skipped")
     if status.get("rejected_results"):
         parts.append(f"{status['rejected_results']} rejected")
-    parts.append(f"score {'none' if score is None else format(score, '.3f')}")
+    unknown = " (scale unknown)" if score is not None and status.get("score_scale") is None else ""
+    parts.append(f"score {'none' if score is None else format(score, '.3f')}{unknown}")
     parts.append(f"cost ${cost:,.{2 if cost == 0 or cost >= 1 else 4}f}")
     return f"simulation {status['simulation_id']} {status['status']}: {', '.join(parts)}"
 
