@@ -1,8 +1,10 @@
 //! Formats: components that read what other evaluation tools write.
 
 mod bundled;
+mod figures;
 mod hostile;
 mod registry;
+mod revisions;
 mod templates;
 mod work;
 
