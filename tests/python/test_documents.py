@@ -309,9 +309,9 @@ def test_enums_are_their_values() -> None:
 
 
 def test_sets_are_sorted() -> None:
-    words = [f"word {number}" for number in range(50)]
-    random.shuffle(words)
-    assert read(set(words)) == sorted(words)
+    texts = [f"text {number}" for number in range(50)]
+    random.shuffle(texts)
+    assert read(set(texts)) == sorted(texts)
     assert read(frozenset([3, 1, 2])) == [1, 2, 3]
     mixed = ["a", 1, None, ("b", 2)]
     assert read(set(mixed)) == read(set(reversed(mixed)))

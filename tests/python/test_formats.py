@@ -89,9 +89,9 @@ def test_the_metrics_of_a_file_are_declared(database_url: str, tmp_path: Path) -
                 api.record_file(file, **wrong)
         recorded = api.record_file(file, score_scale=100)
         assert (recorded["overall_score"], recorded["score_scale"]) == (0.85, 100)
-        # A simulation that exists keeps its own metrics.
+        # For a simulation that exists, they are declared.
         again = api.record_file(file, score_scale=1_000)
-        assert (again["overall_score"], again["score_scale"]) == (0.85, 100)
+        assert (again["overall_score"], again["score_scale"]) == (0.085, 1_000)
         other = api.record_file(
             file,
             simulation_name="other",

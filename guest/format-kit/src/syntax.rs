@@ -50,12 +50,12 @@ pub(crate) fn describe_error(document: &str, error: &serde_json::Error) -> Viola
     let walk = Walk::run(document, offset, usize::MAX);
     let path = walk.pointer();
     let token = document.get(walk.value_start..).unwrap_or_default().trim_start();
-    let found = ["NaN", "Infinity", "-Infinity"].into_iter().find(|word| is_word(token, word));
-    if let Some(word) = found {
+    let found = ["NaN", "Infinity", "-Infinity"].into_iter().find(|name| is_word(token, name));
+    if let Some(name) = found {
         return Violation {
             path,
             code: codes::NOT_A_JSON_NUMBER,
-            message: format!("{word} is not a number in JSON; write null, or leave the member out"),
+            message: format!("{name} is not a number in JSON; write null, or leave the member out"),
         };
     }
     Violation { path, code: codes::MALFORMED_JSON, message: format!("not JSON: {error}") }

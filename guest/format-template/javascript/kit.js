@@ -208,11 +208,11 @@ function category(message, status) {
   if (message === undefined) return fallback;
   // The cause is at the start of a message or at the end of a traceback.
   const searched = message.length > 32768 ? `${message.slice(0, 16384)} ${message.slice(-16384)}` : message;
-  const words = searched
+  const spaced = searched
     .replace(/([a-z])([A-Z])|([A-Z])(?=[A-Z][a-z])/g, (_, lower, upper, capital) => (lower ? `${lower} ${upper}` : `${capital} `))
     .toLowerCase()
     .replace(/[^\p{L}\p{N}]+/gu, ' ');
-  const text = ` ${words} `.replaceAll(' neural network', ' neural');
+  const text = ` ${spaced} `.replaceAll(' neural network', ' neural');
   return Object.keys(SIGNS).find((name) => new RegExp(` (?:${SIGNS[name]})`).test(text)) ?? fallback;
 }
 

@@ -245,8 +245,7 @@ impl SimulationCompleted {
         computed: &Figures,
         mut warnings: Vec<Violation>,
     ) -> Self {
-        let overall_score = simulation.score(computed);
-        if overall_score.is_some() && computed.score_scale.is_none() {
+        if computed.overall_score.is_some() && computed.score_scale.is_none() {
             warnings.push(Violation {
                 path: String::new(),
                 code: SCALE_UNKNOWN.to_owned(),
@@ -263,7 +262,7 @@ impl SimulationCompleted {
             simulation_id: simulation.simulation_id,
             status: simulation.status,
             figures: SimulationFigures {
-                overall_score,
+                overall_score: simulation.score(computed),
                 total_cost_usd: simulation.cost_usd(computed),
                 execution_time_seconds: simulation.execution_time_ms.unwrap_or(elapsed_ms)
                     / 1_000.0,

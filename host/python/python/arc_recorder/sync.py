@@ -377,9 +377,10 @@ class SyncArcAPI:
             simulation_id: the simulation that the results are recorded in. Default: one made from the
                 tool's own id of the run, or else from the file's content.
             config_version_id: the id from `create_configuration`.
-            metrics: the definitions of metrics, as in `declare_metrics`. A simulation that already exists
-                keeps its own.
-            score_scale: the highest value of the results' own score, whose lowest is 0; likewise.
+            metrics: the definitions of metrics, as in `declare_metrics`; they are also declared
+                for a simulation that already exists.
+            score_scale: the highest value of the results' own score, whose lowest is 0;
+                also declared.
 
         Raises:
             ValidationError: if the file is not of its format, or has no results, or a metric is not
