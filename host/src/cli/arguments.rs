@@ -84,7 +84,7 @@ pub(super) enum Command {
     Simulations(Simulations),
     /// Show the progress of a simulation.
     Status(Status),
-    /// Show the metrics of a simulation, and declare them without recording its results again.
+    /// Show or declare the metrics of a simulation.
     ///
     /// A score has a place from 0 to 1 only if its scale is known: from the tool, from the
     /// results, or declared here.
@@ -92,7 +92,7 @@ pub(super) enum Command {
         after_help = "Examples:\n  arc-host metrics 0192f3c1-…\n  arc-host metrics 0192f3c1-… --score-scale 10\n  arc-host metrics 0192f3c1-… --metric judge:lowest=1,highest=5,headline=true"
     )]
     Metrics(Metrics),
-    /// Show the results of a simulation that have several revisions, and which of them counts.
+    /// Show which revisions of results count.
     Revisions(Revisions),
     /// Show the outcomes of a simulation.
     Outcomes(Outcomes),

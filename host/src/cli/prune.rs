@@ -14,7 +14,7 @@ const SHOWN: usize = 10;
 
 #[derive(Debug, Args)]
 pub(super) struct Prune {
-    /// How long simulations are kept, counted from their start: 180d, 26w.
+    /// How long simulations are kept, counted from when they were recorded first: 180d, 26w.
     #[arg(long, value_name = "DURATION", value_parser = duration_hours)]
     older_than: f64,
 

@@ -244,7 +244,11 @@ pub async fn record_file(
         if started == Some(DeliveryAnswer::Spooled) || summary.spooled > 0 {
             (None, ending.through_the_spool(started.filter(|_| whole), options.identity).await)
         } else {
-            ending.directly(&source, whole && started.is_some(), options.identity).await
+            let started = match started.filter(|_| whole) {
+                Some(DeliveryAnswer::Committed(status)) => Some(status),
+                _ => None,
+            };
+            ending.directly(&source, started, options.identity).await
         };
     let mut notes = ending.notes;
     if let Some(known) = &progress
@@ -282,21 +286,32 @@ struct Ending<'r> {
 
 impl Ending<'_> {
     /// Returns the progress of the simulation at the end, and why it could not be completed or read.
+    /// `started` is its status at the start, if it can be completed.
     async fn directly(
         &mut self,
         source: &Source,
-        may_complete: bool,
+        started: Option<SimulationStatus>,
         identity: FileIdentity,
     ) -> (Option<SimulationProgress>, Option<Error>) {
         let mut completion_error = None;
-        let mut progress = source.simulation_status(self.simulation_id).await;
-        if let Ok(known) = &progress
-            && may_complete
-            && should_complete(known, identity, &mut self.notes)
+        // Whether to complete a simulation of its own, which was running at the start, needs no figures.
+        let of_its_own = started == Some(SimulationStatus::Running)
+            && !matches!(identity, FileIdentity::Named(_));
+        if of_its_own {
+            completion_error = self.complete().await;
+        }
+        let ended_meanwhile = matches!(completion_error, Some(Error::Conflict(_)));
+        if ended_meanwhile {
+            completion_error = None;
+        }
+        if started.is_some()
+            && (!of_its_own || ended_meanwhile)
+            && let Ok(known) = source.status_before_completion(self.simulation_id).await
+            && should_complete(&known, identity, &mut self.notes)
         {
             completion_error = self.complete().await;
-            progress = source.simulation_status(self.simulation_id).await;
         }
+        let progress = source.simulation_status(self.simulation_id).await;
         (progress.map_err(|error| completion_error.get_or_insert(error)).ok(), completion_error)
     }
 
@@ -352,7 +367,8 @@ fn should_complete(
             progress.simulation_id, progress.status
         ));
     }
-    let complete = progress.completed_scenarios >= progress.total_scenarios;
+    let complete =
+        progress.completed_scenarios + progress.invalidated_outcomes >= progress.total_scenarios;
     !ended_otherwise && (!matches!(identity, FileIdentity::Named(_)) || complete)
 }
 

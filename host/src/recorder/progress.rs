@@ -11,8 +11,8 @@ use crate::error::Result;
 use crate::extraction::{OutcomeStatus, Violation};
 use crate::json_text::JsonText;
 use crate::store::{
-    Figures, MetricDefinition, MetricFigures, MissingPolicy, ReportedFigure, RunReport, Simulation,
-    SimulationStatus, Store,
+    FigureScope, Figures, MetricDefinition, MetricFigures, MissingPolicy, ReportedFigure,
+    RunReport, Simulation, SimulationStatus, Store,
 };
 
 /// The progress of a simulation.
@@ -28,7 +28,8 @@ pub struct SimulationProgress {
     pub status: SimulationStatus,
     /// Why it did not complete.
     pub status_reason: Option<String>,
-    /// Completed scenarios as a percentage of all, from 0 to 100.
+    /// Completed scenarios, with those whose results were invalidated, as a percentage of all, from 0 to
+    /// 100.
     pub progress_percentage: f64,
     /// Planned scenarios times trials, plus those that were recorded without being planned.
     pub total_scenarios: i64,
@@ -84,7 +85,15 @@ impl SimulationProgress {
     /// # Errors
     /// As [`Store::simulation_with_figures`].
     pub async fn read(store: &Store, simulation_id: Uuid) -> Result<Self> {
-        let (simulation, figures) = store.simulation_with_figures(simulation_id).await?;
+        Self::read_with(store, simulation_id, FigureScope::WithMetrics).await
+    }
+
+    /// Reads the progress of a simulation, with the metrics only if they are requested or frozen.
+    ///
+    /// # Errors
+    /// As [`Store::simulation_with_figures`].
+    pub async fn read_with(store: &Store, simulation_id: Uuid, scope: FigureScope) -> Result<Self> {
+        let (simulation, figures) = store.simulation_with_figures(simulation_id, scope).await?;
         Ok(SimulationProgress::new(&simulation, &figures, store.clock().now()))
     }
 
@@ -97,13 +106,17 @@ impl SimulationProgress {
         let total_scenarios =
             planned.map_or(0, |planned| planned as i64).max(figures.total_scenarios);
         let ended = simulation.status != SimulationStatus::Running;
+        let (overall_score, score_scale) = simulation.score(figures);
         SimulationProgress {
             simulation_id: simulation.simulation_id,
             simulation_name: simulation.simulation_name.clone(),
             config_version_id: simulation.config_version_id.clone(),
             status: simulation.status,
             status_reason: simulation.status_reason.clone(),
-            progress_percentage: percentage(figures.completed_scenarios, total_scenarios),
+            progress_percentage: percentage(
+                figures.completed_scenarios + figures.invalidated_outcomes,
+                total_scenarios,
+            ),
             total_scenarios,
             completed_scenarios: figures.completed_scenarios,
             successful_outcomes: figures.successful_outcomes,
@@ -113,8 +126,8 @@ impl SimulationProgress {
             recorded_outcomes: figures.recorded_outcomes,
             by_status: figures.by_status.clone(),
             by_error_category: figures.by_error_category.clone(),
-            overall_score: simulation.score(figures),
-            score_scale: figures.score_scale,
+            overall_score,
+            score_scale,
             headline: Headline::of(simulation, report.as_ref(), figures),
             metrics: figures.metrics.clone(),
             metric_definitions: simulation.metrics().list().to_vec(),
@@ -177,7 +190,7 @@ impl Headline {
         let computed = recorded.and_then(|recorded| recorded.scenario_mean).or_else(|| {
             figures.overall_score.filter(|_| figures.score_scale.is_none_or(|scale| scale == 1.0))
         });
-        let reported = report.and_then(RunReport::headline).filter(|one| one.metric == metric);
+        let reported = report.and_then(|report| simulation.reported_score(report, figures));
         let own = simulation.suite_score();
         let (figure, value, source) = match (reported, own) {
             (Some(ReportedFigure { figure, value: Some(value), .. }), _) => {
@@ -245,7 +258,8 @@ impl SimulationCompleted {
         computed: &Figures,
         mut warnings: Vec<Violation>,
     ) -> Self {
-        if computed.overall_score.is_some() && computed.score_scale.is_none() {
+        let (overall_score, score_scale) = simulation.score(computed);
+        if computed.overall_score.is_some() && score_scale.is_none() {
             warnings.push(Violation {
                 path: String::new(),
                 code: SCALE_UNKNOWN.to_owned(),
@@ -262,7 +276,7 @@ impl SimulationCompleted {
             simulation_id: simulation.simulation_id,
             status: simulation.status,
             figures: SimulationFigures {
-                overall_score: simulation.score(computed),
+                overall_score,
                 total_cost_usd: simulation.cost_usd(computed),
                 execution_time_seconds: simulation.execution_time_ms.unwrap_or(elapsed_ms)
                     / 1_000.0,
@@ -272,7 +286,7 @@ impl SimulationCompleted {
                 total_cost_usd: computed.total_cost_usd,
                 execution_time_seconds: elapsed_ms / 1_000.0,
             },
-            score_scale: computed.score_scale,
+            score_scale,
             completed_at,
             warnings,
         }

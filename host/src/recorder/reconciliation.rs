@@ -63,7 +63,12 @@ impl Reconciliation {
                     figure: figure.to_owned(),
                     reported: Some(reported),
                     computed: Some(computed),
-                    result: compare(Some(reported), Some(computed), TOLERANCE),
+                    result: match figure {
+                        "cost_usd" => compare(Some(reported), Some(computed), TOLERANCE),
+                        // Numbers of results and tokens are exact.
+                        _ if reported == computed => ComparisonResult::Equal,
+                        _ => ComparisonResult::Different,
+                    },
                 });
             }
         }
@@ -80,9 +85,13 @@ impl Reconciliation {
         let mut text = String::new();
         let of = |result| self.figures.iter().filter(move |one| one.result == result);
         let different: Vec<&FigureComparison> = of(ComparisonResult::Different).collect();
+        // The figures of several metrics can have the same name.
+        let mut metrics = self.figures.iter().filter_map(|one| one.metric.as_deref());
+        let first = metrics.next();
+        let several = metrics.any(|metric| Some(metric) != first);
         let listed: Vec<String> = match different.is_empty() {
-            true => of(ComparisonResult::Equal).map(FigureComparison::equal_text).collect(),
-            false => different.iter().map(|one| one.different_text()).collect(),
+            true => of(ComparisonResult::Equal).map(|one| one.equal_text(several)).collect(),
+            false => different.iter().map(|one| one.different_text(several)).collect(),
         };
         let verdict = if self.agrees { "agrees with the log" } else { "differs from the log" };
         // Writing to a string cannot fail.
@@ -90,8 +99,8 @@ impl Reconciliation {
             true => write!(text, "nothing to compare with the log"),
             false => write!(text, "{verdict}: {}", listed.join(", ")),
         };
-        let not_compared: Vec<&str> =
-            of(ComparisonResult::NotComparable).map(|one| one.figure.as_str()).collect();
+        let not_compared: Vec<String> =
+            of(ComparisonResult::NotComparable).map(|one| one.name(several)).collect();
         if !not_compared.is_empty() {
             let _ = write!(text, "; not compared: {}", not_compared.join(", "));
         }
@@ -120,19 +129,29 @@ impl FigureComparison {
         }
     }
 
-    fn equal_text(&self) -> String {
+    /// The name of the figure, with that of its metric if there are several.
+    fn name(&self, several: bool) -> String {
+        match self.metric.as_deref() {
+            Some(metric) if several && *metric != self.figure => {
+                format!("{} of {metric}", self.figure)
+            }
+            _ => self.figure.clone(),
+        }
+    }
+
+    fn equal_text(&self, several: bool) -> String {
         let number = self.number(self.computed);
         match self.figure.as_str() {
             "results" => format!("{number} of {} samples", self.number(self.reported)),
             "tokens" => format!("{number} tokens"),
             "cost_usd" => format!("${number}"),
-            figure => format!("{figure} {number}"),
+            _ => format!("{} {number}", self.name(several)),
         }
     }
 
-    fn different_text(&self) -> String {
+    fn different_text(&self, several: bool) -> String {
         let (log, here) = (self.number(self.reported), self.number(self.computed));
-        format!("{} is {log} in the log and {here} in the recorded results", self.figure)
+        format!("{} is {log} in the log and {here} in the recorded results", self.name(several))
     }
 
     fn number(&self, value: Option<f64>) -> String {

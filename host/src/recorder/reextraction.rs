@@ -23,7 +23,8 @@ use crate::json_text::JsonText;
 use crate::paging::next_batch;
 use crate::reason::with_hint;
 use crate::store::{
-    ColumnChange, ExtractedColumns, ExtractedOutcome, RewriteTransaction, RewrittenOutcome,
+    ColumnChange, ExtractedColumns, ExtractedOutcome, FigureScope, RewriteTransaction,
+    RewrittenOutcome,
 };
 
 /// Which outcomes are extracted again, and whether anything is written.
@@ -183,7 +184,9 @@ impl Recorder {
                 Some(changes) => {
                     if !scope.dry_run && changes.rewritten > 0 {
                         // Recomputes the figures of a simulation that has ended, as the next query would.
-                        store.simulation_with_figures(simulation_id).await?;
+                        store
+                            .simulation_with_figures(simulation_id, FigureScope::WithoutMetrics)
+                            .await?;
                     }
                     reextraction += changes.into();
                 }

@@ -250,9 +250,12 @@ pub(super) fn check_metrics(
         if let Some((lowest, highest)) = metric.range()
             && lowest >= highest
         {
+            let name = match metric.name.as_str() {
+                "" => "the score".to_owned(),
+                name => format!("metric {name:?}"),
+            };
             return Err(Error::invalid(format!(
-                "metric {:?} has the lowest value {lowest} and the highest {highest}",
-                metric.name
+                "{name} has the lowest value {lowest} and the highest {highest}"
             ))
             .with_hint("the highest must be above the lowest, which is 0 if it is not set"));
         }

@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use super::Store;
 use super::outcome_sql::{
-    ATTEMPT_ORDER, HEADLINE, IS_CURRENT, JOIN_SCALE, SCALE, raw_score, scaled_score, superseded,
+    ATTEMPT_ORDER, HEADLINE, IS_CURRENT, JOIN_SCALE, RANGE_HIGHEST, SCALE, raw_score, scaled_score,
+    superseded,
 };
 use super::statement::Statement;
 #[cfg(doc)]
@@ -137,7 +138,7 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
                 AS score,
             pg_catalog.sum(raw::numeric) FILTER (WHERE latest AND NOT invalidated) AS raw,
             pg_catalog.max(range_highest) FILTER (WHERE latest) AS highest,
-            pg_catalog.bool_and(ranked.trial = 1) FILTER (WHERE latest AND NOT invalidated) AS single
+            pg_catalog.bool_and(ranked.trial IS NOT DISTINCT FROM 1) FILTER (WHERE latest AND NOT invalidated) AS single
         FROM ranked
         JOIN arc_recorder.simulations AS simulation ON simulation.simulation_id = $1
         LEFT JOIN arc_recorder.planned_scenarios AS plan
@@ -215,7 +216,7 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
         mean_raw = within_double("means.raw"),
         ranked = ranked(&format!(
             "outcome.status, outcome.error_category, {HEADLINE} AS headline,
-             coalesce(outcome.score_highest, ranges.highest, scale.highest) AS range_highest,
+             {RANGE_HIGHEST} AS range_highest,
              {} AS raw, {} AS scaled, outcome.cost_usd, outcome.tokens_used",
             raw_score("outcome"),
             scaled_score("outcome")
@@ -226,14 +227,19 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
 /// The most metrics that are returned: a result can have a million dimensions.
 const MOST_METRICS: usize = 1_000;
 
-/// A number of jsonb is a decimal, so these sums are exact. The full join is hashed or merged: an inner
-/// one could become a nested loop, because the planner expects few rows.
+/// A number of jsonb is a decimal, so these sums are exact. If no scenario has several trials, there are
+/// no means to be taken over trials, and one sum for each metric is enough. The full join is hashed or
+/// merged: an inner one could become a nested loop, because the planner expects few rows.
 static METRICS: LazyLock<String> = LazyLock::new(|| {
     format!(
         r#"WITH {ranked}, counted AS MATERIALIZED (
         SELECT scenario_id, scores FROM ranked WHERE latest AND NOT invalidated
     ), trials AS MATERIALIZED (
         SELECT scenario_id, pg_catalog.count(*) AS trials FROM counted GROUP BY scenario_id
+    ), counts AS MATERIALIZED (
+        SELECT pg_catalog.sum(trials)::bigint AS results, pg_catalog.count(*) AS scenarios,
+            pg_catalog.max(trials) = 1 AS single
+        FROM trials
     ), found AS (
         SELECT one.name, counted.scenario_id, pg_catalog.count(one.value) AS scored,
             coalesce(pg_catalog.sum(one.value), 0) AS total,
@@ -241,8 +247,21 @@ static METRICS: LazyLock<String> = LazyLock::new(|| {
         FROM counted
         CROSS JOIN LATERAL pg_catalog.jsonb_to_recordset(counted.scores)
             AS one (name text, value numeric)
+        WHERE NOT (SELECT single FROM counts)
         GROUP BY one.name, counted.scenario_id
     ), summed AS (
+        SELECT one.name, pg_catalog.count(one.value) AS scored,
+            coalesce(pg_catalog.sum(one.value), 0) AS total,
+            pg_catalog.sum(one.value) / nullif(pg_catalog.count(one.value), 0)::numeric
+                AS scenario_mean,
+            coalesce(pg_catalog.sum(one.value), 0) AS scenario_total,
+            pg_catalog.min(one.value) AS lowest, pg_catalog.max(one.value) AS highest
+        FROM counted
+        CROSS JOIN LATERAL pg_catalog.jsonb_to_recordset(counted.scores)
+            AS one (name text, value numeric)
+        WHERE (SELECT single FROM counts)
+        GROUP BY one.name
+        UNION ALL
         SELECT found.name, pg_catalog.sum(found.scored)::bigint AS scored,
             pg_catalog.sum(total) AS total,
             pg_catalog.avg(total / nullif(found.scored, 0)::numeric) AS scenario_mean,
@@ -251,8 +270,6 @@ static METRICS: LazyLock<String> = LazyLock::new(|| {
         FROM found FULL JOIN trials USING (scenario_id)
         GROUP BY found.name
         HAVING pg_catalog.count(found.name) > 0
-    ), counts AS (
-        SELECT pg_catalog.sum(trials)::bigint AS results, pg_catalog.count(*) AS scenarios FROM trials
     )
     SELECT name, scored, results - scored AS unscored,
         CASE WHEN scored > 0 THEN {total} END AS sum,

@@ -33,9 +33,14 @@ const MOMENT: &str = "WITH moment AS MATERIALIZED (
             pg_catalog.pg_try_advisory_xact_lock(arc_recorder.figures_lock($1::uuid)) AS locked
     )";
 
-/// Whether a log that was created later has ended the simulation. The times are in one spelling.
-const OLDER: &str =
-    "coalesce(suite_figures->'run_report'::text->>'created_at'::text > $8::text, false)";
+/// Whether a log that was created later has ended the simulation, or one that was created at the same
+/// time and, unlike this one, has an end. The times differ only in their fractions of a second.
+const OLDER: &str = r#"(
+    coalesce(pg_catalog.rtrim(suite_figures->'run_report'::text->>'created_at'::text, 'Z'::text)
+        COLLATE "C" > pg_catalog.rtrim($8::text, 'Z'::text), false)
+    OR ($4 = 'incomplete' AND status IN ('completed', 'failed', 'cancelled') AND coalesce(
+        pg_catalog.rtrim(suite_figures->'run_report'::text->>'created_at'::text, 'Z'::text)
+            COLLATE "C" >= pg_catalog.rtrim($8::text, 'Z'::text), true)))"#;
 
 /// The columns of [`Simulation`], and whether the figures were claimed by this statement.
 fn returning() -> String {
@@ -49,17 +54,19 @@ pub(super) fn row_statement(simulation_id: Uuid) -> Statement {
 }
 
 impl Store {
-    /// Returns the status of a simulation: its own row, and the current figures of its outcomes.
+    /// Returns the status of a simulation: its own row, and the current figures of its outcomes. `scope`
+    /// is that of a simulation that runs; figures that are frozen have all of them.
     ///
     /// # Errors
     /// [`Error::NotFound`] if the simulation does not exist.
     pub async fn simulation_with_figures(
         &self,
         simulation_id: Uuid,
+        scope: FigureScope,
     ) -> Result<(Simulation, Figures)> {
         let mut simulation = self.simulation(simulation_id).await?;
         if simulation.status == SimulationStatus::Running {
-            let figures = self.figures(simulation_id, FigureScope::WithMetrics).await?;
+            let figures = self.figures(simulation_id, scope).await?;
             return Ok((simulation, figures));
         }
         if let Some(frozen) = simulation.frozen.take() {
@@ -166,7 +173,7 @@ impl Store {
         // A simulation that did not complete has figures, but no score that counts.
         let (score, cost_usd) = match simulation.status {
             SimulationStatus::Completed | SimulationStatus::Incomplete => {
-                (simulation.score(figures), Some(simulation.cost_usd(figures)))
+                (simulation.score(figures).0, Some(simulation.cost_usd(figures)))
             }
             _ => (None, None),
         };

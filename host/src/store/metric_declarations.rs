@@ -1,9 +1,9 @@
 //! Declarations of metrics after a simulation was started, without recording its results again.
 
-use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::Store;
+use super::connection::Transaction;
 use super::run_report::{MetricDefinition, MetricDefinitions};
 use super::simulations::{COLUMNS, Simulation};
 use crate::error::{Error, Result};
@@ -12,6 +12,20 @@ use crate::identity;
 /// Returns the metric that was declared as the simulation's score.
 pub(super) fn declared_headline(metrics: &MetricDefinitions) -> Option<&str> {
     metrics.headline().map(|metric| metric.name.as_str()).filter(|name| !name.is_empty())
+}
+
+/// Adds a declaration to those of a simulation.
+pub(super) async fn keep_declaration(
+    transaction: &Transaction<'_>,
+    simulation_id: Uuid,
+    definitions: &[MetricDefinition],
+) -> std::result::Result<(), tokio_postgres::Error> {
+    let json = serde_json::to_value(definitions).unwrap_or_default();
+    let insert = "INSERT INTO arc_recorder.metric_declarations
+             (simulation_id, declaration_id, declared_at, metrics)
+         SELECT $1, $2, pg_catalog.clock_timestamp(), $3";
+    transaction.execute(insert, &[&simulation_id, &identity::new_id(), &json]).await?;
+    Ok(())
 }
 
 impl Store {
@@ -39,17 +53,8 @@ impl Store {
         let Some(row) = row else { return Err(super::simulations::not_found(simulation_id)) };
         let mut declared = Simulation::from_row(&row).declared_metrics;
         declared.update(definitions);
-        let (json, new) = (serde_json::to_value(&declared), serde_json::to_value(definitions));
-        let declared_at: Timestamp = self.clock().now();
-        let insert = "INSERT INTO arc_recorder.metric_declarations
-                 (simulation_id, declaration_id, declared_at, metrics) VALUES ($1, $2, $3, $4)";
-        transaction
-            .execute(
-                insert,
-                &[&simulation_id, &identity::new_id(), &declared_at, &new.unwrap_or_default()],
-            )
-            .await
-            .map_err(failed)?;
+        let json = serde_json::to_value(&declared);
+        keep_declaration(&transaction, simulation_id, definitions).await.map_err(failed)?;
         let update = format!(
             "UPDATE arc_recorder.simulations SET metrics = $2, headline = $3
              WHERE simulation_id = $1 RETURNING {COLUMNS}"

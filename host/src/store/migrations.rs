@@ -142,14 +142,6 @@ pub(super) async fn check(client: &Session<impl GenericClient>) -> Result<Schema
 
 /// Compares the applied migrations, in order, with the program's.
 fn compare(applied: &[(i32, String, Vec<u8>)]) -> Result<SchemaState> {
-    let known = MIGRATIONS.last().map_or(0, |migration| migration.version);
-    if let Some((version, name, _)) = applied.iter().find(|(version, ..)| *version > known) {
-        return Err(Error::schema(format!(
-            "the database's schema is newer than this program: it has migration \
-             {version:04}_{name}, the program knows {known} of them"
-        ))
-        .with_hint("install a newer arc-host"));
-    }
     for (migration, applied) in MIGRATIONS.iter().zip(applied) {
         let (version, name, sha256) = applied;
         if *version != migration.version || *sha256 != migration.sha256() {
@@ -163,6 +155,14 @@ fn compare(applied: &[(i32, String, Vec<u8>)]) -> Result<SchemaState> {
                  another database",
             ));
         }
+    }
+    let known = MIGRATIONS.last().map_or(0, |migration| migration.version);
+    if let Some((version, name, _)) = applied.iter().find(|(version, ..)| *version > known) {
+        return Err(Error::schema(format!(
+            "the database's schema is newer than this program: it has migration \
+             {version:04}_{name}, the program knows {known} of them"
+        ))
+        .with_hint("install a newer arc-host"));
     }
     match i32::try_from(applied.len()).unwrap_or(i32::MAX) {
         0 => Ok(SchemaState::Absent),

@@ -45,7 +45,7 @@ pub(super) const ATTEMPT_ORDER: &str =
 
 /// Common table expressions with the ranges of the metrics of simulation `$1`, and its scale. A
 /// declared range replaces that of the tool; the range without a name is that of each result's score.
-pub(super) const SCALE: &str = "ranges AS MATERIALIZED (
+pub(super) const SCALE: &str = r#"ranges AS MATERIALIZED (
         SELECT one.name, one.lowest, one.highest
         FROM arc_recorder.simulations AS simulation
         CROSS JOIN LATERAL (
@@ -64,11 +64,19 @@ pub(super) const SCALE: &str = "ranges AS MATERIALIZED (
                 SELECT FROM arc_recorder.outcomes AS beyond
                 WHERE beyond.simulation_id = $1 AND beyond.score_highest IS NULL
                     AND (beyond.score < 0::float8 OR beyond.score > 1::float8)
+                    AND beyond.invalidation IS NULL AND NOT EXISTS (
+                        SELECT FROM arc_recorder.outcomes AS later
+                        WHERE later.simulation_id = $1
+                            AND later.result_key COLLATE "C" = beyond.result_key
+                            AND (coalesce(later.revised_at, later.received_at), later.received_at,
+                                    later.outcome_id)
+                                > (coalesce(beyond.revised_at, beyond.received_at),
+                                    beyond.received_at, beyond.outcome_id))
             ) AS beyond
         FROM arc_recorder.simulations AS simulation
         LEFT JOIN ranges AS own ON own.name = ''
         WHERE simulation.simulation_id = $1
-    )";
+    )"#;
 
 /// The joins that scores need: the scale of the simulation, and the range of the outcome's metric.
 pub(super) const JOIN_SCALE: &str = "CROSS JOIN scale
@@ -76,6 +84,12 @@ pub(super) const JOIN_SCALE: &str = "CROSS JOIN scale
 
 /// The metric of an outcome's own score. It needs [`SCALE`].
 pub(super) const HEADLINE: &str = "coalesce(scale.headline, outcome.headline)";
+
+/// The highest value of the range of the row's score. It needs the joins of [`JOIN_SCALE`].
+pub(super) const RANGE_HIGHEST: &str = "CASE
+    WHEN scale.headline IS NULL OR scale.headline = outcome.headline
+        THEN coalesce(outcome.score_highest, ranges.highest, scale.highest)
+    ELSE ranges.highest END";
 
 /// Whether the simulation's own score is that of the row `alias`.
 fn is_own(alias: &str) -> String {
@@ -100,13 +114,14 @@ pub(super) fn scaled_score(alias: &str) -> String {
     let in_range = |lowest: &str, highest: &str| {
         format!(
             "CASE WHEN ({raw}) BETWEEN {lowest} AND {highest}
-                THEN (({raw}) - {lowest}) / ({highest} - {lowest}) END"
+                THEN pg_catalog.round((({raw})::numeric - ({lowest})::numeric)
+                    / (({highest})::numeric - ({lowest})::numeric), 17)::float8 END"
         )
     };
     format!(
         "CASE WHEN {own} AND {alias}.score_highest > {alias}.score_lowest THEN {}
             WHEN ranges.highest IS NOT NULL THEN {}
-            WHEN scale.highest IS NOT NULL THEN {}
+            WHEN {own} AND scale.highest IS NOT NULL THEN {}
             WHEN {own} AND NOT scale.beyond THEN {alias}.score END",
         in_range(&format!("{alias}.score_lowest"), &format!("{alias}.score_highest")),
         in_range("ranges.lowest", "ranges.highest"),

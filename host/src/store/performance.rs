@@ -74,7 +74,8 @@ fn performance_statement(simulation_id: Uuid, hours: f64) -> Statement {
     Statement::new(format!(
         "WITH {SCALE}, outcomes AS (
              SELECT outcome.execution_time, outcome.execution_time_ms, outcome.cost_usd,
-                 outcome.status, {scaled} AS reliability_score
+                 outcome.status,
+                 CASE WHEN outcome.invalidation IS NULL THEN {scaled} END AS reliability_score
              FROM arc_recorder.outcomes AS outcome
              {JOIN_SCALE}
              WHERE outcome.simulation_id = $1 AND {current}

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::{Figures, MetricDefinitions, RunReport, Store};
+use super::{Aggregation, Figures, MetricDefinitions, ReportedFigure, RunReport, Store};
 use crate::error::{Error, Result};
 use crate::extraction::InvalidStatus;
 
@@ -179,25 +179,62 @@ impl Simulation {
 
     /// Returns the current score: the figure that the tool reports as the score of the run, or the
     /// suite's own, or else that of the recorded outcomes, which late results change. It is from 0 to 1
-    /// if the scale of the recorded scores is known, and as the tool wrote it otherwise.
-    pub fn score(&self, recorded: &Figures) -> Option<f64> {
-        let reported = self.run_report().and_then(|report| {
-            let figure = report.headline()?;
-            (Some(&figure.metric) == recorded.headline.as_ref()).then_some(figure.value)?
-        });
-        let own = reported.or_else(|| self.suite_score());
-        let Some(own) = own else { return recorded.overall_score };
-        let Some(highest) = recorded.score_scale else { return Some(own) };
+    /// if the second value, the highest one of the scores as the tool wrote them, is known; otherwise
+    /// it is as the tool wrote it.
+    pub fn score(&self, recorded: &Figures) -> (Option<f64>, Option<f64>) {
+        let report = self.run_report();
+        let reported = report.as_ref().and_then(|report| self.reported_score(report, recorded));
+        let own = reported.and_then(|figure| figure.value).or_else(|| self.suite_score());
+        let Some(own) = own else { return (recorded.overall_score, recorded.score_scale) };
+        // A sum of scores is not on their scale.
+        let on_scale = reported.is_none_or(|figure| figure.aggregation != Aggregation::Sum);
+        let Some(scale) = recorded.score_scale.filter(|_| on_scale) else {
+            return (Some(own), None);
+        };
         let metrics = self.metrics();
         let defined = recorded.headline.as_ref().and_then(|name| metrics.get(name)?.range());
-        let defined = defined.or_else(|| metrics.get("")?.range());
-        let (lowest, highest) = defined.unwrap_or((0.0, highest));
-        Some((own - lowest) / (highest - lowest))
+        let defined =
+            defined.or_else(|| metrics.get("").filter(|_| !self.declares_another_score())?.range());
+        let (lowest, highest) = defined.unwrap_or((0.0, scale));
+        match (lowest..=highest).contains(&own) {
+            true => (Some((own - lowest) / (highest - lowest)), Some(scale)),
+            false => (Some(own), None),
+        }
     }
 
-    /// Returns the score of the suite's own summary, on the scale of the results.
+    /// Returns the figure of the tool that is the score of the run: its own, or of a declared score the
+    /// first one.
+    pub fn reported_score<'r>(
+        &self,
+        report: &'r RunReport,
+        recorded: &Figures,
+    ) -> Option<&'r ReportedFigure> {
+        let metric = recorded.headline.as_ref()?;
+        let comparable = |figure: &&ReportedFigure| {
+            figure.metric == *metric && figure.aggregation != Aggregation::NotComparable
+        };
+        report.headline().filter(|figure| figure.metric == *metric).or_else(|| {
+            let declared = self.declares_another_score();
+            report
+                .figures
+                .iter()
+                .filter(comparable)
+                .find(|figure| declared && figure.value.is_some())
+        })
+    }
+
+    /// Whether another metric was declared as the score than the results' own.
+    fn declares_another_score(&self) -> bool {
+        self.declared_metrics.headline().is_some_and(|metric| !metric.name.is_empty())
+    }
+
+    /// Returns the score of the suite's own summary, on the scale of the results; `None` if another
+    /// metric was declared as the score.
     pub fn suite_score(&self) -> Option<f64> {
-        self.suite_figure("average_reliability_score")
+        match self.declares_another_score() {
+            true => None,
+            false => self.suite_figure("average_reliability_score"),
+        }
     }
 
     /// Returns the current cost in US dollars: the suite's own, or else that of the recorded outcomes.

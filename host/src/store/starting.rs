@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::Store;
 use super::columns::column;
 use super::connection::Transaction;
-use super::metric_declarations::declared_headline;
+use super::metric_declarations::{declared_headline, keep_declaration};
 use super::run_report::{MetricDefinition, MetricDefinitions};
 use super::simulations::{COLUMNS, Simulation};
 use crate::error::{Error, Result};
@@ -226,6 +226,11 @@ impl Store {
             self.wait_for_standbys().await?;
             return Ok((self.simulation(*simulation_id).await?, false));
         };
+        if !declared.is_empty() {
+            keep_declaration(&transaction, *simulation_id, declared.list())
+                .await
+                .map_err(failed)?;
+        }
         let mut first_order = 1_i32;
         let mut plan = plan.peekable();
         loop {
