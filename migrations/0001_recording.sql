@@ -311,12 +311,30 @@ JOIN arc_recorder.simulations AS simulation USING (simulation_id)
 CROSS JOIN LATERAL generate_series(1, simulation.trials) AS trials (trial)
 LEFT JOIN (
     SELECT *, coalesce(trial, row_number() OVER (
-        PARTITION BY simulation_id, scenario_id, trial ORDER BY received_at, outcome_id)) AS number
+        PARTITION BY simulation_id, scenario_id, trial ORDER BY first_at, first_id)) AS number
     FROM (
         SELECT DISTINCT ON (simulation_id, scenario_id, trial, place)
             simulation_id, scenario_id, trial, status, outcome_id, modal_call_id, sandbox_id,
-            received_at
-        FROM arc_recorder.current_outcomes
+            received_at, first_at, first_id
+        FROM (
+            SELECT simulation_id, scenario_id, trial, place, status, outcome_id, modal_call_id,
+                sandbox_id, received_at, execution_time, result_key, revised_at,
+                first_value(received_at) OVER received AS first_at,
+                first_value(outcome_id) OVER received AS first_id
+            FROM arc_recorder.outcomes
+            WINDOW received AS (
+                PARTITION BY simulation_id, scenario_id, trial, place
+                ORDER BY received_at, outcome_id)
+        ) AS outcome
+        WHERE outcome.result_key IS NULL OR NOT EXISTS (
+            SELECT FROM arc_recorder.outcomes AS later
+            WHERE later.simulation_id = outcome.simulation_id
+                AND later.result_key COLLATE "C" = outcome.result_key
+                AND (coalesce(later.revised_at, later.received_at), later.received_at,
+                        later.outcome_id)
+                    > (coalesce(outcome.revised_at, outcome.received_at), outcome.received_at,
+                        outcome.outcome_id)
+        )
         ORDER BY simulation_id, scenario_id, trial, place,
             CASE WHEN result_key IS NULL THEN received_at ELSE execution_time END DESC,
             received_at DESC, outcome_id DESC

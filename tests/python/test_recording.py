@@ -643,7 +643,11 @@ def test_a_metric_is_the_score_of_a_simulation(database_url: str) -> None:
         assert changed["metric_definitions"] == [{**judge, "highest": 9}]
         assert (changed["overall_score"], changed["score_scale"]) == (0.25, 9)
         rows = api.db.engine.execute("SELECT metrics::text FROM metric_declarations")
-        assert [json.loads(row["metrics"]) for row in rows] == [[{"name": "judge", "highest": 9}]]
+        declared = [json.loads(row["metrics"]) for row in rows]
+        # That of the start, and the later one.
+        assert [len(metrics) for metrics in declared] == [1, 1]
+        assert declared[0][0]["unit"] == "stars"
+        assert declared[1] == [{"name": "judge", "highest": 9}]
 
 
 def test_a_declaration_that_is_not_valid_changes_nothing(database_url: str) -> None:

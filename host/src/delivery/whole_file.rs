@@ -252,6 +252,16 @@ pub async fn record_file(
         };
     let mut notes = ending.notes;
     if let Some(known) = &progress
+        && let Some(headline) = &known.headline
+        && let (0, Some(other)) = (headline.scored, known.metrics.first())
+        && other.scored > 0
+    {
+        notes.push(format!(
+            "no result has a value of the metric {:?}, which is the score; there are others, such as {:?}",
+            headline.metric, other.name
+        ));
+    }
+    if let Some(known) = &progress
         && known.overall_score.is_some()
         && known.score_scale.is_none()
     {

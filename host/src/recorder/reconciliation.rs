@@ -292,8 +292,8 @@ mod tests {
         assert_eq!(
             reconciliation.summary(),
             "differs from the log: results is 21 in the log and 20 in the recorded results, accuracy \
-             is 0.800 in the log and 0.750 in the recorded results, accuracy is 0.500 in the log and \
-             absent in the recorded results"
+             of match is 0.800 in the log and 0.750 in the recorded results, accuracy of other is \
+             0.500 in the log and absent in the recorded results"
         );
     }
 

@@ -92,9 +92,9 @@ pub struct MetricFigures {
 /// The rows that count: common table expressions `scale` and `ranked`, in one pass over narrow columns
 /// of one simulation's rows, which reads no document. Attempts at a scenario are grouped by a hash of
 /// its id first, because numbers are sorted far faster than texts with a common prefix.
-fn ranked(columns: &str) -> String {
+fn ranked(scale: &str, columns: &str) -> String {
     format!(
-        r#"{SCALE}, {superseded}, ranked AS (
+        r#"{scale}, {superseded}, ranked AS (
             SELECT outcome.scenario_id, outcome.trial, outcome.invalidation IS NOT NULL AS invalidated,
                 {columns},
                 pg_catalog.lead(1) OVER (
@@ -107,6 +107,15 @@ fn ranked(columns: &str) -> String {
             WHERE outcome.simulation_id = $1 AND {IS_CURRENT}
         )"#,
         superseded = superseded()
+    )
+}
+
+/// [`SCALE`], with `$2` as the metric that is the simulation's score, unless it is null or another one
+/// was declared.
+fn scale_of() -> String {
+    SCALE.replace(
+        "SELECT simulation.headline, own.lowest",
+        "SELECT coalesce(simulation.headline, $2::text) AS headline, own.lowest",
     )
 }
 
@@ -186,6 +195,7 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
         coalesce(pg_catalog.sum(invalidated), 0)::bigint AS invalidated,
         coalesce(pg_catalog.sum(latest) FILTER (WHERE status = 'success'), 0)::bigint AS successful,
         (SELECT headline FROM chosen) AS headline,
+        pg_catalog.count(DISTINCT grouped.headline) > 1 AS several_headlines,
         (SELECT coalesce(scored, 0)::bigint FROM scores) AS scored,
         (SELECT CASE
                 WHEN scaled = scored AND single
@@ -214,13 +224,16 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
     FROM grouped"#,
         raw = within_double("raw / nullif(scored, 0::numeric)"),
         mean_raw = within_double("means.raw"),
-        ranked = ranked(&format!(
-            "outcome.status, outcome.error_category, {HEADLINE} AS headline,
+        ranked = ranked(
+            &scale_of(),
+            &format!(
+                "outcome.status, outcome.error_category, {HEADLINE} AS headline,
              {RANGE_HIGHEST} AS range_highest,
              {} AS raw, {} AS scaled, outcome.cost_usd, outcome.tokens_used",
-            raw_score("outcome"),
-            scaled_score("outcome")
-        ))
+                raw_score("outcome"),
+                scaled_score("outcome")
+            )
+        )
     )
 });
 
@@ -280,7 +293,7 @@ static METRICS: LazyLock<String> = LazyLock::new(|| {
         {lowest} AS lowest, {highest} AS highest
     FROM summed CROSS JOIN counts
     ORDER BY name COLLATE "C" LIMIT $2"#,
-        ranked = ranked("outcome.scores"),
+        ranked = ranked(SCALE, "outcome.scores"),
         total = within_double("total"),
         mean = within_double("total / nullif(scored, 0)::numeric"),
         scenario_mean = within_double("scenario_mean"),
@@ -310,8 +323,8 @@ pub enum FigureScope {
 }
 
 /// Returns the query that computes a simulation's figures, but for those of each metric.
-fn statement(simulation_id: Uuid) -> Statement {
-    Statement::new(FIGURES.as_str()).with(simulation_id)
+fn statement(simulation_id: Uuid, headline: Option<&str>) -> Statement {
+    Statement::new(FIGURES.as_str()).with(simulation_id).with(headline.map(str::to_owned))
 }
 
 /// Returns the query that computes the figures of each metric.
@@ -326,7 +339,15 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] if there is no such simulation.
     pub async fn figures(&self, simulation_id: Uuid, scope: FigureScope) -> Result<Figures> {
-        let rows = self.rows(&statement(simulation_id), "compute the simulation's figures").await?;
+        let compute = "compute the simulation's figures";
+        let mut rows = self.rows(&statement(simulation_id, None), compute).await?;
+        // The results name different metrics as their own scores: all that have the chosen one count.
+        if let Some(row) = rows.first()
+            && row.get::<_, bool>("several_headlines")
+        {
+            let headline: Option<String> = row.get("headline");
+            rows = self.rows(&statement(simulation_id, headline.as_deref()), compute).await?;
+        }
         let computed = rows.first().and_then(Figures::from_computed);
         let mut figures = computed.ok_or_else(|| super::simulations::not_found(simulation_id))?;
         if scope == FigureScope::WithMetrics {

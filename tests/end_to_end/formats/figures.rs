@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::run;
 use crate::support::{Files, Program, Service, TestDatabase, fixture, record};
@@ -212,6 +212,137 @@ fn each_label_counts_under_its_own_name() {
     // pass, not_relevant, correct, PASS
     let expected = [("a", 1.0), ("b", 0.0), ("c", 1.0), ("d", 1.0)];
     assert_eq!(means, expected.map(|(name, mean)| (Value::from(name), mean)));
+}
+
+/// Returns a trace of a case with these evaluations.
+fn trace(number: usize, scores: &[(&str, f64)]) -> String {
+    let evaluations: Vec<Value> = scores
+        .iter()
+        .map(|(name, value)| {
+            json!({"name": "gen_ai.evaluation.result", "timeUnixNano": "1788000000000000100",
+                "attributes": [
+                    {"key": "gen_ai.evaluation.name", "value": {"stringValue": name}},
+                    {"key": "gen_ai.evaluation.score.value", "value": {"doubleValue": value}}]})
+        })
+        .collect();
+    json!({"resourceSpans": [{"scopeSpans": [{"spans": [{
+        "traceId": format!("{number:032x}"), "spanId": format!("{number:016x}"),
+        "name": "invoke_agent", "kind": 3, "startTimeUnixNano": "1788000000000000000",
+        "endTimeUnixNano": "1788000000000000009",
+        "attributes": [
+            {"key": "gen_ai.operation.name", "value": {"stringValue": "invoke_agent"}},
+            {"key": "test.case.name", "value": {"stringValue": format!("case {number}")}}],
+        "events": evaluations}]}]}]})
+    .to_string()
+}
+
+#[test]
+fn results_with_other_scores_of_their_own_count_under_the_chosen_metric() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let program = Program::on(&database);
+    let traces = [
+        trace(1, &[("Relevance", 1.0)]),
+        trace(2, &[("Relevance", 1.0)]),
+        trace(3, &[("Relevance", 0.0), ("score", 1.0)]),
+    ];
+    let file = files.write("traces.jsonl", traces.join("\n"));
+    let summary = record(&program, &file, &[]).ended(0).json();
+    let headline = &summary["headline"];
+    assert_eq!(headline["metric"], "Relevance", "{summary}");
+    assert_eq!((&headline["scored"], &headline["unscored"]), (&3.into(), &0.into()), "{summary}");
+    let mean = headline["value"].as_f64().unwrap();
+    assert!((mean - 2.0 / 3.0).abs() < 1e-9, "{summary}");
+    assert_eq!(summary["overall_score"].as_f64(), Some(mean), "{summary}");
+}
+
+#[test]
+fn figures_that_are_not_on_the_scale_of_the_scores_stay_as_they_are() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let program = Program::on(&database);
+    // Harbor's sum of a reward.
+    let sum = record(&program, &fixture("formats/harbor/genuine/sum.json"), &[]).ended(0).json();
+    assert_eq!((&sum["overall_score"], &sum["score_scale"]), (&2.0.into(), &Value::Null), "{sum}");
+    // The suite's own average is that of its own score, and not of another metric.
+    let results = [
+        json!({"scenario": {"id": "a"}, "trajectory": {"status": "success"},
+            "reliability_score": {"overall_score": 0.8, "dimension_scores": {"judge": 1}}}),
+        json!({"scenario": {"id": "b"}, "trajectory": {"status": "success"},
+            "reliability_score": {"overall_score": 0.9, "dimension_scores": {"judge": 5}}}),
+    ];
+    let suite = json!({"results": results, "average_reliability_score": 0.85}).to_string();
+    let suite = files.write("suite.json", suite);
+    let judge = ["--metric", "judge:lowest=1,highest=5,headline=true"];
+    let judged = record(&program, &suite, &judge).ended(0).json();
+    assert_eq!(judged["overall_score"], 0.5, "{judged}");
+    assert_eq!(judged["headline"]["value"], 3.0, "{judged}");
+    // The scale of the results' own score is not that of another metric.
+    let other = ["--new", "--score-scale", "100", "--metric", "judge:headline=true"];
+    let other = record(&program, &suite, &other).ended(0).json();
+    assert_eq!((&other["overall_score"], &other["score_scale"]), (&3.0.into(), &Value::Null));
+    // No result has the declared metric.
+    let nothing = record(&program, &suite, &["--new", "--metric", "nope:headline=true"]).ended(0);
+    assert!(nothing.json()["notes"].to_string().contains("nope"), "{}", nothing.stdout);
+    // Extreme values do not make a simulation unreadable.
+    let odd = json!({"scenario": {"id": "a"}, "trajectory": {"status": "success"},
+        "reliability_score": {"overall_score": 1e-300, "scale": 1e300}});
+    let odd = record(&program, &files.write("odd.json", odd.to_string()), &[]).ended(0).json();
+    assert_eq!(odd["overall_score"], 0.0, "{odd}");
+}
+
+#[test]
+fn a_copy_of_a_log_without_an_end_does_not_replace_the_end() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let program = Program::on(&database);
+    let text = std::fs::read_to_string(fixture("formats/inspect/arithmetic.json")).unwrap();
+    let whole = record(&program, &files.write("log.json", &text), &[]).ended(0).json();
+    assert_eq!(whole["status"], "completed");
+    let started = text.replacen("\"status\": \"success\"", "\"status\": \"started\"", 1);
+    assert_ne!(started, text);
+    let path = files.write("log.json", started);
+    let again = record(&program, &path, &[]);
+    let again: Value = serde_json::from_str(again.stdout.lines().next().unwrap()).unwrap();
+    assert_eq!(again["simulation_id"], whole["simulation_id"]);
+    assert_eq!(again["status"], "completed", "{again}");
+    assert_eq!(again["headline"]["value"], whole["headline"]["value"]);
+}
+
+#[test]
+fn trials_have_the_same_numbers_everywhere() {
+    let database = TestDatabase::new();
+    let program = Program::on(&database);
+    let path = fixture("formats/harbor/three-trials-each/job-with-trials.json");
+    record(&program, &path, &[]).ended(0);
+    // Another attempt at the first of the trials: the same name, another id.
+    let rows = database.query(
+        "SELECT simulation_id::text, place FROM arc_recorder.outcomes ORDER BY received_at, outcome_id LIMIT 1",
+    );
+    let (id, place): (String, String) = (rows[0].get(0), rows[0].get(1));
+    database.execute(&format!(
+        "INSERT INTO arc_recorder.outcomes
+         SELECT (jsonb_populate_record(outcome, jsonb_build_object(
+             'outcome_id', gen_random_uuid(), 'result_key', 'another',
+             'received_at', clock_timestamp(), 'execution_time', clock_timestamp()))).*
+         FROM arc_recorder.outcomes AS outcome WHERE place = '{place}'"
+    ));
+    let outcomes = program.run(["outcomes", &id, "--json"]).ended(0).json_lines();
+    let mut listed: Vec<(String, i64)> = outcomes
+        .iter()
+        .filter(|outcome| outcome["place"] == *place)
+        .map(|outcome| {
+            (outcome["outcome_id"].as_str().unwrap().to_owned(), outcome["trial"].as_i64().unwrap())
+        })
+        .collect();
+    assert_eq!(listed.len(), 2);
+    assert_eq!(listed[0].1, listed[1].1, "two attempts at one trial");
+    let rows = database.query(&format!(
+        "SELECT outcome_id::text, trial::bigint FROM arc_recorder.simulations_scenarios
+         WHERE simulation_id = '{id}' AND outcome_id IS NOT NULL"
+    ));
+    assert_eq!(rows.len(), 6);
+    listed.retain(|(outcome_id, _)| rows.iter().any(|row| row.get::<_, String>(0) == *outcome_id));
+    let [(outcome_id, trial)] = listed.as_slice() else { panic!("{listed:?}") };
+    let viewed = rows.iter().find(|row| row.get::<_, String>(0) == *outcome_id).unwrap();
+    assert_eq!(viewed.get::<_, i64>(1), *trial);
 }
 
 /// Returns the path of the file in a folder whose name begins in this way.

@@ -168,14 +168,25 @@ fn harbor<'a>(
     }
 }
 
+/// Returns the name of the reward that is a trial's score: `reward`, or the only one of the job.
+fn own_reward<'g>(groups: &'g [Group]) -> Option<&'g str> {
+    let mut names = groups.iter().flat_map(|group| &group.rewards).map(|reward| &*reward.name);
+    let first = names.clone().next()?;
+    if names.clone().any(|name| name == REWARD) {
+        return Some(REWARD);
+    }
+    names.all(|name| name == first).then_some(first)
+}
+
 /// Returns a definition of each reward of a job.
 fn definitions(groups: &[Group]) -> Vec<MetricDefinition> {
+    let own = own_reward(groups);
     let mut metrics: Vec<MetricDefinition> = Vec::new();
     for reward in groups.iter().flat_map(|group| &group.rewards) {
         if metrics.iter().all(|metric| metric.name != *reward.name) {
             metrics.push(MetricDefinition {
                 name: reward.name.clone().into_owned(),
-                headline: reward.name == REWARD,
+                headline: own == Some(&*reward.name),
                 ..MetricDefinition::default()
             });
         }
@@ -246,12 +257,12 @@ impl<'a> Group<'a> {
             });
         }
         // The mean counts as the job's score, in any order of the metrics.
-        let is_mean =
-            |it: &ReportedFigure| it.metric == REWARD && it.aggregation == Aggregation::Mean;
+        let own = own_reward(groups);
+        let is_own = |it: &ReportedFigure| own == Some(it.metric.as_str());
         let headline = figures
             .iter()
-            .position(is_mean)
-            .or_else(|| figures.iter().position(|it| it.metric == REWARD))
+            .position(|it| is_own(it) && it.aggregation == Aggregation::Mean)
+            .or_else(|| figures.iter().position(is_own))
             .filter(|_| is_alone);
         if let Some(figure) = headline.and_then(|at| figures.get_mut(at)) {
             figure.headline = true;

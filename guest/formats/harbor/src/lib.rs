@@ -40,7 +40,7 @@
 //! | `run_id` | `config.job_id`, which is the `id` of the job; else that `id` |
 //! | `status` | `exception_info`, else the first of `step_results/*/exception_info`: none is a success; a time limit of Harbor's own (`AgentTimeoutError`, `AgentSetupTimeoutError`, `EnvironmentStartTimeoutError`, `VerifierTimeoutError`) a timeout; `CancelledError` and `KeyboardInterrupt` a cancellation; any other an error |
 //! | scores, `dimensions` | `verifier_result.rewards`, unchanged, each under its name. They have no value if `reward_valid` is false: Harbor leaves that trial out of its metrics |
-//! | headline | `reward`, if the trial has one. A trial without any reward has `reward` without a value |
+//! | headline | `reward`, if the trial has one, or its only reward. A trial without any reward has `reward` without a value |
 //! | `execution_time` | `agent_execution.started_at`, else `started_at` |
 //! | `execution_time_ms` | from there to the `finished_at` of the same object |
 //! | `revised_at` | `finished_at` |

@@ -211,8 +211,14 @@ fn read_rewards<'a>(
             "the trial has no valid reward; averages leave it out".to_owned(),
         );
     }
-    let headline = own.map(|reward| reward.name.clone());
-    (scores.into_list(), headline)
+    let own = own.map(|reward| reward.name.clone());
+    let scores = scores.into_list();
+    // A single reward is the trial's score under any name.
+    let headline = own.or_else(|| match scores.as_slice() {
+        [only] => Some(only.name.clone()),
+        _ => None,
+    });
+    (scores, headline)
 }
 
 /// The usage of the agents.
