@@ -1,7 +1,8 @@
 -- The recorded data: configurations, scenarios, simulations with their plan, outcomes, rejected
--- results, earlier extractions, file headers and access tokens. Recording only adds rows; progress and the status of a scenario are views.
+-- results, earlier extractions, file headers and access tokens. Recording only adds rows; progress and
+-- the status of a scenario are views.
 --
--- The fact tables (outcomes, rejected_results, annotations) have the key (simulation_id, id,
+-- The fact tables (outcomes, rejected_results, replaced_extractions) have the key (simulation_id, id,
 -- partition_time). partition_time is the time at which the simulation was accepted, so that the tables
 -- can be partitioned by time, and simulation_id comes first, so that they can be distributed by it.
 -- They have no foreign keys and no triggers.

@@ -642,7 +642,9 @@ def test_a_metric_is_the_score_of_a_simulation(database_url: str) -> None:
         changed = api.declare_metrics(simulation_id, [{"name": "judge", "highest": 9}])
         assert changed["metric_definitions"] == [{**judge, "highest": 9}]
         assert (changed["overall_score"], changed["score_scale"]) == (0.25, 9)
-        rows = api.db.engine.execute("SELECT metrics::text FROM metric_declarations")
+        rows = api.db.engine.execute(
+            "SELECT metrics::text FROM metric_declarations ORDER BY declared_at"
+        )
         declared = [json.loads(row["metrics"]) for row in rows]
         # That of the start, and the later one.
         assert [len(metrics) for metrics in declared] == [1, 1]

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::run;
 use crate::support::{Files, Program, Service, TestDatabase, fixture, record};
 
-/// What is right for a log.
+/// The right figures of a log.
 struct Case {
     file: &'static str,
     /// The exit code of `arc-host record`.

@@ -1,5 +1,5 @@
 //! Logs of one run that are edited, retried and continued, against a model: the figures are those of the
-//! latest revisions of the latest attempts, in whatever order the logs are recorded.
+//! latest revisions of the latest attempts, in any order of recording.
 
 use std::collections::BTreeMap;
 
