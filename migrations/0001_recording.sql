@@ -123,7 +123,7 @@ CREATE TABLE arc_recorder.outcomes (
     partition_time timestamptz NOT NULL,
     scenario_id text NOT NULL,
     scenario_name text,
-    -- Null if the result's place distinguishes its trial, and nothing numbers it.
+    -- Null if the result's place distinguishes its trial, which has no number.
     trial integer,
     received_at timestamptz NOT NULL,
     -- The tool's own id of the execution: rows with the same key are revisions of one result.
@@ -294,7 +294,7 @@ WHERE outcome.result_key IS NULL OR NOT EXISTS (
 );
 
 -- Each planned scenario and trial with its status: the outcome of the latest attempt. Trials that
--- nothing numbers are numbered in the order in which they were received.
+-- have no number are numbered in the order in which they were received.
 CREATE VIEW arc_recorder.simulations_scenarios AS
 SELECT
     plan.simulation_id,

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use arc_host::extraction::OutcomeStatus;
 use arc_host::recorder::new_simulation_id;
 use arc_host::store::{
-    Attachments, ExportSelection, FigureScope, OutcomeFilter, RunReport, SimulationStatus, Store,
+    Attachments, ExportSelection, OutcomeFilter, RunReport, SimulationStatus, Store,
 };
 use tokio_postgres::Client;
 use uuid::Uuid;
@@ -82,14 +82,12 @@ async fn measure(store: &Store, running: Uuid, completed: Uuid) {
     let documents = Attachments { documents: true, trajectories: true };
 
     time("status, running, 100,000 fresh outcomes", async || {
-        let (_, figures) =
-            store.simulation_with_figures(running, FigureScope::WithMetrics).await.unwrap();
+        let (_, figures) = store.simulation_with_figures(running).await.unwrap();
         assert_eq!(figures.recorded_outcomes, 100_000);
     })
     .await;
     time("status, completed", async || {
-        let (_, figures) =
-            store.simulation_with_figures(completed, FigureScope::WithMetrics).await.unwrap();
+        let (_, figures) = store.simulation_with_figures(completed).await.unwrap();
         assert_eq!(figures.recorded_outcomes, 100_000);
     })
     .await;
@@ -169,7 +167,7 @@ async fn late_results(store: &Store, admin: &Client, completed: Uuid) {
     for _ in 0..RUNS {
         admin.batch_execute(&mark).await.unwrap();
         let begun = Instant::now();
-        store.simulation_with_figures(completed, FigureScope::WithMetrics).await.unwrap();
+        store.simulation_with_figures(completed).await.unwrap();
         times.push(begun.elapsed());
     }
     report("status, completed, after a late result", times);

@@ -158,15 +158,11 @@ fn a_result_that_is_being_committed_while_a_simulation_is_completed_is_counted()
             (simulation.status, figures.recorded_outcomes),
             (SimulationStatus::Completed, 0)
         );
-        let (_, figures) =
-            store.simulation_with_figures(simulation_id, FigureScope::WithMetrics).await.unwrap();
+        let (_, figures) = store.simulation_with_figures(simulation_id).await.unwrap();
         assert_eq!(figures.recorded_outcomes, 0);
         recorder.batch_execute("COMMIT").await.unwrap();
         for _ in 0..2 {
-            let (_, figures) = store
-                .simulation_with_figures(simulation_id, FigureScope::WithMetrics)
-                .await
-                .unwrap();
+            let (_, figures) = store.simulation_with_figures(simulation_id).await.unwrap();
             assert_eq!(figures.recorded_outcomes, 1);
         }
         drop(recorder);
@@ -212,8 +208,7 @@ fn figures_that_a_result_overtakes_are_not_frozen() {
         assert_eq!(simulation.status, SimulationStatus::Completed);
         let stale = "SELECT count(*) FROM arc_recorder.simulations WHERE figures_state = 'stale'";
         assert_eq!(recorder.query_one(stale, &[]).await.unwrap().get::<_, i64>(0), 1);
-        let (_, figures) =
-            store.simulation_with_figures(simulation_id, FigureScope::WithMetrics).await.unwrap();
+        let (_, figures) = store.simulation_with_figures(simulation_id).await.unwrap();
         assert_eq!(figures.recorded_outcomes, 1);
         drop((recorder, other));
         connection.await.unwrap().unwrap();
@@ -296,10 +291,7 @@ fn no_answer_misses_a_result_that_was_acknowledged_before_the_question() {
                                 .complete_simulation(simulation_id, None, &RunReport::default())
                                 .await
                                 .unwrap(),
-                            _ => store
-                                .simulation_with_figures(simulation_id, FigureScope::WithMetrics)
-                                .await
-                                .unwrap(),
+                            _ => store.simulation_with_figures(simulation_id).await.unwrap(),
                         };
                         assert!(figures.recorded_outcomes >= before, "{figures:?}, not {before}");
                         if before == 2 * RECORDED {
@@ -312,8 +304,7 @@ fn no_answer_misses_a_result_that_was_acknowledged_before_the_question() {
         for task in recording.into_iter().chain(asking) {
             task.await.unwrap();
         }
-        let (_, figures) =
-            store.simulation_with_figures(simulation_id, FigureScope::WithMetrics).await.unwrap();
+        let (_, figures) = store.simulation_with_figures(simulation_id).await.unwrap();
         assert_eq!(figures, store.figures(simulation_id, FigureScope::WithMetrics).await.unwrap());
         store.close();
     });

@@ -736,11 +736,7 @@ impl Declaration {
 
     /// Returns the definitions of metrics; the scale of the score is that of the metric without a name.
     fn definitions(self) -> Vec<MetricDefinition> {
-        let scale = self.score_scale.map(|highest| MetricDefinition {
-            lowest: Some(0.0),
-            highest: Some(highest),
-            ..MetricDefinition::default()
-        });
+        let scale = self.score_scale.map(MetricDefinition::score_to);
         self.metrics.into_iter().chain(scale).collect()
     }
 }

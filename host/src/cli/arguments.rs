@@ -86,7 +86,7 @@ pub(super) enum Command {
     Status(Status),
     /// Show or declare the metrics of a simulation.
     ///
-    /// A score has a place from 0 to 1 only if its scale is known: from the tool, from the
+    /// A score is shown as a number from 0 to 1 only if its scale is known: from the tool, from the
     /// results, or declared here.
     #[command(
         after_help = "Examples:\n  arc-host metrics 0192f3c1-…\n  arc-host metrics 0192f3c1-… --score-scale 10\n  arc-host metrics 0192f3c1-… --metric judge:lowest=1,highest=5,headline=true"

@@ -109,6 +109,9 @@ pub(super) fn parse_metric(text: &str) -> std::result::Result<MetricDefinition, 
         Some((name, members)) if members.contains('=') => (name, members),
         _ => (text, ""),
     };
+    if members.is_empty() && name.contains('=') {
+        return Err(format!("no name before the members of {name:?} (expected NAME:KEY=VALUE)"));
+    }
     let mut metric = MetricDefinition { name: name.to_owned(), ..MetricDefinition::default() };
     for member in members.split(',').filter(|member| !member.is_empty()) {
         let (key, value) = member
@@ -166,6 +169,7 @@ mod tests {
             ("a:kind=stars", "expected binary"),
             ("a:headline=yes", "expected true or false"),
             ("a:lowest=1,highest", "expected KEY=VALUE"),
+            ("score,highest=5", "expected NAME:KEY=VALUE"),
         ] {
             let error = parse_metric(text).unwrap_err();
             assert!(error.contains(reason), "{text}: {error}");

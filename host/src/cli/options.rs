@@ -60,11 +60,7 @@ pub(super) struct MetricOptions {
 impl MetricOptions {
     /// Returns the declared metrics; the scale of the score is that of the metric without a name.
     pub(super) fn definitions(&self) -> Vec<MetricDefinition> {
-        let scale = self.score_scale.map(|highest| MetricDefinition {
-            lowest: Some(0.0),
-            highest: Some(highest),
-            ..MetricDefinition::default()
-        });
+        let scale = self.score_scale.map(MetricDefinition::score_to);
         self.metrics.iter().cloned().chain(scale).collect()
     }
 }

@@ -7,8 +7,8 @@ use crate::error::Result;
 use crate::paging::{PAGE_ROWS, Page, Pages};
 use crate::recorder::SimulationProgress;
 use crate::store::{
-    Attachments, Failure, FigureScope, OutcomeFilter, OutcomePage, Performance, RejectedPage,
-    RejectedResult, Revision, SimulationStatus, Store,
+    Attachments, Failure, OutcomeFilter, OutcomePage, Performance, RejectedPage, RejectedResult,
+    Revision, SimulationStatus, Store,
 };
 use crate::wire::SimulationList;
 
@@ -73,24 +73,6 @@ impl Source {
     pub async fn simulation_status(&self, simulation_id: Uuid) -> Result<SimulationProgress> {
         match self {
             Source::Database(store) => SimulationProgress::read(store, simulation_id).await,
-            Source::Service(client) => client.simulation_status(simulation_id).await,
-        }
-    }
-
-    /// Returns the status of a simulation before it is completed. The figures of its metrics can be
-    /// absent, because they are computed again when it is completed.
-    ///
-    /// # Errors
-    /// As [`Store::simulation_with_figures`].
-    pub async fn status_before_completion(
-        &self,
-        simulation_id: Uuid,
-    ) -> Result<SimulationProgress> {
-        match self {
-            Source::Database(store) => {
-                let scope = FigureScope::WithoutMetrics;
-                SimulationProgress::read_with(store, simulation_id, scope).await
-            }
             Source::Service(client) => client.simulation_status(simulation_id).await,
         }
     }

@@ -240,7 +240,7 @@ impl FileRecording {
     }
 }
 
-/// The places of results whose trials nothing numbers.
+/// The places of results whose trials have no numbers.
 #[derive(Default)]
 struct Places {
     seen: HashSet<(Uuid, Uuid)>,

@@ -316,7 +316,7 @@ impl Ending<'_> {
         }
         if started.is_some()
             && (!of_its_own || ended_meanwhile)
-            && let Ok(known) = source.status_before_completion(self.simulation_id).await
+            && let Ok(known) = source.simulation_status(self.simulation_id).await
             && should_complete(&known, identity, &mut self.notes)
         {
             completion_error = self.complete().await;

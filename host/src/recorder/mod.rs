@@ -351,7 +351,7 @@ impl Recorder {
         self.shared.store.close();
     }
 
-    /// The simulation's plan, which never changes once it is written.
+    /// The simulation's plan. It is read once; a start that extends it forgets it.
     async fn plan(&self, simulation_id: Uuid) -> Result<Arc<Plan>> {
         let cached = self.plans().get(simulation_id);
         if let Some(plan) = cached {

@@ -11,8 +11,8 @@ use crate::error::Result;
 use crate::extraction::{OutcomeStatus, Violation};
 use crate::json_text::JsonText;
 use crate::store::{
-    FigureScope, Figures, MetricDefinition, MetricFigures, MissingPolicy, ReportedFigure,
-    RunReport, Simulation, SimulationStatus, Store,
+    Figures, MetricDefinition, MetricFigures, MissingPolicy, ReportedFigure, Simulation,
+    SimulationStatus, Store,
 };
 
 /// The progress of a simulation.
@@ -85,23 +85,15 @@ impl SimulationProgress {
     /// # Errors
     /// As [`Store::simulation_with_figures`].
     pub async fn read(store: &Store, simulation_id: Uuid) -> Result<Self> {
-        Self::read_with(store, simulation_id, FigureScope::WithMetrics).await
-    }
-
-    /// Reads the progress of a simulation, with the metrics only if they are requested or frozen.
-    ///
-    /// # Errors
-    /// As [`Store::simulation_with_figures`].
-    pub async fn read_with(store: &Store, simulation_id: Uuid, scope: FigureScope) -> Result<Self> {
-        let (simulation, figures) = store.simulation_with_figures(simulation_id, scope).await?;
+        let (simulation, figures) = store.simulation_with_figures(simulation_id).await?;
         Ok(SimulationProgress::new(&simulation, &figures, store.clock().now()))
     }
 
     /// A simulation's row and the figures of its outcomes in one; `now` is by the database's clock.
     fn new(simulation: &Simulation, figures: &Figures, now: Timestamp) -> Self {
         let metadata = simulation.metadata.as_deref();
-        let report = simulation.run_report();
-        let planned = report.as_ref().and_then(|report| report.planned_results);
+        let report = simulation.run_report.as_ref();
+        let planned = report.and_then(|report| report.planned_results);
         #[expect(clippy::cast_possible_truncation, reason = "the extractor limits it to 2^53")]
         let total_scenarios =
             planned.map_or(0, |planned| planned as i64).max(figures.total_scenarios);
@@ -128,12 +120,12 @@ impl SimulationProgress {
             by_error_category: figures.by_error_category.clone(),
             overall_score,
             score_scale,
-            headline: Headline::of(simulation, report.as_ref(), figures),
+            headline: Headline::of(simulation, figures),
             metrics: figures.metrics.clone(),
             metric_definitions: simulation.metrics().list().to_vec(),
             reconciliation: report
                 .filter(|_| ended)
-                .and_then(|report| Reconciliation::of(&report, figures)),
+                .and_then(|report| Reconciliation::of(report, figures)),
             total_tokens: figures.total_tokens,
             total_cost_usd: simulation.cost_usd(figures),
             execution_time_ms: simulation
@@ -184,13 +176,13 @@ pub struct Headline {
 }
 
 impl Headline {
-    fn of(simulation: &Simulation, report: Option<&RunReport>, figures: &Figures) -> Option<Self> {
+    fn of(simulation: &Simulation, figures: &Figures) -> Option<Self> {
         let metric = figures.headline.clone()?;
         let recorded = figures.metrics.iter().find(|one| one.name == metric);
         let computed = recorded.and_then(|recorded| recorded.scenario_mean).or_else(|| {
             figures.overall_score.filter(|_| figures.score_scale.is_none_or(|scale| scale == 1.0))
         });
-        let reported = report.and_then(|report| simulation.reported_score(report, figures));
+        let reported = simulation.reported_score(figures);
         let own = simulation.suite_score();
         let (figure, value, source) = match (reported, own) {
             (Some(ReportedFigure { figure, value: Some(value), .. }), _) => {

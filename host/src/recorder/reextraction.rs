@@ -23,8 +23,7 @@ use crate::json_text::JsonText;
 use crate::paging::next_batch;
 use crate::reason::with_hint;
 use crate::store::{
-    ColumnChange, ExtractedColumns, ExtractedOutcome, FigureScope, RewriteTransaction,
-    RewrittenOutcome,
+    ColumnChange, ExtractedColumns, ExtractedOutcome, RewriteTransaction, RewrittenOutcome,
 };
 
 /// Which outcomes are extracted again, and whether anything is written.
@@ -184,9 +183,7 @@ impl Recorder {
                 Some(changes) => {
                     if !scope.dry_run && changes.rewritten > 0 {
                         // Recomputes the figures of a simulation that has ended, as the next query would.
-                        store
-                            .simulation_with_figures(simulation_id, FigureScope::WithoutMetrics)
-                            .await?;
+                        store.simulation_with_figures(simulation_id).await?;
                     }
                     reextraction += changes.into();
                 }

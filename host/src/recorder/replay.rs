@@ -19,7 +19,7 @@ use crate::extraction::{Violation, violations_of_json};
 use crate::json_text::JsonText;
 use crate::paging::next_batch;
 use crate::reason::with_hint;
-use crate::store::{FigureScope, OutcomeRow, RejectedSubmission, Replay};
+use crate::store::{OutcomeRow, RejectedSubmission, Replay};
 
 /// The codes of the host's reasons for documents whose end is missing or that could not be decompressed
 /// completely: even if the stored bytes are text, they are not a result as it was sent.
@@ -125,7 +125,7 @@ impl Recorder {
             }
             if replayed.stored + replayed.duplicate > before {
                 // Recomputes the figures of a simulation that has ended, as the next query would.
-                store.simulation_with_figures(simulation_id, FigureScope::WithoutMetrics).await?;
+                store.simulation_with_figures(simulation_id).await?;
             }
             if replayed.interrupted {
                 break;

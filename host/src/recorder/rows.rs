@@ -341,7 +341,7 @@ impl<'o> ScoreMembers<'o> {
     }
 }
 
-/// Scores that are serialized one by one, because an outcome can have a million of them.
+/// Scores that are serialized one by one, because an outcome can have very many.
 struct Scores<'o>(&'o [Score]);
 
 impl Serialize for Scores<'_> {

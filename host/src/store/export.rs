@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::Store;
 use super::outcome_columns::{OWN, SELECTED, outcome_columns};
-use super::outcome_sql::{JOIN_SCALE, SCALE, numbered, scaled_score};
+use super::outcome_sql::{JOIN_SCALE, numbered, scale, scaled_score};
 use super::outcomes::{OutcomeFilter, OutcomeRecord};
 use super::simulations::not_found;
 use super::statement::Statement;
@@ -67,13 +67,14 @@ pub(super) fn statement(simulation_id: Uuid, filter: &OutcomeFilter, documents: 
     let columns =
         format!("outcome.outcome_id, outcome.extractor_id, {}{document}", inner.join(", "));
     statement.sql = format!(
-        r#"WITH {SCALE}
+        r#"WITH {scale}
         SELECT outcome.outcome_id, outcome.extractor_id{outer}{last}
         FROM ({numbered}) AS outcome
         {JOIN_SCALE}
         WHERE outcome.is_current {status}
         ORDER BY outcome.scenario_id COLLATE "C", outcome.stored_trial, outcome.received_at,
             outcome.outcome_id"#,
+        scale = scale(),
         numbered = numbered(&columns, &scenario)
     )
     .into();

@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::Store;
 use super::outcome_sql::{
-    ATTEMPT_ORDER, HEADLINE, IS_CURRENT, JOIN_SCALE, RANGE_HIGHEST, SCALE, raw_score, scaled_score,
-    superseded,
+    ATTEMPT_ORDER, HEADLINE, IS_CURRENT, JOIN_SCALE, RANGE_HIGHEST, raw_score, scale_with_headline,
+    scaled_score, superseded,
 };
 use super::statement::Statement;
 #[cfg(doc)]
@@ -89,12 +89,12 @@ pub struct MetricFigures {
     pub highest: Option<f64>,
 }
 
-/// The rows that count: common table expressions `scale` and `ranked`, in one pass over narrow columns
-/// of one simulation's rows, which reads no document. Attempts at a scenario are grouped by a hash of
+/// The rows that count: common table expressions up to `ranked`, in one pass over narrow columns of one
+/// simulation's rows, which reads no document. `joins` are those that the columns need. Attempts at a scenario are grouped by a hash of
 /// its id first, because numbers are sorted far faster than texts with a common prefix.
-fn ranked(scale: &str, columns: &str) -> String {
+fn ranked(columns: &str, joins: &str) -> String {
     format!(
-        r#"{scale}, {superseded}, ranked AS (
+        r#"{superseded}, ranked AS (
             SELECT outcome.scenario_id, outcome.trial, outcome.invalidation IS NOT NULL AS invalidated,
                 {columns},
                 pg_catalog.lead(1) OVER (
@@ -103,19 +103,10 @@ fn ranked(scale: &str, columns: &str) -> String {
                     ORDER BY {ATTEMPT_ORDER}
                 ) IS NULL AS latest
             FROM arc_recorder.outcomes AS outcome
-            {JOIN_SCALE}
+            {joins}
             WHERE outcome.simulation_id = $1 AND {IS_CURRENT}
         )"#,
         superseded = superseded()
-    )
-}
-
-/// [`SCALE`], with `$2` as the metric that is the simulation's score, unless it is null or another one
-/// was declared.
-fn scale_of() -> String {
-    SCALE.replace(
-        "SELECT simulation.headline, own.lowest",
-        "SELECT coalesce(simulation.headline, $2::text) AS headline, own.lowest",
     )
 }
 
@@ -123,11 +114,11 @@ fn scale_of() -> String {
 /// numbers of 10⁻¹⁵ of a score and 10⁻¹² dollars, or decimals if a value is beyond those. A sum that
 /// exceeds its type is limited to the type's maximum, so that absurd results do not hide all other
 /// figures. The score is the mean over the scenarios of the mean over each scenario's trials; if no
-/// scenario has several, it needs no second pass. A scenario whose trials nothing numbers has as many trials as were found, or as are planned
-/// if these are more.
+/// scenario has several, it needs no second pass. A scenario whose trials have no numbers has as many
+/// trials as were found, or as are planned if these are more.
 static FIGURES: LazyLock<String> = LazyLock::new(|| {
     format!(
-        r#"WITH {ranked}, grouped AS MATERIALIZED (
+        r#"WITH {scale}, {ranked}, grouped AS MATERIALIZED (
         SELECT ranked.status, ranked.error_category, ranked.headline,
             pg_catalog.count(*) AS recorded,
             pg_catalog.sum(tokens_used) AS tokens,
@@ -224,20 +215,21 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
     FROM grouped"#,
         raw = within_double("raw / nullif(scored, 0::numeric)"),
         mean_raw = within_double("means.raw"),
+        scale = scale_with_headline(),
         ranked = ranked(
-            &scale_of(),
             &format!(
                 "outcome.status, outcome.error_category, {HEADLINE} AS headline,
              {RANGE_HIGHEST} AS range_highest,
              {} AS raw, {} AS scaled, outcome.cost_usd, outcome.tokens_used",
                 raw_score("outcome"),
                 scaled_score("outcome")
-            )
+            ),
+            JOIN_SCALE
         )
     )
 });
 
-/// The most metrics that are returned: a result can have a million dimensions.
+/// The most metrics that are returned: a result can have 100,000 scores.
 const MOST_METRICS: usize = 1_000;
 
 /// A number of jsonb is a decimal, so these sums are exact. If no scenario has several trials, there are
@@ -293,7 +285,7 @@ static METRICS: LazyLock<String> = LazyLock::new(|| {
         {lowest} AS lowest, {highest} AS highest
     FROM summed CROSS JOIN counts
     ORDER BY name COLLATE "C" LIMIT $2"#,
-        ranked = ranked(SCALE, "outcome.scores"),
+        ranked = ranked("outcome.scores", ""),
         total = within_double("total"),
         mean = within_double("total / nullif(scored, 0)::numeric"),
         scenario_mean = within_double("scenario_mean"),

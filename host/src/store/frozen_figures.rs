@@ -54,19 +54,17 @@ pub(super) fn row_statement(simulation_id: Uuid) -> Statement {
 }
 
 impl Store {
-    /// Returns the status of a simulation: its own row, and the current figures of its outcomes. `scope`
-    /// is that of a simulation that runs; figures that are frozen have all of them.
+    /// Returns the status of a simulation: its own row, and the current figures of its outcomes.
     ///
     /// # Errors
     /// [`Error::NotFound`] if the simulation does not exist.
     pub async fn simulation_with_figures(
         &self,
         simulation_id: Uuid,
-        scope: FigureScope,
     ) -> Result<(Simulation, Figures)> {
         let mut simulation = self.simulation(simulation_id).await?;
         if simulation.status == SimulationStatus::Running {
-            let figures = self.figures(simulation_id, scope).await?;
+            let figures = self.figures(simulation_id, FigureScope::WithMetrics).await?;
             return Ok((simulation, figures));
         }
         if let Some(frozen) = simulation.frozen.take() {

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::Store;
 use super::connection::Transaction;
 use super::run_report::{MetricDefinition, MetricDefinitions};
-use super::simulations::{COLUMNS, Simulation};
+use super::simulations::{COLUMNS, Simulation, locked_for_change, not_found};
 use crate::error::{Error, Result};
 use crate::identity;
 
@@ -42,16 +42,9 @@ impl Store {
         let failed = |error| Error::postgres("declare the metrics", error);
         let mut client = self.client().await?;
         let transaction = client.transaction().await.map_err(failed)?;
-        // The lock comes before the row, as in every transaction that changes what figures depend on.
-        let mark = "SELECT arc_recorder.note_results(ARRAY[$1::uuid])";
-        transaction.execute(mark, &[&simulation_id]).await.map_err(failed)?;
-        let select = format!(
-            "SELECT {COLUMNS} FROM arc_recorder.simulations WHERE simulation_id = $1 FOR UPDATE"
-        );
-        let row =
-            transaction.query_opt(select.as_str(), &[&simulation_id]).await.map_err(failed)?;
-        let Some(row) = row else { return Err(super::simulations::not_found(simulation_id)) };
-        let mut declared = Simulation::from_row(&row).declared_metrics;
+        let locked = locked_for_change(&transaction, simulation_id).await.map_err(failed)?;
+        let Some(simulation) = locked else { return Err(not_found(simulation_id)) };
+        let mut declared = simulation.declared_metrics;
         declared.update(definitions);
         let json = serde_json::to_value(&declared);
         keep_declaration(&transaction, simulation_id, definitions).await.map_err(failed)?;

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::column_type::ColumnType;
 use super::outcome_columns::{SELECTED, outcome_columns};
-use super::outcome_sql::{SCALE, is_current, numbered, scaled_score};
+use super::outcome_sql::{is_current, numbered, scale, scaled_score};
 use super::outcomes::{OutcomeFilter, RecordedOutcome};
 use super::statement::Statement;
 use super::{Store, cursor};
@@ -272,7 +272,7 @@ fn statement_within(
     let text_bytes: String =
         selected().into_iter().filter_map(|(_, bytes)| Some(format!(" + {}", bytes?))).collect();
     statement.sql = format!(
-        r#"WITH {SCALE}, page AS MATERIALIZED (
+        r#"WITH {scale}, page AS MATERIALIZED (
             SELECT outcome.outcome_id, {own}coalesce(outcome.trial, 0) AS stored_trial,
                 outcome.extractor_id
             FROM arc_recorder.outcomes AS outcome
@@ -304,6 +304,7 @@ fn statement_within(
         WHERE page.bytes <= ${most_bytes} OR page.position = 1
         ORDER BY page.scenario_id COLLATE "C", page.stored_trial, page.received_at,
             page.outcome_id"#,
+        scale = scale(),
         current = is_current("outcome"),
         scaled = scaled_score("page"),
         attempts = numbered(

@@ -1,12 +1,15 @@
 //! SQL about the scores of outcomes: which revision of a result counts, and a score on its scale.
 //!
-//! A score is stored as the tool wrote it. It has a place on a scale from 0 to 1 only if the result
+//! A score is stored as the tool wrote it. It is converted to a number from 0 to 1 only if the result
 //! declares its range, or the simulation does, or if all scores of the simulation without a range are
 //! from 0 to 1. The last is known from an index that contains only the others.
 
-/// The order of the revisions of a result, of which the first one counts.
-const REVISION: &str = "coalesce(revision.revised_at, revision.received_at) DESC,
-    revision.received_at DESC, revision.outcome_id DESC";
+/// The place of the row `alias` in the order of the revisions of a result, of which the last one counts.
+pub(super) fn revision(alias: &str) -> String {
+    format!(
+        "(coalesce({alias}.revised_at, {alias}.received_at), {alias}.received_at, {alias}.outcome_id)"
+    )
+}
 
 /// A common table expression: the revisions of results of simulation `$1` that do not count, because
 /// there is a later one. It is empty, and read from an empty index, if no result has a key.
@@ -25,10 +28,11 @@ pub(super) fn superseded() -> String {
                 FROM arc_recorder.outcomes AS revision
                 WHERE revision.simulation_id = $1
                     AND revision.result_key COLLATE "C" = repeated.result_key
-                ORDER BY {REVISION}
+                ORDER BY {revision} DESC
                 OFFSET 1
             ) AS earlier
-        )"#
+        )"#,
+        revision = revision("revision")
     )
 }
 
@@ -45,7 +49,10 @@ pub(super) const ATTEMPT_ORDER: &str =
 
 /// Common table expressions with the ranges of the metrics of simulation `$1`, and its scale. A
 /// declared range replaces that of the tool; the range without a name is that of each result's score.
-pub(super) const SCALE: &str = r#"ranges AS MATERIALIZED (
+/// `headline` is the SQL of the metric that is the simulation's score; null for that of each result.
+fn scale_of(headline: &str) -> String {
+    format!(
+        r#"ranges AS MATERIALIZED (
         SELECT one.name, one.lowest, one.highest
         FROM arc_recorder.simulations AS simulation
         CROSS JOIN LATERAL (
@@ -59,30 +66,36 @@ pub(super) const SCALE: &str = r#"ranges AS MATERIALIZED (
         ) AS one
         WHERE simulation.simulation_id = $1 AND one.highest > one.lowest
     ), scale AS MATERIALIZED (
-        SELECT simulation.headline, own.lowest, own.highest,
+        SELECT {headline} AS headline, own.lowest, own.highest,
             EXISTS (
                 SELECT FROM arc_recorder.outcomes AS beyond
                 WHERE beyond.simulation_id = $1 AND beyond.score_highest IS NULL
                     AND (beyond.score < 0::float8 OR beyond.score > 1::float8)
-                    AND beyond.invalidation IS NULL AND NOT EXISTS (
-                        SELECT FROM arc_recorder.outcomes AS later
-                        WHERE later.simulation_id = $1
-                            AND later.result_key COLLATE "C" = beyond.result_key
-                            AND (coalesce(later.revised_at, later.received_at), later.received_at,
-                                    later.outcome_id)
-                                > (coalesce(beyond.revised_at, beyond.received_at),
-                                    beyond.received_at, beyond.outcome_id))
+                    AND beyond.invalidation IS NULL AND {current}
             ) AS beyond
         FROM arc_recorder.simulations AS simulation
         LEFT JOIN ranges AS own ON own.name = ''
         WHERE simulation.simulation_id = $1
-    )"#;
+    )"#,
+        current = is_current("beyond")
+    )
+}
+
+/// Common table expressions `ranges` and `scale`; the simulation's score is the declared one.
+pub(super) fn scale() -> String {
+    scale_of("simulation.headline")
+}
+
+/// [`scale`]; if none was declared, the simulation's score is the metric `$2`, unless that is null.
+pub(super) fn scale_with_headline() -> String {
+    scale_of("coalesce(simulation.headline, $2::text)")
+}
 
 /// The joins that scores need: the scale of the simulation, and the range of the outcome's metric.
 pub(super) const JOIN_SCALE: &str = "CROSS JOIN scale
     LEFT JOIN ranges ON ranges.name = coalesce(scale.headline, outcome.headline)";
 
-/// The metric of an outcome's own score. It needs [`SCALE`].
+/// The metric of an outcome's own score. It needs [`scale`].
 pub(super) const HEADLINE: &str = "coalesce(scale.headline, outcome.headline)";
 
 /// The highest value of the range of the row's score. It needs the joins of [`JOIN_SCALE`].
@@ -107,10 +120,10 @@ pub(super) fn raw_score(alias: &str) -> String {
 }
 
 /// The score of the row `alias` on the scale from 0 to 1; null if its scale is unknown. It needs
-/// [`SCALE`] and the joins of [`JOIN_SCALE`].
+/// [`scale`] and the joins of [`JOIN_SCALE`].
 pub(super) fn scaled_score(alias: &str) -> String {
     let (raw, own) = (raw_score(alias), is_own(alias));
-    // A value beyond a declared range has no place on it.
+    // A value beyond a declared range is not converted.
     let in_range = |lowest: &str, highest: &str| {
         format!(
             "CASE WHEN ({raw}) BETWEEN {lowest} AND {highest}
@@ -137,15 +150,14 @@ pub(super) fn is_current(alias: &str) -> String {
             SELECT FROM arc_recorder.outcomes AS later
             WHERE later.simulation_id = {alias}.simulation_id
                 AND later.result_key COLLATE "C" = {alias}.result_key
-                AND (coalesce(later.revised_at, later.received_at), later.received_at,
-                        later.outcome_id)
-                    > (coalesce({alias}.revised_at, {alias}.received_at), {alias}.received_at,
-                        {alias}.outcome_id)))"#
+                AND {later} > {this}))"#,
+        later = revision("later"),
+        this = revision(alias)
     )
 }
 
 /// The query of outcomes with their trials and attempts: the rows `outcome` of simulation `$1` that
-/// satisfy a condition, with `columns`. A trial that nothing numbers has the rank of its place among
+/// satisfy a condition, with `columns`. A trial without a number has the rank of its place among
 /// those of its scenario, in the order in which they were first received. The condition must not
 /// separate the rows of a scenario that have the same `trial`.
 pub(super) fn numbered(columns: &str, condition: &str) -> String {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Store;
-use super::outcome_sql::{JOIN_SCALE, SCALE, is_current, scaled_score};
+use super::outcome_sql::{JOIN_SCALE, is_current, scale, scaled_score};
 use super::statement::Statement;
 #[cfg(doc)]
 use crate::error::Error;
@@ -72,7 +72,7 @@ pub struct Failure {
 /// [`super::Figures`] are.
 fn performance_statement(simulation_id: Uuid, hours: f64) -> Statement {
     Statement::new(format!(
-        "WITH {SCALE}, outcomes AS (
+        "WITH {scale}, outcomes AS (
              SELECT outcome.execution_time, outcome.execution_time_ms, outcome.cost_usd,
                  outcome.status,
                  CASE WHEN outcome.invalidation IS NULL THEN {scaled} END AS reliability_score
@@ -100,6 +100,7 @@ fn performance_statement(simulation_id: Uuid, hours: f64) -> Statement {
          GROUP BY GROUPING SETS ((1), ())
          ORDER BY 1 DESC NULLS FIRST
          LIMIT 20001",
+        scale = scale(),
         scaled = scaled_score("outcome"),
         current = is_current("outcome"),
     ))

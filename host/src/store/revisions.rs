@@ -1,10 +1,13 @@
 //! The revisions of results: rows with the same key, of which the one that was made last counts.
 
+use std::sync::LazyLock;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Store;
+use super::outcome_sql::revision;
 use super::statement::Statement;
 #[cfg(doc)]
 use crate::error::Error;
@@ -39,7 +42,9 @@ pub struct Revision {
 }
 
 /// Only results that have several revisions.
-const REVISIONS: &str = r#"
+static REVISIONS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        r#"
     SELECT result_key, revision, revision = revisions AS counts, outcome_id, scenario_id, place,
         revised_at, received_at, score, invalidated
     FROM (
@@ -47,14 +52,16 @@ const REVISIONS: &str = r#"
             invalidation IS NOT NULL AS invalidated,
             pg_catalog.count(*) OVER (PARTITION BY result_key COLLATE "C") AS revisions,
             pg_catalog.row_number() OVER (
-                PARTITION BY result_key COLLATE "C"
-                ORDER BY coalesce(revised_at, received_at), received_at, outcome_id) AS revision
-        FROM arc_recorder.outcomes
+                PARTITION BY result_key COLLATE "C" ORDER BY {order}) AS revision
+        FROM arc_recorder.outcomes AS outcome
         WHERE simulation_id = $1 AND result_key IS NOT NULL
     ) AS numbered
     WHERE revisions > 1
     ORDER BY scenario_id COLLATE "C", result_key COLLATE "C", revision
-    LIMIT $2"#;
+    LIMIT $2"#,
+        order = revision("outcome")
+    )
+});
 
 impl Store {
     /// Returns the results of a simulation that have several revisions, with each of them, in order of
@@ -63,12 +70,12 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] if there is no such simulation.
     pub async fn revisions(&self, simulation_id: Uuid) -> Result<Vec<Revision>> {
-        let statement = Statement::new(REVISIONS).with(simulation_id).with(MOST_REVISIONS);
+        let statement = Statement::new(REVISIONS.as_str()).with(simulation_id).with(MOST_REVISIONS);
         let rows = self.rows(&statement, "read the revisions").await?;
         if rows.is_empty() {
             self.simulation(simulation_id).await?;
         }
-        let revision = |row: &tokio_postgres::Row| Revision {
+        let read = |row: &tokio_postgres::Row| Revision {
             result_key: row.get("result_key"),
             revision: row.get("revision"),
             counts: row.get("counts"),
@@ -80,6 +87,6 @@ impl Store {
             score: row.get("score"),
             invalidated: row.get("invalidated"),
         };
-        Ok(rows.iter().map(revision).collect())
+        Ok(rows.iter().map(read).collect())
     }
 }

@@ -65,6 +65,16 @@ pub struct MetricDefinition {
 }
 
 impl MetricDefinition {
+    /// Returns the definition of the results' own score, which is the metric without a name, with the
+    /// range from 0 to `highest`.
+    pub fn score_to(highest: f64) -> Self {
+        MetricDefinition {
+            lowest: Some(0.0),
+            highest: Some(highest),
+            ..MetricDefinition::default()
+        }
+    }
+
     /// Replaces the members that another definition of the same metric has.
     fn update(&mut self, other: &MetricDefinition) {
         fn replace<T: Clone>(own: &mut Option<T>, other: &Option<T>) {

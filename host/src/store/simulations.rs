@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use super::connection::Transaction;
 use super::{Aggregation, Figures, MetricDefinitions, ReportedFigure, RunReport, Store};
 use crate::error::{Error, Result};
 use crate::extraction::InvalidStatus;
@@ -101,7 +102,7 @@ pub struct Simulation {
     pub started_at: Timestamp,
     /// When it ended.
     pub completed_at: Option<Timestamp>,
-    /// The score that counts, from 0 to 1; fixed by completing.
+    /// The score that counts, from 0 to 1 if its scale is known; fixed by completing.
     pub overall_score: Option<f64>,
     /// The cost that counts, in US dollars; fixed by completing.
     pub total_cost_usd: Option<f64>,
@@ -109,6 +110,8 @@ pub struct Simulation {
     pub execution_time_ms: Option<f64>,
     /// The suite's own figures.
     pub suite_figures: Option<serde_json::Value>,
+    /// What the tool reports about the run, if it has.
+    pub run_report: Option<RunReport>,
     /// The definitions of metrics that were declared.
     pub declared_metrics: MetricDefinitions,
     /// The figures of the outcomes, if they are known to be current.
@@ -131,6 +134,9 @@ pub(super) const COLUMNS: &str =
 
 impl Simulation {
     pub(super) fn from_row(row: &Row) -> Self {
+        let suite_figures: Option<serde_json::Value> = row.get("suite_figures");
+        let report = suite_figures.as_ref().and_then(|figures| figures.get("run_report"));
+        let run_report = report.and_then(|report| RunReport::deserialize(report).ok());
         Simulation {
             simulation_id: row.get("simulation_id"),
             simulation_name: row.get("simulation_name"),
@@ -148,7 +154,8 @@ impl Simulation {
             overall_score: row.get("overall_score"),
             total_cost_usd: row.get("total_cost_usd"),
             execution_time_ms: row.get("execution_time_ms"),
-            suite_figures: row.get("suite_figures"),
+            suite_figures,
+            run_report,
             status_reason: row.get("status_reason"),
             declared_metrics: row
                 .get::<_, Option<serde_json::Value>>("declared_metrics")
@@ -161,16 +168,10 @@ impl Simulation {
         }
     }
 
-    /// Returns what the tool reports about the run, if it has.
-    pub fn run_report(&self) -> Option<RunReport> {
-        let report = self.suite_figures.as_ref()?.get("run_report")?.clone();
-        serde_json::from_value(report).ok()
-    }
-
     /// Returns the definitions of the metrics: the tool's own, of which declared ones replace members.
     pub fn metrics(&self) -> MetricDefinitions {
         let mut metrics = MetricDefinitions::default();
-        if let Some(report) = self.run_report() {
+        if let Some(report) = &self.run_report {
             metrics.update(&report.metrics);
         }
         metrics.update(self.declared_metrics.list());
@@ -182,8 +183,7 @@ impl Simulation {
     /// if the second value, the highest one of the scores as the tool wrote them, is known; otherwise
     /// it is as the tool wrote it.
     pub fn score(&self, recorded: &Figures) -> (Option<f64>, Option<f64>) {
-        let report = self.run_report();
-        let reported = report.as_ref().and_then(|report| self.reported_score(report, recorded));
+        let reported = self.reported_score(recorded);
         let own = reported.and_then(|figure| figure.value).or_else(|| self.suite_score());
         let Some(own) = own else { return (recorded.overall_score, recorded.score_scale) };
         // A sum of scores is not on their scale.
@@ -204,11 +204,8 @@ impl Simulation {
 
     /// Returns the figure of the tool that is the score of the run: its own, or of a declared score the
     /// first one.
-    pub fn reported_score<'r>(
-        &self,
-        report: &'r RunReport,
-        recorded: &Figures,
-    ) -> Option<&'r ReportedFigure> {
+    pub fn reported_score(&self, recorded: &Figures) -> Option<&ReportedFigure> {
+        let report = self.run_report.as_ref()?;
         let metric = recorded.headline.as_ref()?;
         let comparable = |figure: &&ReportedFigure| {
             figure.metric == *metric && figure.aggregation != Aggregation::NotComparable
@@ -245,6 +242,21 @@ impl Simulation {
     fn suite_figure(&self, name: &str) -> Option<f64> {
         self.suite_figures.as_ref()?.get(name)?.as_f64()
     }
+}
+
+/// Locks a simulation in a transaction that changes what its figures depend on, which become stale, and
+/// returns its row. The lock of the figures comes before that of the row, as when results are recorded.
+pub(super) async fn locked_for_change(
+    transaction: &Transaction<'_>,
+    simulation_id: Uuid,
+) -> std::result::Result<Option<Simulation>, tokio_postgres::Error> {
+    let mark = "SELECT arc_recorder.note_results(ARRAY[$1::uuid])";
+    transaction.execute(mark, &[&simulation_id]).await?;
+    let select = format!(
+        "SELECT {COLUMNS} FROM arc_recorder.simulations WHERE simulation_id = $1 FOR UPDATE"
+    );
+    let row = transaction.query_opt(select.as_str(), &[&simulation_id]).await?;
+    Ok(row.as_ref().map(Simulation::from_row))
 }
 
 impl Store {

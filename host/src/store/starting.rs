@@ -12,7 +12,7 @@ use super::columns::column;
 use super::connection::Transaction;
 use super::metric_declarations::{declared_headline, keep_declaration};
 use super::run_report::{MetricDefinition, MetricDefinitions};
-use super::simulations::{COLUMNS, Simulation};
+use super::simulations::{COLUMNS, Simulation, locked_for_change, not_found};
 use crate::error::{Error, Result};
 use crate::identity::{self, Fingerprint};
 use crate::paging::BATCH_ROWS;
@@ -94,12 +94,7 @@ impl SimulationStart {
         let mut metrics = MetricDefinitions::default();
         metrics.update(&self.metrics);
         if let Some(highest) = self.score_scale {
-            let scale = MetricDefinition {
-                lowest: Some(0.0),
-                highest: Some(highest),
-                ..MetricDefinition::default()
-            };
-            metrics.update(&[scale]);
+            metrics.update(&[MetricDefinition::score_to(highest)]);
         }
         metrics
     }
@@ -263,14 +258,9 @@ impl Store {
         let simulation_id = new.simulation_id;
         let mut client = self.client().await?;
         let transaction = client.transaction().await.map_err(failed)?;
-        // The lock comes before the row, as in every transaction that changes what figures depend on.
-        let mark = "SELECT arc_recorder.note_results(ARRAY[$1::uuid])";
-        transaction.execute(mark, &[&simulation_id]).await.map_err(failed)?;
-        let lock = "SELECT planned_scenarios FROM arc_recorder.simulations
-             WHERE simulation_id = $1 FOR UPDATE";
-        let row = transaction.query_opt(lock, &[&simulation_id]).await.map_err(failed)?;
-        let Some(row) = row else { return Err(super::simulations::not_found(simulation_id)) };
-        let mut first_order = row.get::<_, i32>(0).saturating_add(1);
+        let locked = locked_for_change(&transaction, simulation_id).await.map_err(failed)?;
+        let Some(simulation) = locked else { return Err(not_found(simulation_id)) };
+        let mut first_order = simulation.planned_scenarios.saturating_add(1);
         transaction.batch_execute(lock_scenarios(false)).await.map_err(failed)?;
         let mut plan = plan.peekable();
         while plan.peek().is_some() {
@@ -295,8 +285,7 @@ impl Store {
         Ok(Simulation::from_row(&row))
     }
 
-    /// Returns the fingerprints of the planned scenarios' ids (see [`scenario_key`]). A plan never
-    /// changes.
+    /// Returns the fingerprints of the planned scenarios' ids (see [`scenario_key`]).
     pub(crate) async fn planned_keys(&self, simulation_id: Uuid) -> Result<HashSet<Uuid>> {
         let failed = |error| Error::postgres("read the simulation's plan", error);
         let client = self.client().await?;

@@ -3,7 +3,7 @@
 use arc_format_kit::json::Value;
 use arc_format_kit::{Aggregation, MetricDefinition, MissingPolicy, ReportedFigure};
 
-use crate::header::{Declared, Entry, Headline, headline, text};
+use crate::header::{Entry, Headline, ScorerDefinitions, headline, text};
 use crate::suite::distinct;
 
 /// The metrics that are the standard error of the mean beside them.
@@ -17,7 +17,7 @@ pub(crate) fn read(
     results: Option<Value>,
     is_invalidated: bool,
 ) -> (Vec<MetricDefinition>, Vec<ReportedFigure>) {
-    let declared = Declared::of(eval);
+    let declared = ScorerDefinitions::of(eval);
     let entries = Entry::all(results);
     let scores = if entries.is_empty() {
         distinct(declared.scores.iter().map(crate::header::DeclaredScore::metric_name))
@@ -91,7 +91,7 @@ impl Plan {
 /// Returns the figures of the metrics of one score.
 fn figures_of(
     entry: &Entry,
-    declared: &Declared,
+    declared: &ScorerDefinitions,
     aggregation: Aggregation,
     headline: Option<&str>,
 ) -> Vec<ReportedFigure> {

@@ -66,7 +66,7 @@ fn read(header: &str) -> Option<HeaderData> {
     let (mut reader, root) = Reader::new(&header).ok()?;
     let [eval, results] = reader.root(root, ["eval", "results"])?;
     let of_eval = |name| eval.and_then(|eval| eval.member(name));
-    let declared = Declared::of(eval);
+    let declared = ScorerDefinitions::of(eval);
     let entries = Entry::all(results);
     let mut data = HeaderData {
         task: of_eval("task").and_then(text),
@@ -211,17 +211,17 @@ impl DeclaredScore {
 
 /// The definitions of scorers and metrics in `eval`, which newer logs have from their start.
 #[derive(Debug, Default)]
-pub(crate) struct Declared {
+pub(crate) struct ScorerDefinitions {
     /// In the order in which Inspect computes their metrics. Keys with wildcards are left out.
     pub(crate) scores: Vec<DeclaredScore>,
     /// Metrics without a package, which a task defines itself: their names can be Inspect's.
     custom: BTreeSet<String>,
 }
 
-impl Declared {
+impl ScorerDefinitions {
     /// Reads the definitions.
-    pub(crate) fn of(eval: Option<Value>) -> Declared {
-        let mut declared = Declared::default();
+    pub(crate) fn of(eval: Option<Value>) -> ScorerDefinitions {
+        let mut declared = ScorerDefinitions::default();
         let scorers = eval.and_then(|eval| eval.member("scorers")).and_then(Value::elements);
         for scorer in scorers.into_iter().flatten() {
             let Some(name) = scorer.member("name").and_then(text) else { continue };
