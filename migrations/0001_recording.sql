@@ -1,9 +1,9 @@
--- The recorded data: configurations, scenarios, simulations with their plan, outcomes, rejected
--- results, earlier extractions, file headers and access tokens. Recording only adds rows; progress and
--- the status of a scenario are views.
+-- The recorded data: configurations, scenarios, simulations with their plan, outcomes with their
+-- documents, rejected results, earlier extractions, annotations, file headers and access tokens.
+-- Recording only adds rows; progress and the status of a scenario are views.
 --
--- The fact tables (outcomes, rejected_results, replaced_extractions) have the key (simulation_id, id,
--- partition_time). partition_time is the time at which the simulation was accepted, so that the tables
+-- The fact tables (outcomes, documents, rejected_results, replaced_extractions, annotations) have the
+-- key (simulation_id, id, partition_time), those with several rows for an id one more column. partition_time is the time at which the simulation was accepted, so that the tables
 -- can be partitioned by time, and simulation_id comes first, so that they can be distributed by it.
 -- They have no foreign keys and no triggers.
 
@@ -115,8 +115,8 @@ CREATE TABLE arc_recorder.planned_scenarios (
     PRIMARY KEY (simulation_id, scenario_id)
 );
 
--- Every accepted result: the fields that people query, and the unchanged document. Offsets and
--- lengths are in bytes of UTF-8 in the document.
+-- Every accepted result: the fields that people query. Offsets and lengths are in bytes of UTF-8 in the
+-- document.
 CREATE TABLE arc_recorder.outcomes (
     simulation_id uuid NOT NULL,
     outcome_id uuid NOT NULL,
@@ -165,8 +165,7 @@ CREATE TABLE arc_recorder.outcomes (
     detailed_trajectory_length integer,
     dimensions_offset integer,
     dimensions_length integer,
-    -- text, not jsonb: it preserves every byte, also NaN, which some tools write and JSON does not have.
-    document text NOT NULL,
+    document_bytes bigint NOT NULL,
     PRIMARY KEY (simulation_id, outcome_id, partition_time)
 );
 -- It contains failures only, so that recording a success does not write to it.
@@ -183,6 +182,42 @@ CREATE INDEX outcomes_keys ON arc_recorder.outcomes (simulation_id, result_key C
 -- Scores that show that a simulation's undeclared scale is not from 0 to 1. Others do not write to it.
 CREATE INDEX outcomes_beyond_scale ON arc_recorder.outcomes (simulation_id)
     WHERE score_highest IS NULL AND (score < 0 OR score > 1);
+
+-- The unchanged documents of outcomes, beside their columns: those are compressed by column where a
+-- database can, and a document is found by its key alone. A document of more than 1 MiB has several
+-- parts, cut between characters, counted from 0; the document is all of them in order.
+CREATE TABLE arc_recorder.documents (
+    simulation_id uuid NOT NULL,
+    outcome_id uuid NOT NULL,
+    partition_time timestamptz NOT NULL,
+    part integer NOT NULL,
+    -- text, not jsonb: it preserves every byte, also NaN, which some tools write and JSON does not have.
+    document text NOT NULL,
+    PRIMARY KEY (simulation_id, outcome_id, partition_time, part)
+);
+
+-- What people and rules say about results after they were recorded. Rows are only added; a later one
+-- of the same kind counts instead of an earlier one. An annotation is about the result with this key,
+-- in all its revisions, or, if the result has no key, about this outcome.
+CREATE TABLE arc_recorder.annotations (
+    simulation_id uuid NOT NULL,
+    annotation_id uuid NOT NULL,
+    partition_time timestamptz NOT NULL,
+    result_key text,
+    outcome_id uuid,
+    annotated_at timestamptz NOT NULL,
+    author text NOT NULL,
+    kind text NOT NULL
+        CHECK (kind IN ('note', 'tag', 'invalidate', 'restore', 'score', 'failure_class')),
+    -- The metric of a changed score.
+    metric text,
+    -- The value before and after: a number of a score, the text of a note, a tag or a class.
+    old_value jsonb,
+    new_value jsonb,
+    reason text,
+    PRIMARY KEY (simulation_id, annotation_id, partition_time),
+    CHECK ((result_key IS NULL) <> (outcome_id IS NULL))
+);
 
 -- Every rejected result, once, with the reasons. The bytes need not be text.
 CREATE TABLE arc_recorder.rejected_results (
@@ -265,7 +300,7 @@ BEGIN
         SELECT FROM pg_settings
         WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)
     ) THEN
-        ALTER TABLE arc_recorder.outcomes ALTER COLUMN document SET COMPRESSION lz4;
+        ALTER TABLE arc_recorder.documents ALTER COLUMN document SET COMPRESSION lz4;
         ALTER TABLE arc_recorder.rejected_results ALTER COLUMN document SET COMPRESSION lz4;
         ALTER TABLE arc_recorder.document_headers ALTER COLUMN header SET COMPRESSION lz4;
     END IF;
@@ -277,6 +312,7 @@ $$;
 -- last ANALYZE: with them the planner expects no rows, and then considers any index on simulation_id
 -- equally good.
 ALTER TABLE arc_recorder.outcomes ALTER COLUMN simulation_id SET STATISTICS 0;
+ALTER TABLE arc_recorder.documents ALTER COLUMN simulation_id SET STATISTICS 0;
 ALTER TABLE arc_recorder.rejected_results ALTER COLUMN simulation_id SET STATISTICS 0;
 
 -- The current revision of each result: all rows without a key, and of the rows with the same key the
@@ -408,12 +444,26 @@ EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
 END
 $$;
 
--- The documents for ->> and jsonpath. For byte-exact reads, use outcomes.document.
+-- The documents: as jsonb for ->> and jsonpath, and as the text that was recorded, byte for byte. Only
+-- the one that a query names is read.
 CREATE VIEW arc_recorder.outcome_documents AS
 SELECT
     simulation_id, outcome_id, partition_time, scenario_id, trial, received_at, status,
-    arc_recorder.sanitised(document) AS document
-FROM arc_recorder.outcomes;
+    arc_recorder.sanitised((
+        SELECT string_agg(kept.document, '' ORDER BY kept.part)
+        FROM arc_recorder.documents AS kept
+        WHERE kept.simulation_id = outcome.simulation_id
+            AND kept.outcome_id = outcome.outcome_id
+            AND kept.partition_time = outcome.partition_time
+    )) AS document,
+    (
+        SELECT string_agg(kept.document, '' ORDER BY kept.part)
+        FROM arc_recorder.documents AS kept
+        WHERE kept.simulation_id = outcome.simulation_id
+            AND kept.outcome_id = outcome.outcome_id
+            AND kept.partition_time = outcome.partition_time
+    ) AS document_text
+FROM arc_recorder.outcomes AS outcome;
 
 -- The advisory lock of a simulation's figures: shared while results are recorded, exclusive for the
 -- moment in which a session begins to compute the figures to be frozen. Names are looked up here,

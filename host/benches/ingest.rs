@@ -4,7 +4,7 @@
 //! durability (fsync on) and prints ratios; absolute figures depend on the machine. For documents
 //! of 1.5, 8.7 and 60 KB it measures
 //!
-//! - ready-made rows by COPY BINARY into the same table, 1,000 a transaction, over one connection
+//! - ready-made rows by COPY BINARY into a table with the same columns, 1,000 a transaction, over one connection
 //!   and over two: the bytes come from COPY … TO, so that preparing them costs nothing;
 //! - the recorder from JSON text, in batches of 1,000;
 //! - 16 tasks that record one by one, against 16 connections with a bare prepared INSERT;
@@ -40,6 +40,17 @@ use uuid::Uuid;
 use support::documents::document;
 use support::{BenchDatabase, connect, new_simulation};
 
+/// The table of bare rows: the columns of outcomes, and the document, compressed like the recorder's.
+const BARE: &str = "
+    CREATE TABLE arc_recorder.bare (
+        LIKE arc_recorder.outcomes INCLUDING ALL, document text NOT NULL
+    );
+    DO $$ BEGIN
+        ALTER TABLE arc_recorder.bare ALTER COLUMN document SET COMPRESSION lz4;
+    EXCEPTION WHEN feature_not_supported THEN NULL;
+    END $$";
+const TRUNCATE: &str =
+    "TRUNCATE arc_recorder.outcomes, arc_recorder.documents, arc_recorder.bare; CHECKPOINT";
 const BATCH: usize = 1_000;
 
 struct Bench {
@@ -61,6 +72,7 @@ async fn main() {
         recorder: Recorder::new(extractor, database.store(8)).await.unwrap(),
         admin: database.connect().await,
     };
+    bench.admin.batch_execute(BARE).await.unwrap();
     let version = database.version();
     println!("PostgreSQL {version}, default durability, {seconds} s for each figure\n");
     for bytes in sizes {
@@ -127,7 +139,7 @@ impl Bench {
     }
 
     async fn start(&self) -> Uuid {
-        self.admin.batch_execute("TRUNCATE arc_recorder.outcomes; CHECKPOINT").await.unwrap();
+        self.admin.batch_execute(TRUNCATE).await.unwrap();
         let simulation_id = new_simulation_id();
         let new = new_simulation(simulation_id);
         self.recorder.start_planned(&new, std::iter::empty()).await.unwrap();
@@ -152,7 +164,12 @@ impl Bench {
         let mut all = Vec::new();
         for batch in 0..batches {
             let copy = format!(
-                "COPY (SELECT * FROM arc_recorder.outcomes ORDER BY outcome_id OFFSET {} LIMIT {BATCH}) TO STDOUT BINARY",
+                "COPY (
+                     SELECT outcome.*, document.document FROM arc_recorder.outcomes AS outcome
+                     JOIN arc_recorder.documents AS document
+                         USING (simulation_id, outcome_id, partition_time)
+                     ORDER BY outcome.outcome_id OFFSET {} LIMIT {BATCH}
+                 ) TO STDOUT BINARY",
                 batch * BATCH
             );
             let parts: Vec<Bytes> =
@@ -163,7 +180,7 @@ impl Bench {
     }
 
     async fn copy(&self, batches: &[Bytes], connections: usize) -> f64 {
-        self.admin.batch_execute("TRUNCATE arc_recorder.outcomes; CHECKPOINT").await.unwrap();
+        self.admin.batch_execute(TRUNCATE).await.unwrap();
         let mut clients = Vec::new();
         for _ in 0..connections {
             clients.push(connect(&self.config).await);
@@ -173,7 +190,7 @@ impl Bench {
         let work = clients.iter().map(|client| async {
             while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let sink =
-                    client.copy_in("COPY arc_recorder.outcomes FROM STDIN BINARY").await.unwrap();
+                    client.copy_in("COPY arc_recorder.bare FROM STDIN BINARY").await.unwrap();
                 let mut sink = std::pin::pin!(sink);
                 sink.send(batch.clone()).await.unwrap();
                 sink.finish().await.unwrap();
@@ -190,7 +207,7 @@ impl Bench {
         connections: usize,
         time: Duration,
     ) -> (f64, f64) {
-        self.admin.batch_execute("TRUNCATE arc_recorder.outcomes; CHECKPOINT").await.unwrap();
+        self.admin.batch_execute(TRUNCATE).await.unwrap();
         let mut tasks = Vec::new();
         let begun = Instant::now();
         for worker in 0..connections {
@@ -199,11 +216,12 @@ impl Bench {
             tasks.push(tokio::spawn(async move {
                 let insert = client
                     .prepare(
-                        "INSERT INTO arc_recorder.outcomes (simulation_id, outcome_id, partition_time, scenario_id,
-                             scenario_name, trial, received_at, execution_time, status, reliability_score,
-                             execution_time_ms, tokens_used, cost_usd, metrics, extractor_id, document)
-                         VALUES ($1, $2, now(), $3, $4, 1, now(), now(), 'success', 0.85, 2500, 200, 0.006,
-                             $5::text::jsonb, $1, $6::text::json)",
+                        "INSERT INTO arc_recorder.bare (simulation_id, outcome_id, partition_time, scenario_id,
+                             scenario_name, trial, received_at, execution_time, status, score, scores,
+                             execution_time_ms, tokens_used, cost_usd, metrics, extractor_id,
+                             document_bytes, document)
+                         VALUES ($1, $2, now(), $3, $4, 1, now(), now(), 'success', 0.85, '[]', 2500, 200,
+                             0.006, $5::text::jsonb, $1, octet_length($6), $6)",
                     )
                     .await
                     .unwrap();

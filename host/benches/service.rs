@@ -257,7 +257,10 @@ impl Drop for Service {
 
 impl Bench {
     async fn start(&self) -> Uuid {
-        self.admin.batch_execute("TRUNCATE arc_recorder.outcomes; CHECKPOINT").await.unwrap();
+        self.admin
+            .batch_execute("TRUNCATE arc_recorder.outcomes, arc_recorder.documents; CHECKPOINT")
+            .await
+            .unwrap();
         let simulation_id = new_simulation_id();
         let new = new_simulation(simulation_id);
         self.recorder.start_planned(&new, std::iter::empty()).await.unwrap();

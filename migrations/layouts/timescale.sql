@@ -1,6 +1,8 @@
--- The layout `timescale`: outcomes are a hypertable on partition_time, with a columnstore and a policy
--- that moves old chunks into it. Safe to repeat: existing parts stay, and missing ones are added.
--- TimescaleDB's Apache edition has hypertables only, so the rest is skipped there.
+-- The layout `timescale`: outcomes and their documents are hypertables on partition_time; outcomes have
+-- a columnstore and a policy that moves old chunks into it. Documents stay as they are, each to be found
+-- by its key: a columnstore would compress hundreds of them together, to about the same size. Safe to
+-- repeat: existing parts stay, and missing ones are added. TimescaleDB's Apache edition has hypertables
+-- only, so the rest is skipped there.
 --
 -- All rows of a simulation have the simulation's partition_time, so a chunk contains whole simulations.
 -- In the columnstore, a batch contains rows of one simulation, in the order of the ids that are
@@ -13,6 +15,7 @@ DECLARE
         JOIN pg_namespace AS namespace ON namespace.oid = extension.extnamespace
         WHERE extension.extname = 'timescaledb'
     );
+    name text;
     columnstore boolean := coalesce(current_setting('timescaledb.license', true), '') = 'timescale';
 BEGIN
     IF home IS NULL THEN
@@ -20,17 +23,18 @@ BEGIN
             USING HINT = 'run CREATE EXTENSION timescaledb as a superuser';
     END IF;
 
-    IF NOT EXISTS (
-        SELECT FROM timescaledb_information.hypertables
-        WHERE hypertable_schema = 'arc_recorder' AND hypertable_name = 'outcomes'
-    ) THEN
+    FOREACH name IN ARRAY ARRAY['outcomes', 'documents'] LOOP
+        CONTINUE WHEN EXISTS (
+            SELECT FROM timescaledb_information.hypertables
+            WHERE hypertable_schema = 'arc_recorder' AND hypertable_name = name
+        );
         -- Existing rows are moved into chunks, which blocks all other sessions meanwhile.
         EXECUTE format(
-            'SELECT %s.create_hypertable(''arc_recorder.outcomes'', ''partition_time'',
+            'SELECT %s.create_hypertable(%L, ''partition_time'',
                  chunk_time_interval => interval ''7 days'', create_default_indexes => false,
                  migrate_data => true)',
-            home);
-    END IF;
+            home, 'arc_recorder.' || name);
+    END LOOP;
 
     IF columnstore AND NOT EXISTS (
         SELECT FROM timescaledb_information.hypertables

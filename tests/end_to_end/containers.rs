@@ -15,7 +15,7 @@ const PRETTY: &str = "{\n  \"scenario\": {\n    \"id\": \"one\"\n  },\r\n\t\"tra
 fn documents(database: &TestDatabase, summary: &Value) -> Vec<String> {
     let id = summary["simulation_id"].as_str().unwrap();
     let sql = format!(
-        "SELECT document::text FROM arc_recorder.outcomes WHERE simulation_id = '{id}'
+        "SELECT document_text FROM arc_recorder.outcome_documents WHERE simulation_id = '{id}'
          ORDER BY scenario_id"
     );
     database.query(&sql).iter().map(|row| row.get(0)).collect()

@@ -774,7 +774,7 @@ fn the_names_in_the_architecture_exist() {
     let database = TestDatabase::new();
     let found = database.query(
         "SELECT data_type FROM information_schema.columns
-         WHERE table_schema = 'arc_recorder' AND table_name = 'outcomes' AND column_name = 'document'",
+         WHERE table_schema = 'arc_recorder' AND table_name = 'documents' AND column_name = 'document'",
     );
     let column: String = found[0].get(0);
     let sentence = format!("the column `document` of type `{column}`");

@@ -15,11 +15,12 @@ const OLD: &str = "00000000-0000-0000-0000-0000000000ff";
 
 /// The columns of outcomes that must never change.
 const IDENTITY: &str = "SELECT simulation_id::text, outcome_id::text, partition_time::text,
-        received_at::text, document::text, modal_call_id, sandbox_id, trial
-    FROM arc_recorder.outcomes ORDER BY 1, 2";
+        received_at::text, document, modal_call_id, sandbox_id, trial
+    FROM arc_recorder.outcomes
+    JOIN arc_recorder.documents USING (simulation_id, outcome_id, partition_time) ORDER BY 1, 2";
 
 /// The columns of outcomes except the extractor.
-const FIELDS: &str = "SELECT (to_jsonb(outcome) - 'extractor_id' - 'document')::text
+const FIELDS: &str = "SELECT (to_jsonb(outcome) - 'extractor_id')::text
     FROM arc_recorder.outcomes AS outcome ORDER BY simulation_id, outcome_id";
 
 fn texts(database: &TestDatabase, sql: &str) -> Vec<Vec<Option<String>>> {
@@ -46,14 +47,18 @@ fn register_old_extractor(database: &TestDatabase) {
 fn reject_before(database: &TestDatabase, condition: &str) {
     register_old_extractor(database);
     database.execute(&format!(
-        "WITH moved AS (DELETE FROM arc_recorder.outcomes WHERE {condition} RETURNING *)
+        "WITH moved AS (DELETE FROM arc_recorder.outcomes WHERE {condition} RETURNING *),
+             documents AS (DELETE FROM arc_recorder.documents USING moved
+                 WHERE documents.simulation_id = moved.simulation_id
+                     AND documents.outcome_id = moved.outcome_id
+                 RETURNING documents.*)
          INSERT INTO arc_recorder.rejected_results (simulation_id, outcome_id, partition_time,
              received_at, position, trial, modal_call_id, sandbox_id, violations, extractor_id,
              document_bytes, document)
          SELECT simulation_id, outcome_id, partition_time, received_at, 7, NULL, modal_call_id,
              sandbox_id, '[{{\"path\": \"/x\", \"code\": \"odd\", \"message\": \"odd\"}}]', '{OLD}',
-             octet_length(document::text), convert_to(document::text, 'UTF8')
-         FROM moved"
+             octet_length(document), convert_to(document, 'UTF8')
+         FROM moved JOIN documents USING (simulation_id, outcome_id, partition_time)"
     ));
 }
 
@@ -373,9 +378,12 @@ fn an_outcome_that_would_be_rejected_now_stays_and_is_reported() {
     database.execute(&format!(
         "INSERT INTO arc_recorder.outcomes (simulation_id, outcome_id, partition_time, scenario_id, trial,
              received_at, execution_time, status, scores, execution_time_ms, tokens_used, cost_usd,
-             metrics, extractor_id, document)
+             metrics, extractor_id, document_bytes)
          SELECT simulation_id, outcome_id, partition_time, 'odd', 1, received_at, received_at, 'success', '[]', 0,
-             0, 0, '{{}}', '{OLD}', convert_from(document, 'UTF8')
+             0, 0, '{{}}', '{OLD}', document_bytes
+         FROM arc_recorder.rejected_results;
+         INSERT INTO arc_recorder.documents (simulation_id, outcome_id, partition_time, part, document)
+         SELECT simulation_id, outcome_id, partition_time, 0, convert_from(document, 'UTF8')
          FROM arc_recorder.rejected_results"
     ));
     let before = texts(&database, FIELDS);

@@ -190,8 +190,8 @@ fn a_refused_row_costs_no_connection_and_every_copy_is_counted() {
         record("first", None).await.unwrap();
         let (before, used) = (connection().await, recorder.metrics().total_queries);
         record("second", None).await.unwrap();
-        // BEGIN, the note of the simulation, COPY, COMMIT.
-        assert_eq!(recorder.metrics().total_queries, used + 4);
+        // BEGIN, the note of the simulation, COPY, the documents, COMMIT.
+        assert_eq!(recorder.metrics().total_queries, used + 5);
         let verdicts = record("third", Some(7)).await.unwrap();
         for (place, item) in verdicts.iter().enumerate() {
             let failed = matches!(item.verdict, Verdict::Failed { kind: FailureKind::Refused, .. });

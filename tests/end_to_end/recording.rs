@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Program, TestDatabase, fixture, shared_data, skip};
+use crate::support::{Files, Program, TestDatabase, fixture, record, shared_data, skip};
 
 fn results(path: &std::path::Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).unwrap();
@@ -131,4 +131,76 @@ fn every_hostile_document_is_rejected_with_its_reason_and_no_neighbour_is_lost()
         database.count("SELECT count(*) FROM arc_recorder.rejected_results"),
         bad.len() as i64
     );
+}
+
+/// A result whose trajectory has a text of about this many bytes, most of them in characters of three.
+fn long_result(id: &str, bytes: usize) -> String {
+    let text = "日".repeat(bytes / 3);
+    format!(
+        r#"{{"scenario": {{"id": "{id}"}}, "trajectory": {{"status": "success", "text": "{text}"}}}}"#
+    )
+}
+
+#[test]
+fn long_documents_are_stored_in_parts_and_come_back_whole() {
+    const MIB: usize = 1 << 20;
+    let database = TestDatabase::new();
+    let program = Program::on(&database);
+    let files = Files::new();
+    // As a single result, as a few, which are written as arrays, and as many, which are copied.
+    for (name, short) in [("one", 0), ("few", 5), ("many", 200)] {
+        let mut lines: Vec<String> =
+            (0..short).map(|number| long_result(&format!("{name}-{number}"), 30)).collect();
+        let long: &[usize] =
+            if short == 0 { &[3 * MIB] } else { &[MIB - 200, MIB, MIB + 1, MIB + 2, 5 * MIB] };
+        lines.extend(long.iter().map(|bytes| long_result(&format!("{name}-long-{bytes}"), *bytes)));
+        let path = files.write(&format!("{name}.jsonl"), lines.join("\n"));
+        for stored in [lines.len(), 0] {
+            let summary = record(&program, &path, &[]).ended(0).json();
+            assert_eq!(summary["stored"], stored, "{name}");
+            let id = summary["simulation_id"].as_str().unwrap();
+            let documents = program.run(["outcomes", id, "--documents"]).ended(0).stdout;
+            assert!(same_lines(&documents, &lines), "{name}: outcomes --documents");
+            let exported = program
+                .run(["export", id, "--format", "jsonl", "--documents"])
+                .ended(0)
+                .json_lines();
+            let exported: Vec<&str> =
+                exported.iter().map(|outcome| outcome["document"].as_str().unwrap()).collect();
+            assert!(same_lines(&exported.join("\n"), &lines), "{name}: export");
+        }
+        let whole = database.count(&format!(
+            "SELECT count(*) FROM arc_recorder.outcome_documents AS view
+             JOIN arc_recorder.outcomes USING (simulation_id, outcome_id, partition_time)
+             WHERE view.scenario_id LIKE '{name}-%' AND octet_length(document_text) = document_bytes
+                 AND document->'trajectory'->>'text' ~ '^日+$'"
+        ));
+        assert_eq!(whole, i64::try_from(lines.len()).unwrap());
+    }
+    let parts = database.query(
+        "SELECT scenario_id, count(*), max(octet_length(document)) FROM arc_recorder.documents
+         JOIN arc_recorder.outcomes USING (simulation_id, outcome_id, partition_time)
+         GROUP BY scenario_id HAVING count(*) > 1 OR max(octet_length(document)) > 1000000
+         ORDER BY max(document_bytes)",
+    );
+    let parts: Vec<(i64, bool)> = parts
+        .iter()
+        .map(|row| (row.get(1), row.get::<_, i32>(2) <= i32::try_from(MIB).unwrap()))
+        .collect();
+    let counts = [1, 1, 2, 2, 2, 2, 2, 2, 4, 6, 6];
+    assert_eq!(parts, counts.map(|count| (count, true)));
+
+    // Extracted again, each is read whole.
+    let again = program.run(["reextract", "--all", "--dry-run", "--json"]).ended(0).json_lines();
+    let last = again.last().unwrap();
+    assert_eq!((&last["examined"], &last["rejected"]), (&216.into(), &0.into()), "{last}");
+}
+
+/// Whether a text has these lines, in any order.
+fn same_lines(text: &str, lines: &[String]) -> bool {
+    let (mut found, mut wanted): (Vec<&str>, Vec<&str>) =
+        (text.lines().collect(), lines.iter().map(String::as_str).collect());
+    found.sort_unstable();
+    wanted.sort_unstable();
+    found == wanted
 }

@@ -282,11 +282,9 @@ fn the_view_of_documents_replaces_characters_that_jsonb_cannot_store() {
     lines.push(r#"{"scenario": {"id": "x-too-large"}, "number": 1e999999}"#.to_owned());
     record(&program, &files.write("odd.jsonl", lines.join("\n")), &[]).ended(0);
     let rows = database.query(
-        "SELECT view.document->>'text', view.document->>'number', outcome.document::text,
-             view.document IS NULL
-         FROM arc_recorder.outcome_documents AS view
-             JOIN arc_recorder.outcomes AS outcome USING (simulation_id, outcome_id, partition_time)
-         ORDER BY view.scenario_id",
+        "SELECT document->>'text', document->>'number', document_text, document IS NULL
+         FROM arc_recorder.outcome_documents
+         ORDER BY scenario_id",
     );
     for ((row, (text, expected)), line) in rows.iter().zip(cases).zip(&lines) {
         assert_eq!(row.get::<_, Option<String>>(0).as_deref(), Some(expected), "{text}");
@@ -326,13 +324,13 @@ fn documents_are_text_compressed_with_lz4_if_supported() {
     let rows = database.query(
         "SELECT attrelid::regclass::text, atttypid::regtype::text, attcompression::text
          FROM pg_attribute WHERE attname = 'document' AND attrelid IN
-             ('arc_recorder.outcomes'::regclass, 'arc_recorder.rejected_results'::regclass)
+             ('arc_recorder.documents'::regclass, 'arc_recorder.rejected_results'::regclass)
          ORDER BY 1",
     );
     let found: Vec<(String, String, String)> =
         rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
     let compression = if has_lz4 { "l" } else { "" };
-    let expected = [("arc_recorder.outcomes", "text"), ("arc_recorder.rejected_results", "bytea")]
+    let expected = [("arc_recorder.documents", "text"), ("arc_recorder.rejected_results", "bytea")]
         .map(|(table, kind)| (table.to_owned(), kind.to_owned(), compression.to_owned()));
     assert_eq!(found, expected);
 }
@@ -354,14 +352,16 @@ fn spans_cut_the_parts_out_of_a_document_byte_for_byte() {
     record(&program, &fixture("results.jsonl"), &[]).ended(0);
     let part = |name: &str| {
         format!(
-            "convert_from(substring(convert_to(document::text, 'UTF8')
+            "convert_from(substring(convert_to(document, 'UTF8')
                 FROM {name}_offset + 1 FOR {name}_length), 'UTF8')"
         )
     };
     let parts =
         ["scenario", "trajectory", "detailed_trajectory", "dimensions"].map(part).join(", ");
     let rows = database.query(&format!(
-        "SELECT document::text, {parts} FROM arc_recorder.outcomes ORDER BY scenario_id <> 'é'"
+        "SELECT document, {parts} FROM arc_recorder.outcomes
+         JOIN arc_recorder.documents USING (simulation_id, outcome_id, partition_time)
+         ORDER BY scenario_id <> 'é'"
     ));
     let cut = |row: &tokio_postgres::Row, index: usize| row.get::<_, Option<String>>(index);
     let found: Vec<Option<String>> = (1..=4).map(|index| cut(&rows[0], index)).collect();
@@ -381,7 +381,8 @@ fn spans_cut_the_parts_out_of_a_document_byte_for_byte() {
         let row = &database.query(&format!(
             "SELECT count(*), count(*) FILTER (WHERE {} = ({member})::text)
              FROM (SELECT * FROM arc_recorder.outcomes
-                 WHERE document::text !~ '\\\\u(0000|[dD][89a-fA-F])' OFFSET 0) AS nameable
+                     JOIN arc_recorder.documents USING (simulation_id, outcome_id, partition_time)
+                 WHERE document !~ '\\\\u(0000|[dD][89a-fA-F])' OFFSET 0) AS nameable
              WHERE {name}_offset IS NOT NULL",
             part(name)
         ))[0];

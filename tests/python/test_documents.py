@@ -788,7 +788,7 @@ def good(scenario_id: str = "s0", **more: Any) -> dict[str, Any]:
 
 def document(api: SyncArcAPI, outcome_id: Optional[str]) -> str:
     """Returns a document as stored."""
-    sql = "SELECT document::text AS d FROM outcomes WHERE outcome_id = :id"
+    sql = "SELECT document_text AS d FROM outcome_documents WHERE outcome_id = :id"
     [row] = api.db.engine.execute(sql, {"id": outcome_id})
     text: str = row["d"]
     return text

@@ -88,9 +88,10 @@ def test_the_real_results_are_recorded_and_read_back(database_url: str) -> None:
             tokens = sum(found["trajectory"]["token_usage"]["total_tokens"] for found in results)
             assert status["total_tokens"] == tokens
             documents = await api.db.engine.execute(
-                "SELECT document::text FROM outcomes WHERE simulation_id = :id", {"id": simulation_id}
+                "SELECT document_text FROM outcome_documents WHERE simulation_id = :id",
+                {"id": simulation_id},
             )
-            assert sorted(row["document"] for row in documents) == sorted(lines)
+            assert sorted(row["document_text"] for row in documents) == sorted(lines)
             outcomes = await api.get_scenario_outcomes(simulation_id)
             by_id = {outcome["outcome_id"]: outcome for outcome in outcomes}
             for line, outcome_id in zip(results, ids):

@@ -98,23 +98,33 @@ pub(crate) const OUTCOMES: u64 = 100_000;
 pub(crate) async fn make_outcomes(admin: &Client, simulation_id: Uuid) {
     let insert = format!(
         r#"INSERT INTO arc_recorder.outcomes (simulation_id, outcome_id, partition_time, scenario_id,
-            scenario_name, trial, received_at, execution_time, status, reliability_score,
-            execution_time_ms, tokens_used, cost_usd, error_code, error_category, error_message,
-            metrics, extractor_id, document)
+            scenario_name, trial, received_at, execution_time, status, headline, score,
+            scores, execution_time_ms, tokens_used, cost_usd, error_code, error_category, error_message,
+            metrics, extractor_id, document_bytes)
         SELECT simulation_id, gen_random_uuid(), partition_time, 'scenario-' || md5((number / 2)::text),
             'Scenario ' || number, 1 + number % 2, clock_timestamp(),
             now() - (({OUTCOMES} - number) * interval '100 milliseconds'),
-            CASE WHEN number % 10 = 0 THEN 'error' ELSE 'success' END, random(), 2500, 200, 0.006,
+            CASE WHEN number % 10 = 0 THEN 'error' ELSE 'success' END, 'reliability_score',
+            score, jsonb_build_array(jsonb_build_object('name', 'reliability_score', 'value', score)),
+            2500, 200, 0.006,
             CASE WHEN number % 10 = 0 THEN 'TimeoutError' END,
             CASE WHEN number % 10 = 0 THEN 'timeout' END,
             CASE WHEN number % 10 = 0 THEN 'TimeoutError: it took too long' END,
             '{{"prompt_tokens": 150, "completion_tokens": 50, "event_count": 3, "grade": "B"}}',
-            simulation_id, '{{"scenario": {{"id": "a"}}, "trajectory": {{"status": "success"}}}}'
-        FROM arc_recorder.simulations, generate_series($1::bigint, $1::bigint + 9999) AS number
+            simulation_id, 62
+        FROM arc_recorder.simulations, generate_series($1::bigint, $1::bigint + 9999) AS number,
+            LATERAL (SELECT random() + 0 * number AS score) AS random
         WHERE simulation_id = '{simulation_id}' ORDER BY md5(number::text)"#
     );
     let insert = admin.prepare(&insert).await.unwrap();
     for first in (0..OUTCOMES).step_by(10_000) {
         admin.execute(&insert, &[&i64::try_from(first).unwrap()]).await.unwrap();
     }
+    let documents = format!(
+        r#"INSERT INTO arc_recorder.documents (simulation_id, outcome_id, partition_time, part, document)
+        SELECT simulation_id, outcome_id, partition_time, 0,
+            '{{"scenario": {{"id": "a"}}, "trajectory": {{"status": "success"}}}}'
+        FROM arc_recorder.outcomes WHERE simulation_id = '{simulation_id}'"#
+    );
+    admin.batch_execute(&documents).await.unwrap();
 }

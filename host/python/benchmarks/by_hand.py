@@ -27,14 +27,16 @@ COLUMNS = [
     "simulation_id", "outcome_id", "partition_time", "scenario_id", "trial", "received_at",
     "execution_time", "status", "headline", "score", "scores", "execution_time_ms", "tokens_used",
     "cost_usd", "error_code", "error_category", "error_message", "modal_call_id", "metrics",
-    "extractor_id", "document",
+    "extractor_id", "document_bytes", "document",
 ]  # fmt: skip
 
 TABLES = """
+CREATE TABLE IF NOT EXISTS arc_recorder.outcomes_text
+    (LIKE arc_recorder.outcomes INCLUDING ALL, document text NOT NULL);
+ALTER TABLE arc_recorder.outcomes_text ALTER document SET COMPRESSION lz4;
 CREATE TABLE IF NOT EXISTS arc_recorder.outcomes_jsonb
-    (LIKE arc_recorder.outcomes INCLUDING ALL);
+    (LIKE arc_recorder.outcomes INCLUDING ALL, document jsonb COMPRESSION pglz NOT NULL);
 ALTER TABLE arc_recorder.outcomes_jsonb
-    ALTER document TYPE jsonb USING document::jsonb, ALTER document SET COMPRESSION pglz,
     ALTER metrics SET COMPRESSION pglz, ALTER scores SET COMPRESSION pglz;
 CREATE TABLE IF NOT EXISTS arc_recorder.outcomes_by_row (
     outcome_id uuid PRIMARY KEY, simulation_id uuid NOT NULL, scenario_id text NOT NULL,
@@ -104,6 +106,7 @@ class Script:
             None,
             orjson.dumps(metrics).decode(),
             EXTRACTOR,
+            len(document),
             document.decode(),
         )
 

@@ -126,7 +126,7 @@ class Contest:
 
     async def fresh(self) -> Script:
         """Empties the tables, runs a checkpoint so that no writes remain, and starts a simulation."""
-        for table in ("outcomes", "outcomes_jsonb", "outcomes_by_row"):
+        for table in ("outcomes", "documents", "outcomes_text", "outcomes_jsonb", "outcomes_by_row"):
             await self.plain.execute(f"TRUNCATE arc_recorder.{table}")
         await self.plain.execute("CHECKPOINT")
         started = await self.api.start_simulation("benchmark", [{"id": "scenario-0"}])
@@ -178,7 +178,7 @@ async def run(arguments: argparse.Namespace, url: str) -> dict[str, Any]:
         "recorder": contest.recorder,
         **{
             f"copy, {connections}": lambda connections=connections: contest.copy(
-                "outcomes", connections
+                "outcomes_text", connections
             )
             for connections in (1, 2, 4)
         },

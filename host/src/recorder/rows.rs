@@ -223,6 +223,7 @@ impl ReceivedResult {
         let added = AddedFields {
             extractor_id: target.extractor_id(),
             header_id: self.submission.format.as_ref().and_then(|format| format.header_id()),
+            document_bytes: i64::try_from(document.len()).unwrap_or(i64::MAX),
             received_at: self.received_at,
             execution_time: time.unwrap_or(self.received_at),
             trial,

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::Store;
 use super::outcome_columns::{OWN, SELECTED, outcome_columns};
-use super::outcome_sql::{JOIN_SCALE, numbered, scale, scaled_score};
+use super::outcome_sql::{JOIN_SCALE, document, numbered, scale, scaled_score};
 use super::outcomes::{OutcomeFilter, OutcomeRecord};
 use super::simulations::not_found;
 use super::statement::Statement;
@@ -54,8 +54,7 @@ pub(super) fn statement(simulation_id: Uuid, filter: &OutcomeFilter, documents: 
         statement = statement.with(wanted.as_str());
         status = format!("AND outcome.status = ${}", statement.count());
     }
-    let document = if documents { ", outcome.document" } else { "" };
-    let last = if documents { ", outcome.document" } else { "" };
+    let document = if documents { format!(", {}", document("outcome")) } else { String::new() };
     let outer: String = OWN
         .iter()
         .map(|name| match *name {
@@ -64,11 +63,13 @@ pub(super) fn statement(simulation_id: Uuid, filter: &OutcomeFilter, documents: 
         })
         .collect();
     let inner: Vec<String> = SELECTED.iter().map(|name| format!("outcome.{name}")).collect();
-    let columns =
-        format!("outcome.outcome_id, outcome.extractor_id, {}{document}", inner.join(", "));
+    let columns = format!(
+        "outcome.simulation_id, outcome.outcome_id, outcome.partition_time, outcome.extractor_id, {}",
+        inner.join(", ")
+    );
     statement.sql = format!(
         r#"WITH {scale}
-        SELECT outcome.outcome_id, outcome.extractor_id{outer}{last}
+        SELECT outcome.outcome_id, outcome.extractor_id{outer}{document}
         FROM ({numbered}) AS outcome
         {JOIN_SCALE}
         WHERE outcome.is_current {status}

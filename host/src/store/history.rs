@@ -10,6 +10,7 @@ use super::Store;
 use super::connection::Transaction;
 use super::extracted::ExtractedColumns;
 use super::outcome_columns::COMPARED;
+use super::outcome_sql::document;
 use crate::error::{Error, Result};
 use crate::identity::Fingerprint;
 use crate::json_text::JsonText;
@@ -146,13 +147,14 @@ impl Store {
         let failed = |error| Error::postgres("read the outcomes to extract again", error);
         let client = self.client().await?;
         let select = format!(
-            "SELECT outcome_id, received_at, extractor_id, header_id, document, {}
-             FROM arc_recorder.outcomes
+            "SELECT outcome_id, received_at, extractor_id, header_id, {document} AS document, {}
+             FROM arc_recorder.outcomes AS outcome
              WHERE simulation_id = $1 AND extractor_id IN (
                  SELECT extractor_id FROM arc_recorder.extractors
                  WHERE name = $3 AND extractor_id IS DISTINCT FROM $2)
              ORDER BY simulation_id, outcome_id",
-            COMPARED.join(", ")
+            COMPARED.join(", "),
+            document = document("outcome")
         );
         let parameters: [&(dyn ToSql + Sync); 3] = [&simulation_id, &current, &extractor];
         let rows = client.query_raw(select.as_str(), parameters).await.map_err(failed)?;

@@ -1,4 +1,4 @@
-//! The layout of the tables: PostgreSQL's own tables, a hypertable of TimescaleDB, or tables
+//! The layout of the tables: PostgreSQL's own tables, hypertables of TimescaleDB, or tables
 //! distributed over the nodes of Citus.
 //!
 //! The columns and the statements are the same in all three. The layout of a new database is chosen
@@ -18,8 +18,8 @@ use crate::error::{Error, Result};
 pub enum Layout {
     /// Tables of PostgreSQL itself.
     Plain,
-    /// Outcomes are a hypertable of TimescaleDB; if its edition has them, with a columnstore and a
-    /// policy that fills it.
+    /// Outcomes and documents are hypertables of TimescaleDB; if its edition has them, outcomes have a
+    /// columnstore and a policy that fills it.
     Timescale,
     /// The rows of a simulation are distributed over the nodes of Citus. Experimental.
     Citus,
@@ -126,7 +126,7 @@ impl Extension {
 /// The actual state of a database in one of the layouts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct LayoutState {
-    /// Whether outcomes are a hypertable, or distributed.
+    /// Whether outcomes and documents are hypertables, or all tables are distributed.
     pub(super) arranged: bool,
     /// Whether TimescaleDB's edition has columnstore and policies.
     pub(super) full_edition: bool,
@@ -142,13 +142,16 @@ impl LayoutState {
             Layout::Plain => return Ok(LayoutState { arranged: true, ..Self::default() }),
             Layout::Timescale => {
                 "WITH hypertable AS (
-                     SELECT compression_enabled FROM timescaledb_information.hypertables
-                     WHERE hypertable_schema = 'arc_recorder' AND hypertable_name = 'outcomes'
+                     SELECT hypertable_name, compression_enabled
+                     FROM timescaledb_information.hypertables
+                     WHERE hypertable_schema = 'arc_recorder'
+                         AND hypertable_name IN ('outcomes', 'documents')
                  )
-                 SELECT EXISTS (SELECT FROM hypertable),
+                 SELECT (SELECT pg_catalog.count(*) = 2 FROM hypertable),
                      coalesce(pg_catalog.current_setting('timescaledb.license', true), '')
                          = 'timescale',
-                     EXISTS (SELECT FROM hypertable WHERE compression_enabled),
+                     EXISTS (SELECT FROM hypertable
+                         WHERE hypertable_name = 'outcomes' AND compression_enabled),
                      EXISTS (SELECT FROM timescaledb_information.jobs
                          WHERE hypertable_schema = 'arc_recorder' AND hypertable_name = 'outcomes'
                              AND proc_name = 'policy_compression')"
@@ -157,9 +160,8 @@ impl LayoutState {
             Layout::Citus => {
                 "SELECT NOT EXISTS (
                      SELECT FROM pg_catalog.unnest(ARRAY['simulations', 'planned_scenarios',
-                         'outcomes',
-                         'rejected_results', 'replaced_extractions', 'installation',
-                         'schema_migrations', 'config_versions', 'scenarios', 'extractors',
+                         'metric_declarations', 'outcomes', 'documents', 'rejected_results',
+                         'replaced_extractions', 'annotations', 'installation', 'schema_migrations', 'config_versions', 'scenarios', 'extractors',
                          'access_tokens', 'document_headers']) AS name
                      WHERE pg_catalog.to_regclass('arc_recorder.' || name) IS NOT NULL AND NOT EXISTS (
                          SELECT FROM pg_catalog.pg_dist_partition

@@ -35,12 +35,13 @@ use crate::json_text::JsonText;
 /// | `computed` | no | yes: the query computes it from all outcomes of the simulation | no |
 /// | `joined` | no | yes: the query finds it in another table | no |
 ///
-/// The order is that of JSON, CSV, Arrow and Parquet. The key and the document, which every row has,
-/// are not in it.
+/// The order is that of JSON, CSV, Arrow and Parquet. The key, which every row has, and the document,
+/// which is in a table of its own, are not in it.
 macro_rules! outcome_columns {
     ($list:ident => $to:ident) => { $crate::store::outcome_columns::lines! { $list => $to:
         origin    extractor_id: Uuid = |_, added| added.extractor_id;
         origin    header_id: Option<Uuid> = |_, added| added.header_id;
+        origin    document_bytes: i64 = |_, added| added.document_bytes;
         extracted scenario_id: String = |outcome, _| take(&mut outcome.scenario.id);
         extracted scenario_name: Option<String> = |outcome, _| outcome.scenario.name.take();
         stored    trial: Option<i32> = |_, added| added.trial;
@@ -178,6 +179,7 @@ pub(crate) struct ScoreColumns {
 pub(crate) struct AddedFields {
     pub(crate) extractor_id: Uuid,
     pub(crate) header_id: Option<Uuid>,
+    pub(crate) document_bytes: i64,
     pub(crate) received_at: Timestamp,
     pub(crate) execution_time: Timestamp,
     pub(crate) trial: Option<i32>,
@@ -223,7 +225,6 @@ macro_rules! row {
             OutcomeColumn::new::<Uuid>("outcome_id"),
             OutcomeColumn::new::<Timestamp>("partition_time"),
             $(OutcomeColumn::new::<$type>(stringify!($name)),)*
-            OutcomeColumn { name: "document", sql_type: Type::TEXT, nullable: false },
         ];
 
         impl OutcomeRow {
@@ -242,12 +243,9 @@ macro_rules! row {
             }
 
             /// Returns the values in the order of the columns.
-            pub(super) fn values<'r>(
-                &'r self,
-                document: &'r &'r str,
-            ) -> [&'r (dyn ToSql + Sync); COLUMNS.len()] {
+            pub(super) fn values(&self) -> [&(dyn ToSql + Sync); COLUMNS.len()] {
                 let ResultKey { simulation_id, outcome_id, partition_time } = &self.key;
-                [simulation_id, outcome_id, partition_time, $(&self.$name,)* document]
+                [simulation_id, outcome_id, partition_time, $(&self.$name,)*]
             }
 
             /// Returns how many bytes its texts have, but for the document and for names of the contract.

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::column_type::ColumnType;
 use super::outcome_columns::{SELECTED, outcome_columns};
-use super::outcome_sql::{is_current, numbered, scale, scaled_score};
+use super::outcome_sql::{document as whole_document, is_current, numbered, scale, scaled_score};
 use super::outcomes::{OutcomeFilter, RecordedOutcome};
 use super::statement::Statement;
 use super::{Store, cursor};
@@ -356,11 +356,12 @@ fn attached_statement(
     attached: Attachments,
     bytes: i64,
 ) -> Statement {
-    let document = if attached.documents { "document" } else { "NULL::text" };
+    let document = if attached.documents { "whole.document" } else { "NULL::text" };
     let part = |name: &str| {
         if attached.trajectories {
             format!(
-                "pg_catalog.convert_from(pg_catalog.substr(pg_catalog.convert_to(document, 'UTF8'),
+                "pg_catalog.convert_from(pg_catalog.substr(
+                     pg_catalog.convert_to(whole.document, 'UTF8'),
                      {name}_offset + 1, {name}_length), 'UTF8')"
             )
         } else {
@@ -373,12 +374,14 @@ fn attached_statement(
         "SELECT outcome_id, {document}, {trajectory}, {detailed}, {dimensions}
          FROM (
              SELECT outcome.*, pg_catalog.row_number() OVER asked AS position,
-                 pg_catalog.sum(pg_catalog.octet_length(document)) OVER asked AS bytes
+                 (pg_catalog.sum(document_bytes) OVER asked)::bigint AS bytes
              FROM arc_recorder.outcomes AS outcome
              WHERE simulation_id = $1 AND outcome_id = ANY ($2::uuid[])
              WINDOW asked AS (ORDER BY pg_catalog.array_position($2::uuid[], outcome_id))
          ) AS sized
-         WHERE bytes <= $3 OR ($3 < 0 AND position = 1)"
+         CROSS JOIN LATERAL (SELECT {whole} AS document OFFSET 0) AS whole
+         WHERE bytes <= $3 OR ($3 < 0 AND position = 1)",
+        whole = whole_document("sized")
     ))
     .with(simulation_id)
     .with(ids)

@@ -1,4 +1,4 @@
-//! SQL about the scores of outcomes: which revision of a result counts, and a score on its scale.
+//! SQL about outcomes: which revision of a result counts, a score on its scale, and the document.
 //!
 //! A score is stored as the tool wrote it. It is converted to a number from 0 to 1 only if the result
 //! declares its range, or the simulation does, or if all scores of the simulation without a range are
@@ -40,6 +40,17 @@ pub(super) fn superseded() -> String {
 /// hashed: a join with it could become a nested loop, because the planner expects few rows.
 pub(super) const IS_CURRENT: &str =
     "outcome.outcome_id NOT IN (SELECT superseded.outcome_id FROM superseded)";
+
+/// The document of the outcome `alias`, byte for byte.
+pub(super) fn document(alias: &str) -> String {
+    format!(
+        "(SELECT pg_catalog.string_agg(kept.document, ''::text ORDER BY kept.part)
+            FROM arc_recorder.documents AS kept
+            WHERE kept.simulation_id = {alias}.simulation_id
+                AND kept.outcome_id = {alias}.outcome_id
+                AND kept.partition_time = {alias}.partition_time)"
+    )
+}
 
 /// The order of the attempts at a trial, of which the last one counts. Attempts that have a key are
 /// in the order in which they ran, so that it does not matter in which order logs are recorded.

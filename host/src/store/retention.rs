@@ -43,15 +43,18 @@ pub struct ExpiredSimulations {
 pub struct RemovedRows {
     /// Whole simulations.
     pub simulations: u64,
-    /// Chunks that were dropped with all their outcomes.
+    /// Chunks that were dropped, with all their outcomes or documents.
     pub chunks: u64,
     /// Outcomes that were deleted row by row.
     pub deleted_outcomes: u64,
 }
 
 /// A table with rows of a simulation, and the column that distinguishes its rows.
-const PARTS: [(&str, &str); 5] = [
+const PARTS: [(&str, &str); 7] = [
+    // Before the documents, so that no outcome lacks its document.
     ("outcomes", "outcome_id"),
+    ("documents", "outcome_id"),
+    ("annotations", "annotation_id"),
     ("rejected_results", "outcome_id"),
     ("replaced_extractions", "outcome_id"),
     ("planned_scenarios", "scenario_id"),
@@ -187,8 +190,8 @@ impl Store {
         Ok(u64::try_from(dropped.len()).unwrap_or(u64::MAX))
     }
 
-    /// Calls a function of TimescaleDB with the chunks of outcomes that end before a time. The
-    /// extension can be in any schema.
+    /// Calls a function of TimescaleDB with the chunks of outcomes and documents that end before a time.
+    /// The extension can be in any schema.
     async fn call_timescale(&self, function: &str, before: Timestamp) -> Result<Vec<String>> {
         let home = Statement::new(
             "SELECT pg_catalog.quote_ident(nspname) FROM pg_catalog.pg_extension
@@ -200,11 +203,13 @@ impl Store {
             return Ok(Vec::new());
         };
         let call = Statement::new(format!(
-            "SELECT chunk::text FROM {home}.{function}('arc_recorder.outcomes'::regclass,
-                 older_than => $1::timestamptz) AS chunk"
+            "SELECT chunk::text
+             FROM pg_catalog.unnest(ARRAY['arc_recorder.outcomes', 'arc_recorder.documents']::regclass[])
+                 AS hypertable
+             CROSS JOIN LATERAL {home}.{function}(hypertable, older_than => $1::timestamptz) AS chunk"
         ))
         .with(before);
-        let rows = self.rows(&call, "work on the chunks of outcomes").await?;
+        let rows = self.rows(&call, "work on the chunks of outcomes and documents").await?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
@@ -212,8 +217,9 @@ impl Store {
     async fn remove_simulation(&self, simulation_id: Uuid, layout: Layout) -> Result<u64> {
         let mut outcomes = 0;
         for (table, key) in PARTS {
-            // In the columnstore, a simulation is deleted by batches instead of rows.
-            if layout == Layout::Timescale && table == "outcomes" {
+            // In the columnstore, a simulation is deleted by batches instead of rows; its documents
+            // are deleted after it.
+            if layout == Layout::Timescale && matches!(table, "outcomes" | "documents") {
                 continue;
             }
             loop {

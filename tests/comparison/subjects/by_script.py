@@ -14,9 +14,9 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 
 class Copy(Subject):
-    """orjson, extraction in Python, ids from SHA-256, binary COPY, 1,000 a transaction, into the recorder's table."""
+    """orjson, extraction in Python, ids from SHA-256, binary COPY, 1,000 a transaction, into a table with the recorder's columns."""
 
-    table = "outcomes"
+    table = "outcomes_text"
     document = "document"
 
     def prepare(self) -> None:

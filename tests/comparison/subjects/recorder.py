@@ -45,7 +45,7 @@ class Recorder(Subject):
         return self.value("SELECT count(*) FROM outcomes WHERE status <> 'success'")
 
     def read(self, scenario_id: str) -> str | None:
-        return self.value("SELECT document::text FROM outcomes WHERE scenario_id = :id", id=scenario_id)
+        return self.value("SELECT document_text FROM outcome_documents WHERE scenario_id = :id", id=scenario_id)
 
     def versions(self) -> dict[str, str]:
         return package_versions("arc-recorder")

@@ -124,8 +124,8 @@ impl Ledger {
     pub(super) fn compare(&self, server: &DatabaseServer) -> Count {
         let inner = self.inner();
         let rows = server.query(
-            "SELECT outcome_id::text, sha256(convert_to(document::text, 'UTF8'))
-             FROM arc_recorder.outcomes",
+            "SELECT outcome_id::text, sha256(convert_to(document_text, 'UTF8'))
+             FROM arc_recorder.outcome_documents",
         );
         let mut found: HashMap<&str, &[u8]> = HashMap::new();
         let mut documents: HashMap<&[u8], u64> = HashMap::new();

@@ -98,7 +98,8 @@ fn a_sample_of_an_archive_is_kept_byte_for_byte_with_its_header() {
         }
     }
     let rows = database.query(
-        "SELECT document::text, header FROM arc_recorder.outcomes
+        "SELECT document, header FROM arc_recorder.outcomes
+         JOIN arc_recorder.documents USING (simulation_id, outcome_id, partition_time)
          JOIN arc_recorder.document_headers USING (header_id)",
     );
     let mut kept: Vec<String> = rows.iter().map(|row| row.get(0)).collect();

@@ -81,7 +81,8 @@ fn items_become_results_parts_and_a_header() {
     assert_eq!((&recorded["stored"], &recorded["failed"]), (&4.into(), &0.into()), "{recorded}");
     assert!(recorded["notes"].to_string().contains("more than one header"), "{recorded}");
     let rows = database.query(
-        "SELECT document::text, scenario_name, header FROM arc_recorder.outcomes
+        "SELECT document, scenario_name, header FROM arc_recorder.outcomes
+         JOIN arc_recorder.documents USING (simulation_id, outcome_id, partition_time)
          LEFT JOIN arc_recorder.document_headers USING (header_id) ORDER BY received_at",
     );
     let documents: Vec<String> = rows.iter().map(|row| row.get(0)).collect();

@@ -51,8 +51,10 @@ impl TestService {
     /// Returns the stored outcomes of a simulation, by their ids.
     fn stored(&self, simulation_id: &str) -> BTreeMap<Uuid, StoredResult> {
         let sql = format!(
-            "SELECT outcome_id, trial, modal_call_id, sandbox_id, document::text
-             FROM arc_recorder.outcomes WHERE simulation_id = '{simulation_id}'"
+            "SELECT outcome_id, trial, modal_call_id, sandbox_id, document
+             FROM arc_recorder.outcomes
+             JOIN arc_recorder.documents USING (simulation_id, outcome_id, partition_time)
+             WHERE simulation_id = '{simulation_id}'"
         );
         let rows = self.database.query(&sql);
         rows.iter()

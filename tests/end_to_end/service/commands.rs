@@ -201,7 +201,7 @@ fn every_kind_of_document_has_the_same_verdict_both_ways() {
     };
     assert_eq!(same(&over), same(&direct));
     for rows in [
-        "SELECT outcome_id::text, document::text FROM arc_recorder.outcomes ORDER BY 1",
+        "SELECT outcome_id::text, document_text FROM arc_recorder.outcome_documents ORDER BY 1",
         "SELECT outcome_id::text, encode(document, 'hex') FROM arc_recorder.rejected_results ORDER BY 1",
     ] {
         let [over, direct] = [&one, &other].map(|database| {

@@ -74,7 +74,8 @@ fn a_run(running: &TestService) {
     let again = service.send(Method::POST, &outcomes, &[], text).has(200).json();
     assert_eq!(again["verdict"], "duplicate");
     assert_eq!(again["outcome_id"], stored["outcome_id"]);
-    let kept = "SELECT document::text, modal_call_id, sandbox_id FROM arc_recorder.outcomes";
+    let kept = "SELECT document, modal_call_id, sandbox_id FROM arc_recorder.outcomes
+        JOIN arc_recorder.documents USING (simulation_id, outcome_id, partition_time)";
     let row = &database.query(kept)[0];
     assert_eq!((row.get(0), row.get(1), row.get(2)), (text, "fc-1", "sb-1"));
 

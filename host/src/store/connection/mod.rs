@@ -36,6 +36,6 @@ pub(super) use connect::Connector;
 #[cfg(any(test, fuzzing))]
 pub(crate) use fuzzing::connections as fuzz_connections;
 pub(super) use pool::{Manager, Pool};
-pub(super) use session::{GenericClient, Session, Transaction};
+pub(super) use session::{GenericClient, PreparedStatement, Session, Transaction};
 pub(super) use settings::CONNECT_TIMEOUT;
 pub use settings::ConnectionSettings;

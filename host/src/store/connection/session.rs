@@ -254,6 +254,24 @@ impl<C: GenericClient> Session<C> {
         self.counted(self.client.client().batch_execute(sql)).await
     }
 
+    /// Begins a COPY to the server. An unnamed statement has a name until the COPY is done, which is
+    /// before the transaction ends, so a pooler leaves it in its session.
+    pub(crate) async fn copy_in_prepared<U>(
+        &self,
+        statement: &PreparedStatement,
+    ) -> Result<CopyInSink<U>, Error>
+    where
+        U: Buf + 'static + Send,
+    {
+        let client = self.client.client();
+        match statement {
+            PreparedStatement::Named(statement) => self.watched(client.copy_in(statement)).await,
+            PreparedStatement::Unnamed { sql, .. } => {
+                self.watched(client.copy_in(sql.as_str())).await
+            }
+        }
+    }
+
     async fn prepared(
         &self,
         statement: &(impl AsStatement + ?Sized),
@@ -328,24 +346,6 @@ impl Session<tokio_postgres::Client> {
     pub(crate) fn keeps_statements(&self) -> bool {
         matches!(self.prepare_mode, PrepareMode::Named(_))
     }
-
-    /// Begins a COPY to the server with a prepared statement.
-    pub(crate) async fn copy_in_prepared<U>(
-        &self,
-        statement: &PreparedStatement,
-    ) -> Result<CopyInSink<U>, Error>
-    where
-        U: Buf + 'static + Send,
-    {
-        match statement {
-            PreparedStatement::Named(statement) => {
-                self.watched(self.client.copy_in(statement)).await
-            }
-            PreparedStatement::Unnamed { sql, .. } => {
-                self.watched(self.client.copy_in(sql.as_str())).await
-            }
-        }
-    }
 }
 
 impl Transaction<'_> {
@@ -358,15 +358,6 @@ impl Transaction<'_> {
         drop(waiting);
         counters.query(begun.elapsed(), done.is_err());
         done
-    }
-
-    /// Begins a COPY to the server. It has a name until the COPY is done, which is before the
-    /// transaction ends, so a pooler leaves it in its session.
-    pub(crate) async fn copy_in<U>(&self, sql: &str) -> Result<CopyInSink<U>, Error>
-    where
-        U: Buf + 'static + Send,
-    {
-        self.watched(self.client.copy_in(sql)).await
     }
 }
 

@@ -5,15 +5,11 @@ use uuid::Uuid;
 use super::super::connection::Transaction;
 use super::{OutcomeRow, RejectedRow};
 
-/// The condition that records, before its first row is inserted, that a statement which is a
-/// transaction of its own adds results; `$1` are the simulations' ids.
-pub(super) const NOTED: &str = "(SELECT arc_recorder.note_results($1::uuid[]))";
-
-/// The same condition as a statement.
+/// Records that a transaction adds results; `$1` are the simulations' ids. It is the transaction's first
+/// statement, because one that waits for its lock must not hold rows that others wait for.
 pub(super) const NOTE: &str = "SELECT arc_recorder.note_results($1::uuid[])";
 
-/// Records that a transaction adds results. It is the transaction's first statement, because one that
-/// waits for its lock must not hold rows that others wait for.
+/// Runs [`NOTE`] for the simulations of these results.
 pub(super) async fn note(
     transaction: &Transaction<'_>,
     outcomes: &[&OutcomeRow],

@@ -1,11 +1,12 @@
 //! Writing results: outcomes and rejected results, in one transaction.
 //!
-//! A few rows are written with one statement whose parameters are arrays, in one round trip. Many rows
+//! A few rows are written with statements whose parameters are arrays, in one round trip. Many rows
 //! are written with COPY, which is nearly twice as fast: keys that already exist are looked up and left
 //! out, because a COPY fails on the first of them and leaves its rows dead. If such a key is inserted
 //! between the look-up and the COPY, the rows are sent again as arrays, with `ON CONFLICT`. A server
 //! without COPY only gets arrays.
 
+mod document;
 mod late;
 mod outcome;
 mod rejected;
@@ -18,7 +19,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use jiff::Timestamp;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
 pub use rejected::RejectedRow;
@@ -191,7 +192,8 @@ impl Store {
             }
         }
         if !rejected.is_empty() {
-            rejected::insert(&transaction, rejected).await.map_err(failed)?;
+            let insert = rejected::prepare_insert(&transaction).await.map_err(failed)?;
+            rejected::insert(&transaction, &insert, rejected).await.map_err(failed)?;
         }
         transaction.commit().await.map_err(failed)?;
         Ok(Some(fresh.iter().map(|row| row.key).collect()))
@@ -230,29 +232,50 @@ impl Store {
         rejected: &[&RejectedRow],
         long: bool,
     ) -> Result<HashSet<ResultKey>> {
-        let mut client = self.client().await?;
-        // A single statement is its own transaction, and saves two round trips.
-        let stored = if rejected.is_empty() {
-            outcome::insert(&client, outcomes).await
-        } else if outcomes.is_empty() {
-            rejected::insert(&client, rejected).await.map(|()| HashSet::new())
-        } else {
-            let insert_both = async {
-                let transaction = client.transaction().await?;
-                late::note(&transaction, outcomes, rejected).await?;
-                let stored = outcome::insert(&transaction, outcomes).await?;
-                rejected::insert(&transaction, rejected).await?;
-                transaction.commit().await?;
-                Ok(stored)
-            };
-            insert_both.await
-        };
-        if long {
-            // The connection would keep buffers of that size.
-            drop(Connection::take(client));
+        let open = OpenTransaction(Some(self.client().await?));
+        let Some(client) = &open.0 else { return Ok(HashSet::new()) };
+        let (stored, ended) = insert_in_transaction(client, outcomes, rejected).await;
+        // After a long write, the connection would keep buffers of that size.
+        if ended && !long {
+            open.finish();
         }
         stored.map_err(failed)
     }
+}
+
+/// Writes the rows whose keys do not exist in a transaction of one round trip, and returns the keys of
+/// the outcomes. Also returns whether the transaction has ended.
+async fn insert_in_transaction(
+    client: &Connection,
+    outcomes: &[&OutcomeRow],
+    rejected: &[&RejectedRow],
+) -> (std::result::Result<HashSet<ResultKey>, tokio_postgres::Error>, bool) {
+    let prepare = async {
+        Ok((
+            client.prepare_cached(late::NOTE).await?,
+            outcome::prepare_insert(client, outcomes).await?,
+            rejected::prepare_insert(client).await?,
+        ))
+    };
+    let (note, insert_outcomes, insert_rejected) = match prepare.await {
+        Ok(prepared) => prepared,
+        Err(error) => return (Err(error), true),
+    };
+    let simulations = late::simulations(outcomes, rejected);
+    let simulations: [&(dyn ToSql + Sync); 1] = [&simulations];
+    // They are sent in this order, which is the order of their first polls. If one of them fails, the
+    // COMMIT rolls back.
+    let (begun, noted, stored, kept, committed) = tokio::join!(
+        biased;
+        client.batch_execute("BEGIN"),
+        client.execute(&note, &simulations),
+        outcome::insert(client, &insert_outcomes, outcomes),
+        rejected::insert(client, &insert_rejected, rejected),
+        client.batch_execute("COMMIT"),
+    );
+    let ended = committed.is_ok();
+    let stored = begun.and(noted).and(stored).and_then(|stored| kept.map(|()| stored));
+    (stored.and_then(|stored| committed.map(|()| stored)), ended)
 }
 
 fn failed(error: tokio_postgres::Error) -> Error {

@@ -1,4 +1,4 @@
-//! Outcomes, with COPY and as arrays.
+//! Outcomes with their documents, with COPY and as arrays.
 
 use std::collections::HashSet;
 use std::pin::Pin;
@@ -11,10 +11,10 @@ use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
 use super::super::columns::column;
-use super::super::connection::{GenericClient, Session, Transaction};
+use super::super::connection::{GenericClient, PreparedStatement, Session};
 use super::super::outcome_columns::{COLUMNS, outcome_columns};
-use super::late::{NOTE, NOTED};
-use super::{OutcomeRow, ResultKey};
+use super::late::NOTE;
+use super::{OutcomeRow, ResultKey, document};
 
 fn names() -> String {
     COLUMNS.iter().map(|column| column.name).collect::<Vec<_>>().join(", ")
@@ -33,7 +33,6 @@ static COPY: LazyLock<String> =
 static INSERT: LazyLock<String> = LazyLock::new(|| {
     format!(
         "INSERT INTO arc_recorder.outcomes ({}) SELECT * FROM unnest({})
-         WHERE {NOTED}
          ON CONFLICT (simulation_id, outcome_id, partition_time) DO NOTHING
          RETURNING simulation_id, outcome_id, partition_time",
         names(),
@@ -44,24 +43,23 @@ static INSERT: LazyLock<String> = LazyLock::new(|| {
 /// The same for one row: with plain parameters, the server plans and runs it in half the time.
 static INSERT_ONE: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "INSERT INTO arc_recorder.outcomes ({}) SELECT {}
-         WHERE (SELECT arc_recorder.note_results(ARRAY[$1::uuid]))
+        "INSERT INTO arc_recorder.outcomes ({}) VALUES ({})
          ON CONFLICT (simulation_id, outcome_id, partition_time) DO NOTHING",
         names(),
         parameters(|number, sql_type| format!("${number}::{sql_type}"))
     )
 });
 
-/// Writes rows whose keys do not exist.
+/// Writes rows whose keys do not exist, and their documents.
 pub(super) async fn copy(
-    transaction: &Transaction<'_>,
+    client: &Session<impl GenericClient>,
     rows: &[&OutcomeRow],
 ) -> Result<(), tokio_postgres::Error> {
-    let sink = transaction.copy_in(COPY.as_str()).await?;
-    let mut writer = std::pin::pin!(writer(sink));
-    write(transaction, writer.as_mut(), rows).await?;
-    transaction.counted(writer.finish()).await?;
-    Ok(())
+    let copy = client.prepare_cached(COPY.as_str()).await?;
+    let mut writer = std::pin::pin!(writer(client.copy_in_prepared(&copy).await?));
+    write(client, writer.as_mut(), rows).await?;
+    client.counted(writer.finish()).await?;
+    document::copy(client, rows).await
 }
 
 /// Writes rows whose keys most likely do not exist, in a transaction of two round trips: it does not
@@ -81,7 +79,7 @@ pub(super) async fn copy_without_look_up(
     (copied.and(committed), ended)
 }
 
-/// The answers to the COPY and to the COMMIT.
+/// The answers to the COPY with its documents, and to the COMMIT.
 type Answers = (Result<(), tokio_postgres::Error>, Result<(), tokio_postgres::Error>);
 
 async fn copy_in_transaction(
@@ -91,6 +89,7 @@ async fn copy_in_transaction(
 ) -> Result<Answers, tokio_postgres::Error> {
     let note = client.prepare_cached(NOTE).await?;
     let copy = client.prepare_cached(COPY.as_str()).await?;
+    let documents = document::prepare_insert(client, rows).await?;
     let simulations: [&(dyn ToSql + Sync); 1] = [&simulations];
     // They are sent in this order, which is the order of their first polls.
     let (begun, noted, sink) = tokio::join!(
@@ -103,13 +102,15 @@ async fn copy_in_transaction(
     noted?;
     let mut writer = std::pin::pin!(writer(sink?));
     write(client, writer.as_mut(), rows).await?;
-    // If the COPY fails, the COMMIT after it rolls back.
-    let (copied, committed) = tokio::join!(
+    // If the COPY fails, the COMMIT rolls back. Another COPY cannot be sent before its answer: the
+    // messages of one that is refused at its start would be taken for the next statement's.
+    let (copied, kept, committed) = tokio::join!(
         biased;
         client.counted(writer.finish()),
+        document::insert(client, &documents, rows),
         client.batch_execute("COMMIT"),
     );
-    Ok((copied.map(drop), committed))
+    Ok((copied.and(kept), committed))
 }
 
 fn writer(sink: CopyInSink<Bytes>) -> BinaryCopyInWriter {
@@ -123,24 +124,57 @@ async fn write(
     rows: &[&OutcomeRow],
 ) -> Result<(), tokio_postgres::Error> {
     for row in rows {
-        let document = row.document.as_str();
-        client.watched(writer.as_mut().write(&row.values(&document))).await?;
+        client.watched(writer.as_mut().write(&row.values())).await?;
     }
     Ok(())
 }
 
-/// Writes the rows whose keys do not exist, and returns their keys.
+/// The statements of [`insert`].
+pub(super) struct PreparedInsert {
+    outcomes: PreparedStatement,
+    documents: PreparedStatement,
+}
+
+/// Prepares [`insert`] for these rows.
+pub(super) async fn prepare_insert(
+    client: &Session<impl GenericClient>,
+    rows: &[&OutcomeRow],
+) -> Result<PreparedInsert, tokio_postgres::Error> {
+    let outcomes = if rows.len() == 1 { &INSERT_ONE } else { &INSERT };
+    Ok(PreparedInsert {
+        outcomes: client.prepare_cached(outcomes.as_str()).await?,
+        documents: document::prepare_insert(client, rows).await?,
+    })
+}
+
+/// Writes the rows whose keys do not exist, with their documents, and returns their keys. Its messages
+/// are sent at its first poll.
 pub(super) async fn insert(
     client: &Session<impl GenericClient>,
+    prepared: &PreparedInsert,
+    rows: &[&OutcomeRow],
+) -> Result<HashSet<ResultKey>, tokio_postgres::Error> {
+    if rows.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let (stored, kept) = tokio::join!(
+        biased;
+        insert_outcomes(client, &prepared.outcomes, rows),
+        document::insert(client, &prepared.documents, rows),
+    );
+    let stored = stored?;
+    kept.map(|()| stored)
+}
+
+async fn insert_outcomes(
+    client: &Session<impl GenericClient>,
+    insert: &PreparedStatement,
     rows: &[&OutcomeRow],
 ) -> Result<HashSet<ResultKey>, tokio_postgres::Error> {
     if let [row] = rows {
-        let insert = client.prepare_cached(INSERT_ONE.as_str()).await?;
-        let document = row.document.as_str();
-        let inserted = client.execute(&insert, &row.values(&document)).await?;
+        let inserted = client.execute(insert, &row.values()).await?;
         return Ok((inserted == 1).then_some(row.key).into_iter().collect());
     }
-    let insert = client.prepare_cached(INSERT.as_str()).await?;
     macro_rules! arrays {
         ($(($role:ident $name:ident $type:tt $value:tt))*) => {
             &[
@@ -148,11 +182,10 @@ pub(super) async fn insert(
                 &column(rows, |row| row.key.outcome_id),
                 &column(rows, |row| row.key.partition_time),
                 $(&column(rows, |row| &row.$name),)*
-                &column(rows, |row| row.document.as_str()),
             ]
         };
     }
-    let inserted = client.query(&insert, outcome_columns!(written => arrays)).await?;
+    let inserted = client.query(insert, outcome_columns!(written => arrays)).await?;
     let key = |row: &tokio_postgres::Row| ResultKey {
         simulation_id: row.get(0),
         outcome_id: row.get(1),

@@ -5,9 +5,8 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::super::columns::column;
-use super::super::connection::{GenericClient, Session};
+use super::super::connection::{GenericClient, PreparedStatement, Session};
 use super::ResultKey;
-use super::late::NOTED;
 use crate::json_text::JsonText;
 
 /// A rejected result to be stored.
@@ -27,26 +26,36 @@ pub struct RejectedRow {
     pub document: Bytes,
 }
 
-/// Stores the rows whose keys do not exist. They are few, so arrays are used for any number.
-pub(super) async fn insert(
+/// Prepares [`insert`].
+pub(super) async fn prepare_insert(
     client: &Session<impl GenericClient>,
-    rows: &[&RejectedRow],
-) -> Result<(), tokio_postgres::Error> {
-    let insert = client
-        .prepare_cached(&format!(
+) -> Result<PreparedStatement, tokio_postgres::Error> {
+    client
+        .prepare_cached(
             "INSERT INTO arc_recorder.rejected_results (
                  simulation_id, outcome_id, partition_time, extractor_id, received_at, position, trial,
                  modal_call_id, sandbox_id, violations, document_bytes, document, header_id)
              SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::uuid[],
                  $5::timestamptz[], $6::bigint[], $7::integer[], $8::text[], $9::text[],
                  $10::jsonb[], $11::bigint[], $12::bytea[], $13::uuid[])
-             WHERE {NOTED}
-             ON CONFLICT (simulation_id, outcome_id, partition_time) DO NOTHING"
-        ))
-        .await?;
+             ON CONFLICT (simulation_id, outcome_id, partition_time) DO NOTHING",
+        )
+        .await
+}
+
+/// Stores the rows whose keys do not exist. They are few, so arrays are used for any number. Its
+/// message is sent at its first poll.
+pub(super) async fn insert(
+    client: &Session<impl GenericClient>,
+    insert: &PreparedStatement,
+    rows: &[&RejectedRow],
+) -> Result<(), tokio_postgres::Error> {
+    if rows.is_empty() {
+        return Ok(());
+    }
     client
         .execute(
-            &insert,
+            insert,
             &[
                 &column(rows, |row| row.key.simulation_id),
                 &column(rows, |row| row.key.outcome_id),

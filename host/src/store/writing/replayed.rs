@@ -48,7 +48,8 @@ impl Store {
             let mut rows = replay.accepted.to_vec();
             rows.retain(|row| removed.contains(&row.key.outcome_id));
             rows.sort_unstable_by_key(|row| row.key);
-            let stored = outcome::insert(&transaction, &rows).await?;
+            let insert = outcome::prepare_insert(&transaction, &rows).await?;
+            let stored = outcome::insert(&transaction, &insert, &rows).await?;
             change_reasons(&transaction, replay).await?;
             transaction.commit().await?;
             Ok(stored)
