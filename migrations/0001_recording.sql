@@ -183,9 +183,9 @@ CREATE INDEX outcomes_keys ON arc_recorder.outcomes (simulation_id, result_key C
 CREATE INDEX outcomes_beyond_scale ON arc_recorder.outcomes (simulation_id)
     WHERE score_highest IS NULL AND (score < 0 OR score > 1);
 
--- The unchanged documents of outcomes, beside their columns: those are compressed by column where a
--- database can, and a document is found by its key alone. A document of more than 1 MiB has several
--- parts, cut between characters, counted from 0; the document is all of them in order.
+-- The unchanged documents of outcomes, beside their columns, so that a columnstore compresses the
+-- columns, and reads a document by its key. A document of more than 1 MiB has several parts, cut
+-- between characters, counted from 0; the document is all of them in order.
 CREATE TABLE arc_recorder.documents (
     simulation_id uuid NOT NULL,
     outcome_id uuid NOT NULL,
@@ -196,9 +196,9 @@ CREATE TABLE arc_recorder.documents (
     PRIMARY KEY (simulation_id, outcome_id, partition_time, part)
 );
 
--- What people and rules say about results after they were recorded. Rows are only added; a later one
--- of the same kind counts instead of an earlier one. An annotation is about the result with this key,
--- in all its revisions, or, if the result has no key, about this outcome.
+-- Notes, tags and corrections of people and rules, made after a result was recorded. Rows are only
+-- added; a later one of the same kind counts instead of an earlier one. An annotation belongs to the
+-- result with this key, in all its revisions, or, if the result has no key, to this outcome.
 CREATE TABLE arc_recorder.annotations (
     simulation_id uuid NOT NULL,
     annotation_id uuid NOT NULL,
