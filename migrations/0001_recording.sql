@@ -183,8 +183,8 @@ CREATE INDEX outcomes_keys ON arc_recorder.outcomes (simulation_id, result_key C
 CREATE INDEX outcomes_beyond_scale ON arc_recorder.outcomes (simulation_id)
     WHERE score_highest IS NULL AND (score < 0 OR score > 1);
 
--- The unchanged documents of outcomes, beside their columns, so that a columnstore compresses the
--- columns, and reads a document by its key. A document of more than 1 MiB has several parts, cut
+-- The unchanged documents of outcomes, beside their columns, so that a columnstore compresses only the
+-- columns, and a document is read by its key. A document of more than 1 MiB has several parts, cut
 -- between characters, counted from 0; the document is all of them in order.
 CREATE TABLE arc_recorder.documents (
     simulation_id uuid NOT NULL,
