@@ -167,9 +167,15 @@ impl<'a> Walk<'a> {
 /// Adds a member's name to a JSON Pointer (RFC 6901, section 3).
 pub(crate) fn push_segment(pointer: &mut String, segment: &str) {
     pointer.push('/');
-    // PostgreSQL's text cannot contain NUL, and a pointer is for people too.
-    let segment = segment.replace('\0', "\u{FFFD}");
-    pointer.push_str(&segment.replace('~', "~0").replace('/', "~1"));
+    for character in segment.chars() {
+        match character {
+            '~' => pointer.push_str("~0"),
+            '/' => pointer.push_str("~1"),
+            // PostgreSQL's text cannot contain NUL, and a pointer is for people too.
+            '\0' => pointer.push('\u{FFFD}'),
+            other => pointer.push(other),
+        }
+    }
 }
 
 /// Returns the position of the closing quote of the string whose content begins at `start`, or the
