@@ -1,7 +1,6 @@
 //! Extraction of one scenario result.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 
 use arc_format_kit::json::{MAX_SCORES, Place, Reader, Value};
 use arc_format_kit::number::MAX_WHOLE;
@@ -294,9 +293,8 @@ pub(crate) fn read_dimensions<'a>(
         return Vec::new();
     };
     let object = place.pointer();
-    reject_duplicates(reader, &members, &object);
-    let names: BTreeSet<&str> = members.iter().map(|(name, _)| &*name.text).collect();
-    let mut scores = Vec::new();
+    let names = reject_duplicates(reader, &members, &object);
+    let mut scores = Vec::with_capacity(members.len().min(MAX_SCORES));
     for (name, value) in &members {
         let place = Place { object: &object, member: &name.text };
         if name.replaced {
@@ -316,13 +314,13 @@ pub(crate) fn read_dimensions<'a>(
 }
 
 /// Returns the name of a dimension's score: that of the dimension, unless it is empty or the name
-/// of the overall score.
-fn metric_name<'n>(dimension: &'n str, others: &BTreeSet<&str>) -> Cow<'n, str> {
+/// of the overall score. `others` are all dimensions, sorted.
+fn metric_name<'n>(dimension: &'n str, others: &[&str]) -> Cow<'n, str> {
     if dimension != OVERALL && !dimension.is_empty() {
         return Cow::Borrowed(dimension);
     }
     let mut name = format!("dimension_scores/{dimension}");
-    while others.contains(name.as_str()) {
+    while others.binary_search(&name.as_str()).is_ok() {
         name.insert_str(0, "dimension_scores/");
     }
     Cow::Owned(name)

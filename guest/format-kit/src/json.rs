@@ -482,7 +482,7 @@ impl<'a> Reader<'a> {
         names: [&str; N],
     ) -> Option<[Option<Value<'a>>; N]> {
         if value.is_object() {
-            return self.named(value, "", &names);
+            return self.named(value, None, &names);
         }
         match serde_json::from_str::<IgnoredAny>(value.0) {
             Err(error) => self.violations.push(syntax::describe_error(value.0, &error)),
@@ -521,13 +521,13 @@ impl<'a> Reader<'a> {
             self.wrong_type(place, value, "an object");
             return [None; N];
         }
-        self.named(value, &place.pointer(), &names).unwrap_or([None; N])
+        self.named(value, Some(place), &names).unwrap_or([None; N])
     }
 
     fn named<const N: usize>(
         &mut self,
         value: Value<'a>,
-        path: &str,
+        place: Option<Place>,
         names: &[&str; N],
     ) -> Option<[Option<Value<'a>>; N]> {
         let mut deserializer = serde_json::Deserializer::from_str(value.0);
@@ -541,8 +541,9 @@ impl<'a> Reader<'a> {
             }
             Ok(mut found) => {
                 for member in found.twice.iter().filter_map(|index| names.get(*index)) {
+                    let object = place.map(Place::pointer).unwrap_or_default();
                     self.violation(
-                        Place { object: path, member }.pointer(),
+                        Place { object: &object, member }.pointer(),
                         codes::DUPLICATE_KEY,
                         format!("the member {member:?} occurs in the object more than once"),
                     );

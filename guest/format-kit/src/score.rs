@@ -92,8 +92,12 @@ pub fn optional_number<'a>(
 }
 
 /// Adds a violation for each duplicate name in an object of dimensions: its score would be
-/// ambiguous.
-pub fn reject_duplicates(reader: &mut Reader, members: &[(Text, Value)], object: &str) {
+/// ambiguous. Returns the names, sorted.
+pub fn reject_duplicates<'m>(
+    reader: &mut Reader,
+    members: &'m [(Text, Value)],
+    object: &str,
+) -> Vec<&'m str> {
     let mut names: Vec<&str> = members.iter().map(|(name, _)| &*name.text).collect();
     names.sort_unstable();
     for duplicates in names.chunk_by(|first, second| first == second) {
@@ -105,6 +109,7 @@ pub fn reject_duplicates(reader: &mut Reader, members: &[(Text, Value)], object:
             );
         }
     }
+    names
 }
 
 #[cfg(test)]

@@ -22,9 +22,8 @@ pub(crate) fn check_limits(document: &str) -> Result<(), Violation> {
             ),
         });
     }
-    // Most documents have fewer brackets than the limit, and counting them is a vector loop.
-    let brackets = document.bytes().filter(|byte| matches!(byte, b'{' | b'[')).count();
-    if brackets <= MAX_DEPTH {
+    // Most documents have fewer brackets than the limit.
+    if count_brackets(document) <= MAX_DEPTH {
         return Ok(());
     }
     let mut walk = Walk::run(document, usize::MAX, MAX_DEPTH);
@@ -38,6 +37,14 @@ pub(crate) fn check_limits(document: &str) -> Result<(), Violation> {
         code: codes::TOO_DEEP,
         message: format!("objects and arrays are nested deeper than {MAX_DEPTH}"),
     })
+}
+
+/// Counts the brackets that open, also those in strings. Each part's count fits into a byte, so that
+/// this is a vector loop over bytes.
+fn count_brackets(document: &str) -> usize {
+    let one = |byte: &u8| u8::from(matches!(byte, b'{' | b'['));
+    let count = |part: &[u8]| usize::from(part.iter().map(one).sum::<u8>());
+    document.as_bytes().chunks(u8::MAX.into()).map(count).sum()
 }
 
 /// Describes why serde_json rejected a text, and at which value.
@@ -167,9 +174,15 @@ impl<'a> Walk<'a> {
 /// Adds a member's name to a JSON Pointer (RFC 6901, section 3).
 pub(crate) fn push_segment(pointer: &mut String, segment: &str) {
     pointer.push('/');
-    // PostgreSQL's text cannot contain NUL, and a pointer is for people too.
-    let segment = segment.replace('\0', "\u{FFFD}");
-    pointer.push_str(&segment.replace('~', "~0").replace('/', "~1"));
+    for character in segment.chars() {
+        match character {
+            '~' => pointer.push_str("~0"),
+            '/' => pointer.push_str("~1"),
+            // PostgreSQL's text cannot contain NUL, and a pointer is for people too.
+            '\0' => pointer.push('\u{FFFD}'),
+            other => pointer.push(other),
+        }
+    }
 }
 
 /// Returns the position of the closing quote of the string whose content begins at `start`, or the
