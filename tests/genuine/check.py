@@ -1,0 +1,211 @@
+#!/usr/bin/env python3
+"""Compares the recorded figures of fresh logs with those of the tools' own libraries.
+
+Installs each tool in a temporary environment, makes logs of random results with it, records every log
+as a simulation of its own, and compares status, results, tokens, cost, the values of each metric and
+each figure of the run with those of the tool's own library. CI has a few logs of each tool under
+tests/fixtures/formats; this command makes as many as wanted, also with the newest release of a tool.
+
+The exit code is 1 if anything differs; the differing logs are kept then. The database is that of
+ARC_DATABASE_URL, or an embedded one in the temporary folder. It needs Python with `venv` (3.12 or
+newer for harbor, 3.11 for openai-evals; others are looked for) and, for promptfoo, Node 20.20 or newer
+with npm.
+"""
+
+import argparse
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+PROGRAM = HERE.parent.parent / "target" / "release" / "arc-host"
+
+# For each format: the oldest Python that its tool runs on, the tool, and what it needs besides. A
+# newest release is installed without the versions.
+PINNED = {
+    "inspect": ((3, 10), ["inspect_ai==0.3.285", "numpy==2.4.6"], []),
+    "lm-eval": ((3, 10), ["lm_eval==0.4.13"], []),
+    "harbor": ((3, 12), ["harbor==0.26.0"], []),
+    # Most of what evals requires belongs to evals that do not run here.
+    "openai-evals": ((3, 11), ["evals==3.0.1.post1"], [
+        "backoff", "blobfile", "filelock", "lz4", "numpy", "openai<2", "pandas", "pydantic", "PyYAML",
+        "requests", "snowflake-connector-python", "tiktoken", "tqdm", "zstandard"]),
+    "otel": ((3, 10), ["pydantic-ai-slim==2.68.0"], [
+        "opentelemetry-sdk", "opentelemetry-exporter-otlp-json-file==0.66b1"]),
+    "promptfoo": (None, ["promptfoo@0.121.20"], []),
+}
+
+
+def arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--format", action="append", choices=PINNED, metavar="NAME", dest="formats",
+                        help="a format; can be repeated (default: all: %s)" % ", ".join(PINNED))
+    parser.add_argument("--count", type=int, default=100, metavar="N", help="logs of each tool (default: 100)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="the first seed (default: 0)")
+    parser.add_argument("--newest", action="store_true",
+                        help="the newest release of each tool, instead of the one that the fixtures were made with")
+    parser.add_argument("--program", type=Path, default=PROGRAM, metavar="FILE",
+                        help="arc-host (default: target/release/arc-host)")
+    parser.add_argument("--tools", type=Path, metavar="DIR",
+                        help="a folder in which the installed tools are kept and found again")
+    return parser.parse_args()
+
+
+def python(oldest):
+    """Returns a Python that is new enough: this one, one of the PATH, or one of pyenv."""
+    minors = range(oldest[1], oldest[1] + 4)
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    names = [sys.executable, *(f"python3.{minor}" for minor in minors)]
+    names += [str(path) for minor in minors for path in sorted(pyenv.glob(f"3.{minor}.*/bin/python3"))]
+    for name in filter(shutil.which, names):
+        version = subprocess.run(
+            [name, "-c", "import sys; print(*sys.version_info[:2])"], capture_output=True, text=True)
+        if version.returncode == 0 and tuple(map(int, version.stdout.split())) >= oldest:
+            return name
+    raise SystemExit(f"no Python {'.'.join(map(str, oldest))} or newer was found")
+
+
+def without_version(package):
+    return package.split("==")[0].rsplit("@", 1)[0]
+
+
+def install(format, folder, newest):
+    """Installs a tool, and returns the command that makes logs with it, and the tool's version."""
+    oldest, tool, besides = PINNED[format]
+    tool = [without_version(package) for package in tool] if newest else tool
+    is_new = not folder.exists()
+    if oldest is None:
+        folder.mkdir(parents=True, exist_ok=True)
+        if is_new:
+            (folder / "package.json").write_text("{}")
+            subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund", *tool], cwd=folder, check=True)
+        manifest = folder / "node_modules" / without_version(tool[0]) / "package.json"
+        version = json.loads(manifest.read_text())["version"]
+        return ["node", str(HERE / "promptfoo_logs.mjs"), str(manifest.parent)], version
+    interpreter = folder / "bin" / "python"
+    if is_new:
+        subprocess.run([python(oldest), "-m", "venv", folder], check=True)
+        pip = [interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, *besides, *([] if besides else tool)], check=True)
+        if besides:
+            subprocess.run([*pip, "--no-deps", *tool], check=True)
+    name = without_version(tool[0])
+    code = f"import importlib.metadata; print(importlib.metadata.version({name!r}))"
+    version = subprocess.run([interpreter, "-c", code], capture_output=True, text=True, check=True)
+    return [interpreter, HERE / f"{format.replace('-', '_')}_logs.py"], version.stdout.strip()
+
+
+def close(one, other):
+    if one is None or other is None:
+        return one is other
+    return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-9)
+
+
+class Comparison:
+    """The comparison of a log; `compared` figures, of which some are `different`."""
+
+    def __init__(self, expected, recorded, status):
+        self.compared, self.different = 0, []
+        self.equal("rejected or failed results", 0, recorded["rejected"] + recorded["failed"])
+        for name, key in (("status", "status"), ("results", "recorded_outcomes"), ("tokens", "total_tokens")):
+            if expected.get(name) is not None:
+                self.equal(name, expected[name], status[key])
+        if expected.get("cost") is not None:
+            self.equal("cost", expected["cost"], status["total_cost_usd"], close)
+        metrics = {metric["name"]: metric for metric in status["metrics"]}
+        for name, values in expected["metrics"].items():
+            scored = [value for value in values if value is not None]
+            found = metrics.get(name, {"scored": 0, "sum": None, "mean": None})
+            self.equal(f"{name}: number of values", len(scored), found["scored"])
+            total = math.fsum(scored) if scored else None
+            self.equal(f"{name}: sum", total, found["sum"], close)
+            self.equal(f"{name}: mean", total / len(scored) if scored else None, found["mean"], close)
+        reconciliation = status["reconciliation"] or {"figures": []}
+        kept = {(figure["metric"], figure["figure"]): figure for figure in reconciliation["figures"]}
+        for metric, name, value in expected["figures"]:
+            figure = kept.get((metric, name), {"reported": "absent"})
+            # Figures are numbers of the log, kept to the last digit.
+            self.equal(f"figure {name} of {metric}", value, figure["reported"])
+        for figure in kept.values():
+            if figure["result"] == "different":
+                name = f"figure {figure['figure']} of {figure['metric']}, computed"
+                self.equal(name, figure["reported"], figure["computed"], close)
+
+    def equal(self, what, expected, found, are_equal=lambda one, other: one == other):
+        self.compared += 1
+        if not are_equal(expected, found):
+            self.different.append(f"{what}: {expected} by the tool, {found} recorded")
+
+
+def run(program, *arguments):
+    """Runs arc-host, and returns the lines of JSON that it writes."""
+    # Exit code 2: recorded, but what the log reports differs, which the comparison names.
+    done = subprocess.run([program, "--json", *arguments], capture_output=True, text=True)
+    if done.returncode not in (0, 2):
+        raise SystemExit(f"arc-host {' '.join(map(str, arguments[:2]))} … failed: {done.stdout}{done.stderr}")
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def check(format, options, scratch):
+    tools = options.tools or scratch / "tools"
+    command, version = install(format, tools.resolve() / (format + ("-newest" if options.newest else "")), options.newest)
+    logs = scratch / format
+    logs.mkdir()
+    begun = time.monotonic()
+    with open(logs / "maker.txt", "w") as output:
+        made = subprocess.run([*command, logs, str(options.count), str(options.seed)], stdout=output, stderr=output,
+                              env=os.environ | {"HOME": str(scratch / "home")})
+    if made.returncode != 0:
+        raise SystemExit(f"making logs of {format} {version} failed: see {logs / 'maker.txt'}")
+    # Each line has the path of a log in the folder, and its figures by the tool's library.
+    expected = [json.loads(line) for line in (logs / "expected.jsonl").read_text().splitlines()]
+    recorded = run(options.program, "record", "--new", *(logs / one["log"] for one in expected))
+    compared, differing = 0, 0
+    for one, record in zip(expected, recorded, strict=True):
+        [status] = run(options.program, "status", record["simulation_id"])
+        comparison = Comparison(one, record, status)
+        compared += comparison.compared
+        differing += bool(comparison.different)
+        for difference in comparison.different:
+            print(f"{logs / one['log']}: {difference}")
+    return format, version, len(expected), compared, differing, f"{time.monotonic() - begun:.0f}"
+
+
+def remove(folder):
+    """Removes a folder as soon as the database in it has stopped."""
+    for _ in range(100):
+        try:
+            return shutil.rmtree(folder)
+        except OSError:
+            time.sleep(0.1)
+
+
+def main():
+    options = arguments()
+    scratch = Path(tempfile.mkdtemp(prefix="arc-genuine-"))
+    # A database that root starts runs as another user.
+    scratch.chmod(0o711)
+    (scratch / "home").mkdir()
+    options.program = options.program.resolve()
+    os.environ.setdefault("ARC_DATA_DIR", str(scratch / "database"))
+    rows = [check(format, options, scratch) for format in options.formats or PINNED]
+    titles = ("format", "version", "logs", "compared", "differing logs", "seconds")
+    widths = [max(len(str(row[column])) for row in [titles, *rows]) for column in range(len(titles))]
+    for row in [titles, *rows]:
+        print("  ".join(str(cell).ljust(width) for cell, width in zip(row, widths)).rstrip())
+    if any(row[4] for row in rows):
+        print(f"the logs are kept in {scratch}")
+        return 1
+    remove(scratch)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
