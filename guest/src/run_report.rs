@@ -18,11 +18,20 @@ pub(crate) fn read<'a>(
 ) -> RunReport {
     let object = place.pointer();
     let at = |member| Place { object: &object, member };
-    let [run_id, status, status_reason, created_at, started_at, completed_at] = reader.object(
-        value,
-        place,
-        ["run_id", "status", "status_reason", "created_at", "started_at", "completed_at"],
-    );
+    let [run_id, status, status_reason, created_at, revised_at, started_at, completed_at] = reader
+        .object(
+            value,
+            place,
+            [
+                "run_id",
+                "status",
+                "status_reason",
+                "created_at",
+                "revised_at",
+                "started_at",
+                "completed_at",
+            ],
+        );
     let [planned, reported, tokens, cost, metrics, figures] = reader.object(
         value.filter(|value| value.is_object()),
         place,
@@ -48,6 +57,7 @@ pub(crate) fn read<'a>(
         }),
         status_reason: reader.text(status_reason, at("status_reason")),
         created_at: time(reader, created_at, at("created_at")),
+        revised_at: time(reader, revised_at, at("revised_at")),
         started_at: time(reader, started_at, at("started_at")),
         completed_at: time(reader, completed_at, at("completed_at")),
         planned_results: reader.tokens(planned, at("planned_results")),

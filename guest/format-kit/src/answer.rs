@@ -79,12 +79,14 @@ pub struct PlannedScenario {
     pub run_id: Option<String>,
     /// The result's place in the run.
     pub place: Option<String>,
+    /// When this revision was made, as in [`Outcome`].
+    pub revised_at: Option<String>,
 }
 
 impl PlannedScenario {
     /// Creates one of a result that names neither a trial nor its run.
     pub fn new(scenario: Scenario) -> Self {
-        PlannedScenario { scenario, trial: None, run_id: None, place: None }
+        PlannedScenario { scenario, trial: None, run_id: None, place: None, revised_at: None }
     }
 }
 
@@ -235,6 +237,8 @@ pub struct RunReport {
     pub status_reason: Option<String>,
     /// When this log of the run was created: RFC 3339, UTC, at most microseconds.
     pub created_at: Option<String>,
+    /// When this copy of the log was last changed, as far as the header has the times of changes.
+    pub revised_at: Option<String>,
     /// When the run started.
     pub started_at: Option<String>,
     /// When the run ended.

@@ -149,6 +149,7 @@ fn planned(planned: answer::PlannedScenario) -> types::PlannedScenario {
         trial: planned.trial,
         run_id: planned.run_id,
         place: planned.place,
+        revised_at: planned.revised_at,
     }
 }
 
@@ -256,6 +257,7 @@ fn run_report(run: answer::RunReport) -> types::RunReport {
         }),
         status_reason: run.status_reason,
         created_at: run.created_at,
+        revised_at: run.revised_at,
         started_at: run.started_at,
         completed_at: run.completed_at,
         planned_results: run.planned_results,

@@ -12,7 +12,7 @@ const MAX_ID_BYTES = 512;
 const MAX_CODE_BYTES = 128;
 
 /** The defaults of each record of `wit/types.wit`, so that a format returns only the members that it has. */
-const PLANNED = { trial: undefined, runId: undefined, place: undefined };
+const PLANNED = { trial: undefined, runId: undefined, place: undefined, revisedAt: undefined };
 
 const SCORE = { value: undefined, label: undefined, lowest: undefined, highest: undefined, explanation: undefined };
 
@@ -37,8 +37,8 @@ const FIGURE = {
 };
 
 const RUN = {
-  runId: undefined, status: undefined, statusReason: undefined, createdAt: undefined, startedAt: undefined,
-  completedAt: undefined, plannedResults: undefined, reportedResults: undefined, totalTokens: undefined,
+  runId: undefined, status: undefined, statusReason: undefined, createdAt: undefined, revisedAt: undefined,
+  startedAt: undefined, completedAt: undefined, plannedResults: undefined, reportedResults: undefined, totalTokens: undefined,
   totalCostUsd: undefined, metrics: [], figures: [],
 };
 

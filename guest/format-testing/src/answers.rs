@@ -3,7 +3,7 @@
 use arc_format_kit::{Format, Outcome, Score, Span, Violation, finite};
 
 /// Runs every function of a format on one result, and checks the general rules: both passes agree
-/// on scenario and trial, spans are JSON, figures are in their ranges.
+/// on scenario, trial, place and revision, spans are JSON, figures are in their ranges.
 pub fn check<F: Format>(header: Option<&str>, item: &str) -> Result<Outcome, Vec<Violation>> {
     let head = &item.as_bytes()[..item.len().min(4096)];
     let _ = (F::detect("", head), F::classify(item), F::suite(item));
@@ -19,7 +19,10 @@ pub fn check<F: Format>(header: Option<&str>, item: &str) -> Result<Outcome, Vec
             check_outcome(item, outcome);
             let planned = scenario.expect("an accepted result has a scenario");
             assert_eq!((&planned.scenario, planned.trial), (&outcome.scenario, outcome.trial));
-            assert_eq!(planned.place, outcome.place);
+            assert_eq!(
+                (&planned.place, &planned.revised_at),
+                (&outcome.place, &outcome.revised_at)
+            );
         }
     }
     answer

@@ -22,7 +22,7 @@ fn refused(report: &str) -> Vec<(String, &'static str)> {
 fn every_member_is_read() {
     let found = report(
         r#"{"run_id": "r-1", "status": "incomplete", "status_reason": "killed",
-            "created_at": "2026-01-02T04:04:05+01:00", "started_at": "2026-01-02T03:04:06Z",
+            "created_at": "2026-01-02T04:04:05+01:00", "revised_at": "2026-01-03T00:00:00Z", "started_at": "2026-01-02T03:04:06Z",
             "completed_at": "2026-01-02T03:04:07.5Z", "planned_results": 10, "reported_results": 4,
             "total_tokens": 360, "total_cost_usd": 0.25,
             "metrics": [{"name": "judge", "unit": "points", "lowest": 1, "highest": 5,
@@ -34,6 +34,7 @@ fn every_member_is_read() {
     assert_eq!(found.status, Some(RunStatus::Incomplete));
     assert_eq!(found.status_reason.as_deref(), Some("killed"));
     assert_eq!(found.created_at.as_deref(), Some("2026-01-02T03:04:05.000000Z"));
+    assert_eq!(found.revised_at.as_deref(), Some("2026-01-03T00:00:00.000000Z"));
     assert_eq!(found.started_at.as_deref(), Some("2026-01-02T03:04:06.000000Z"));
     assert_eq!(found.completed_at.as_deref(), Some("2026-01-02T03:04:07.500000Z"));
     assert_eq!((found.planned_results, found.reported_results), (Some(10.0), Some(4.0)));

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use arc_framing::{Content, Envelope};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -141,7 +142,7 @@ impl FileRecording {
         let mut digest = PlanDigest::new();
         let (mut trials, mut results) = (1, 0);
         let mut places = Places::default();
-        let mut run_id = None;
+        let (mut run_id, mut revised_at) = (None, None);
         let header = self.file.header();
         while let Some((place, frame)) = frames.next_document()? {
             results += 1;
@@ -154,6 +155,8 @@ impl FileRecording {
             let Ok(Ok(planned)) = session.extract_scenario(header, &text) else { continue };
             trials = trials.max(planned.trial.unwrap_or(1));
             run_id = run_id.or(planned.run_id);
+            let revised = planned.revised_at.as_deref().and_then(|time| time.parse().ok());
+            revised_at = revised_at.max(revised);
             if let (None, Some(place)) = (planned.trial, &planned.place) {
                 trials = trials.max(places.add(scenario_key(&planned.scenario.id), place));
             }
@@ -174,7 +177,7 @@ impl FileRecording {
         let mut summary = Summary::default();
         match (header, envelope) {
             // A header has the same information about all results as the members around them.
-            (Some(header), _) => summary.read_header(session, header),
+            (Some(header), _) => summary.read_header(session, header, revised_at),
             (None, Some(envelope)) => {
                 let (name, results) = (self.file.name(), usize::try_from(results));
                 summary.read_envelope(name, &envelope, results.unwrap_or(usize::MAX))?;
@@ -338,8 +341,10 @@ impl Summary {
         Ok(())
     }
 
-    /// Reads a header's information about all results, as the suite's own summary.
-    fn read_header(&mut self, session: &mut Session, header: &str) {
+    /// Reads a header's information about all results, as the suite's own summary. `revised_at` is the
+    /// latest time at which one of the results was revised: tools change results and the figures of
+    /// the header together, and few of them write the time of that into the header.
+    fn read_header(&mut self, session: &mut Session, header: &str, revised_at: Option<Timestamp>) {
         let summary = match session.extract_suite(header) {
             Ok(Ok(summary)) => summary,
             Ok(Err(violations)) => {
@@ -376,6 +381,7 @@ impl Summary {
             warnings,
         } = summary;
         self.run = run_report(&run);
+        self.run.revised_at = self.run.revised_at.max(revised_at);
         self.notes.extend(warnings.into_iter().map(|warning| {
             format!("the file's header: {} at {}: {}", warning.code, warning.path, warning.message)
         }));

@@ -76,6 +76,7 @@ pub(crate) fn run_report(run: &extraction::RunReport) -> RunReport {
         }),
         status_reason: text(&run.status_reason),
         created_at: time(&run.created_at),
+        revised_at: time(&run.revised_at),
         started_at: time(&run.started_at),
         completed_at: time(&run.completed_at),
         planned_results: run.planned_results,

@@ -15,6 +15,7 @@
 //! A claim is never waited for: if results are being recorded at that moment, the figures are computed
 //! for this answer and stay stale.
 
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::Store;
@@ -33,18 +34,24 @@ const MOMENT: &str = "WITH moment AS MATERIALIZED (
             pg_catalog.pg_try_advisory_xact_lock(arc_recorder.figures_lock($1::uuid)) AS locked
     )";
 
-/// Whether a log that was created later has ended the simulation, or one that was created at the same
-/// time and, unlike this one, has an end. The times differ only in their fractions of a second.
-const OLDER: &str = r#"(
-    coalesce(pg_catalog.rtrim(suite_figures->'run_report'::text->>'created_at'::text, 'Z'::text)
-        COLLATE "C" > pg_catalog.rtrim($8::text, 'Z'::text), false)
-    OR ($4 = 'incomplete' AND status IN ('completed', 'failed', 'cancelled') AND coalesce(
-        pg_catalog.rtrim(suite_figures->'run_report'::text->>'created_at'::text, 'Z'::text)
-            COLLATE "C" >= pg_catalog.rtrim($8::text, 'Z'::text), true)))"#;
+/// Whether the simulation has the figures of a newer log than this one: of a log that was created later;
+/// of a later copy of the same log; or, if neither is known, of a log that has an end while this one
+/// has none. The times differ only in their fractions of a second.
+const OLDER: &str = r#"coalesce(
+    nullif(pg_catalog.rtrim(suite_figures->'run_report'::text->>'created_at'::text, 'Z'::text)
+        COLLATE "C", $8::text) > $8::text,
+    nullif(pg_catalog.rtrim(suite_figures->'run_report'::text->>'revised_at'::text, 'Z'::text)
+        COLLATE "C", $9::text) > $9::text,
+    $4 = 'incomplete' AND status IN ('completed', 'failed', 'cancelled'))"#;
 
 /// The columns of [`Simulation`], and whether the figures were claimed by this statement.
 fn returning() -> String {
     format!("RETURNING {COLUMNS}, figures_state = 'computing' AND figures_claim = $2 AS claimed")
+}
+
+/// Returns a time as a text whose order in bytes is that of the times.
+fn sortable(time: Option<Timestamp>) -> Option<String> {
+    time.map(|time| time.to_string().trim_end_matches('Z').to_owned())
 }
 
 /// A simulation's own row.
@@ -84,7 +91,8 @@ impl Store {
     /// is no new one.
     ///
     /// If the tool reports how the run ended, that is the status, with its reason and its times: of two
-    /// logs of one run, the one that was created last is valid, and the other changes nothing.
+    /// logs of one run, the one that was created last is valid, and of two copies of one log the one that
+    /// was changed last. The other changes nothing.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Conflict`] if it has failed or was cancelled, unless a log reports it.
@@ -126,7 +134,8 @@ impl Store {
         .with(report.status_reason.clone())
         .with(report.started_at)
         .with(report.completed_at)
-        .with(report.created_at.map(|created_at| created_at.to_string()));
+        .with(sortable(report.created_at))
+        .with(sortable(report.revised_at));
         let ended = self.rows(&end, "complete the simulation").await?;
         let Some(row) = ended.first() else {
             return Err(self.wrong_end(simulation_id, SimulationStatus::Completed).await);

@@ -206,6 +206,10 @@ pub struct RunReport {
     /// When this log of the run was created.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,
+    /// When this copy of the log was last changed: the latest of the header's times of changes and of
+    /// the results' revisions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revised_at: Option<Timestamp>,
     /// When the run started.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,

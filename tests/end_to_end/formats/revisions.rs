@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
@@ -202,4 +203,69 @@ fn the_latest_revisions_of_the_latest_attempts_count_in_any_order() {
             Ok(())
         })
         .unwrap();
+}
+
+/// Copies of one log, from the first to the last, each with another figure in its header. All have the
+/// same time of creation.
+fn copies(run: &str) -> Vec<String> {
+    let log = |accuracy: f64, entry: &Revision| {
+        let mut log: Value = serde_json::from_str(&log(0, &[entry])).unwrap();
+        log["eval"]["task_id"] = run.into();
+        log["stats"] = json!({"started_at": "2026-11-01T10:00:00+00:00",
+            "completed_at": "2026-11-01T10:01:00+00:00"});
+        log["results"] = json!({"total_samples": 1, "completed_samples": 1, "scores": [
+            {"name": "judge", "scorer": "judge", "scored_samples": 1, "unscored_samples": 0,
+                "metrics": {"mean": {"name": "mean", "value": accuracy}}}]});
+        log
+    };
+    let run =
+        Revision { sample: 0, epoch: 0, attempt: 0, revision: 0, score: 0, invalidated: false };
+    let edited = Revision { revision: 1, score: 4, ..run.clone() };
+    let invalidated = Revision { revision: 2, invalidated: true, ..edited.clone() };
+    let mut killed = log(0.0, &run);
+    killed["status"] = "started".into();
+    killed["stats"] = json!({"started_at": "", "completed_at": ""});
+    let mut tagged = log(1.0, &invalidated);
+    tagged["log_updates"] = json!([{"edits": [{"type": "tags", "tags_add": ["checked"]}],
+        "provenance": {"timestamp": "2026-11-01T15:00:00+00:00", "author": "tester"}}]);
+    [killed, log(0.25, &run), log(0.5, &edited), log(0.75, &invalidated), tagged]
+        .iter()
+        .map(Value::to_string)
+        .collect()
+}
+
+#[test]
+fn of_copies_of_one_log_the_one_that_was_changed_last_has_the_figures() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let program = Program::on(&database);
+    let service = Service::start(&program, &files, &["--log-level", "warn"]);
+    let upload = |log: &str| {
+        let kind = [("content-type", "application/octet-stream")];
+        let url = "/v1/files?file_name=log.json";
+        service.send(Method::POST, url, &kind, log.as_bytes().to_vec()).has(200).json()
+    };
+    let by_file = |log: &str| {
+        let recorded = record(&program, &files.write("log.json", log), &[]);
+        serde_json::from_str(recorded.stdout.lines().next().unwrap()).unwrap()
+    };
+    let ways: [(&str, &dyn Fn(&str) -> Value); 2] = [("file", &by_file), ("upload", &upload)];
+    for (way, send) in ways {
+        for (first, second) in (0..5).flat_map(|one| (0..5).map(move |other| (one, other))) {
+            let what = format!("{first}, then {second}, by {way}");
+            let copies = copies(&what);
+            let id = send(&copies[first])["simulation_id"].clone();
+            assert_eq!(send(&copies[second])["simulation_id"], id, "{what}");
+            let url = format!("/v1/simulations/{}", id.as_str().unwrap());
+            let status = service.get(&url).has(200).json();
+            let (older, newer) = (first.min(second), first.max(second));
+            let (expected, figure) = match newer {
+                0 => ("incomplete", 0.0),
+                newer => ("completed", newer as f64 / 4.0),
+            };
+            assert_eq!(status["status"], expected, "{what}");
+            assert_eq!(status["headline"]["value"], figure, "{what}: {status}");
+            send(&copies[older]);
+            assert_eq!(service.get(&url).has(200).json(), status, "{what}, and {older} again");
+        }
+    }
 }

@@ -19,8 +19,8 @@ pub(crate) fn planned<'a>(
     reader: &mut Reader<'a>,
     members: &Members<'a>,
 ) -> Option<PlannedScenario> {
-    let names = ["task_id", "instruction", "trial_name"];
-    let [task, instruction, trial_name] = members.all(names);
+    let names = ["task_id", "instruction", "trial_name", "trial_ended_at"];
+    let [task, instruction, trial_name, end] = members.all(names);
     let id = required_text(reader, task, AT("task_id"))?;
     let (task_prompt, trial_name) = reader.decoration(|reader| {
         let prompt = reader.text(instruction, AT("instruction"));
@@ -30,7 +30,8 @@ pub(crate) fn planned<'a>(
     // With a number, scenario and trial are the place.
     let place = trial_name.filter(|_| trial.is_none()).and_then(identity);
     let scenario = Scenario { name: Some(id.clone()), id, task_prompt, definition: None };
-    Some(PlannedScenario { scenario, trial, run_id: None, place })
+    let revised_at = end.and_then(Value::decode).and_then(|end| in_utc(&end.text));
+    Some(PlannedScenario { scenario, trial, run_id: None, place, revised_at })
 }
 
 /// Returns the N of `TASK.N-of-M.RUN`.
@@ -80,14 +81,13 @@ pub(crate) fn outcome<'a>(reader: &mut Reader<'a>, members: &Members<'a>) -> Opt
     scores.extend(tests.and_then(tests_passed));
     let [id] = members.all(["id"]);
     let key = reader.decoration(|reader| reader.text(id, AT("id"))).and_then(identity);
-    let [trial_end] = members.all(["trial_ended_at"]);
     Some(Outcome {
         trial: planned.trial,
         scores,
         headline: Some(RESOLVED.to_owned()),
         key,
         place: planned.place,
-        revised_at: trial_end.and_then(Value::decode).and_then(|end| in_utc(&end.text)),
+        revised_at: planned.revised_at,
         execution_time,
         execution_time_ms,
         tokens_used: (prompt_tokens + completion_tokens).min(MAX_WHOLE),

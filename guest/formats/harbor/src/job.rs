@@ -4,8 +4,10 @@
 //! is unknown. `accuracy` is the mean of `is_resolved`, and `n_resolved` its sum.
 //!
 //! **Harbor** writes `finished_at` only at the end of a job. Its times are local, without an offset,
-//! so they are no points in time here; only the duration is known. Its metrics are per group of
-//! trials with the same agent, model and data set, over the trials whose rewards are valid:
+//! so they are no points in time here; only the duration is known. `updated_at` is in UTC while the
+//! job runs and local at its end, so it orders no copies of the file: the ends of the trials do. Its
+//! metrics are per group of trials with the same agent, model and data set, over the trials whose
+//! rewards are valid:
 //!
 //! - If the group has one reward only, a metric is named `mean`, `sum`, `min` or `max`; if it has
 //!   several, it has their names and not its own. Then `reward_stats`, which has every value, shows
@@ -21,6 +23,7 @@ use std::borrow::Cow;
 
 use arc_format_kit::finite::with_null_for_nan;
 use arc_format_kit::json::{Place, Reader, Value};
+use arc_format_kit::time::in_utc;
 use arc_format_kit::{
     Aggregation, MetricDefinition, MetricKind, MissingPolicy, ReportedFigure, RunReport, RunStatus,
     SuiteSummary, Violation,
@@ -154,8 +157,10 @@ fn harbor<'a>(
         run: RunReport {
             status: Some(status),
             status_reason,
-            started_at: arc_format_kit::time::in_utc(&start),
-            completed_at: arc_format_kit::time::in_utc(&end),
+            created_at: in_utc(&start),
+            revised_at: in_utc(&end),
+            started_at: in_utc(&start),
+            completed_at: in_utc(&end),
             planned_results: planned,
             reported_results: completed,
             total_tokens,

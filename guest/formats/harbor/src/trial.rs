@@ -37,7 +37,7 @@ pub(crate) fn planned<'a>(
     };
     let definition = task.filter(|task| task.is_object()).and_then(|task| reader.span(task));
     let scenario = Scenario { id, name: Some(name), task_prompt: None, definition };
-    let [trial_name, config] = members.all(["trial_name", "config"]);
+    let [trial_name, config, end] = members.all(["trial_name", "config", "finished_at"]);
     let (place, run_id) = reader.decoration(|reader| {
         let name = reader.text(trial_name, AT("trial_name"));
         let [job] = reader.object(config, AT("config"), ["job_id"]);
@@ -48,6 +48,7 @@ pub(crate) fn planned<'a>(
         trial: None,
         run_id: run_id.and_then(identity),
         place: place.and_then(identity),
+        revised_at: end.and_then(Value::decode).and_then(|end| in_utc(&end.text)),
     })
 }
 
@@ -122,7 +123,7 @@ pub(crate) fn outcome<'a>(reader: &mut Reader<'a>, members: &Members<'a>) -> Opt
         headline,
         key,
         place: planned.place,
-        revised_at: end.and_then(Value::decode).and_then(|end| in_utc(&end.text)),
+        revised_at: planned.revised_at,
         execution_time,
         execution_time_ms,
         tokens_used: (used.input + used.output).min(MAX_WHOLE),

@@ -140,3 +140,23 @@ fn a_trial_in_two_files_of_terminal_bench_is_one_result() {
     assert_eq!(planned.run_id.as_deref(), Some("81c1b86e-6494-4b92-99bf-073e1d24c38d"));
     assert_eq!(report(&run).figures[0].value, Some(0.4));
 }
+
+#[test]
+fn only_times_with_an_offset_are_points_in_time() {
+    let report = |offset: &str| {
+        let job = format!(
+            r#"{{"id": "j", "n_total_trials": 1, "stats": {{}}, "updated_at": "2026-01-02T00:00:00Z",
+                "started_at": "2026-01-01T00:00:00{offset}", "finished_at": "2026-01-01T01:00:00{offset}"}}"#
+        );
+        HarborFormat::suite(&job).unwrap().run
+    };
+    let run = report("Z");
+    assert_eq!(run.created_at.as_deref(), Some("2026-01-01T00:00:00.000000Z"));
+    assert_eq!(run.revised_at.as_deref(), Some("2026-01-01T01:00:00.000000Z"));
+    assert_eq!((&run.started_at, &run.completed_at), (&run.created_at, &run.revised_at));
+    let run = report("");
+    assert_eq!(
+        [run.created_at, run.revised_at, run.started_at, run.completed_at],
+        [const { None }; 4]
+    );
+}

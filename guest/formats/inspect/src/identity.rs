@@ -5,6 +5,8 @@ use arc_format_kit::scenario::bounded_id;
 use arc_format_kit::time::in_utc;
 use arc_format_kit::{Invalidation, codes};
 
+use crate::events::Events;
+
 /// Returns the place of a sample in its run: its id and epoch.
 pub(crate) fn place(id: &str, trial: Option<u32>) -> String {
     bounded_id(match trial {
@@ -53,6 +55,28 @@ pub(crate) fn invalidation<'a>(
         );
     }
     Some(Invalidation { author, reason, at: marked_at })
+}
+
+/// Returns when a sample was last changed: the latest of its end, the times of its last events and of
+/// its scores' edits, and that of its invalidation.
+pub(crate) fn revised_at<'a>(
+    completed: Option<Value<'a>>,
+    scores: Option<Value<'a>>,
+    events: &Events<'a>,
+    invalidation: Option<Value<'a>>,
+) -> Option<String> {
+    let scores = scores.and_then(Value::members).unwrap_or_default();
+    let history = |score: Value<'a>| score.member("history").and_then(Value::elements);
+    let edits = scores.into_iter().filter_map(|(_, score)| history(score)).flatten();
+    let edited_at = |edit: Value<'a>| edit.member("provenance")?.member("timestamp");
+    let invalidated_at = invalidation.and_then(|it| it.member("timestamp"));
+    latest(
+        [completed, invalidated_at]
+            .into_iter()
+            .flatten()
+            .chain(edits.filter_map(edited_at))
+            .chain(events.last_times.iter().copied()),
+    )
 }
 
 /// Returns the latest of some times; others than RFC 3339 times are left out.

@@ -77,6 +77,7 @@
 //! 0.3.133 and 0.3.285, schema version 2.
 
 mod attachments;
+mod events;
 mod figures;
 mod format;
 mod header;

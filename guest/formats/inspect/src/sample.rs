@@ -8,6 +8,7 @@ use arc_format_kit::time::{in_utc, milliseconds_between};
 use arc_format_kit::{Outcome, OutcomeStatus, Violation, codes};
 
 use crate::attachments::Attachments;
+use crate::events::Events;
 use crate::header::HeaderData;
 use crate::identity;
 use crate::scenario::{scenario, trial};
@@ -36,10 +37,6 @@ const NAMES: [&str; 20] = [
     "error_retries",
     "message_refs",
 ];
-
-/// How many of the last events are examined for the time of a revision: scores that are edited or
-/// added later are among the events of the scorers, which are the last.
-const LAST_EVENTS: usize = 64;
 
 /// The prefixes of the error text of a cancelled task, in either event loop.
 const CANCELLED: [&str; 2] = ["CancelledError(", "Cancelled("];
@@ -81,11 +78,10 @@ fn read<'a>(
     ] = members;
     let header = HeaderData::of(header);
     let attachments = Attachments::of(attachments, transcript);
-    let events = events.or_else(|| transcript?.member("events")).filter(|value| !is_null(*value));
     let trial = trial(reader, epoch);
     let scenario = scenario(reader, &header, id, input, attachments);
     let (status, failure) = ending(reader, error, limit, attachments);
-    let scores = Scores::read(reader, &header, scores, score);
+    let scored = Scores::read(reader, &header, scores, score);
     let mut usage = Usage::read(reader, usage, Place { object: "", member: "model_usage" });
     let mut discarded = Usage::of_retries(reader, retries);
     if !usage.include(&discarded) {
@@ -105,24 +101,21 @@ fn read<'a>(
                 .to_owned(),
         );
     }
-    let events = Events::read(reader, events, messages);
+    let events = Events::read(reader, events, transcript, messages);
+    let revised_at = identity::revised_at(completed, scores, &events, invalidation);
     let invalidation = identity::invalidation(reader, invalidation);
-    let revised_at = identity::latest(
-        [completed].into_iter().flatten().chain(scores.edited_at).chain(events.last_times),
-    );
-    let marked_at = invalidation.as_ref().and_then(|invalidation| invalidation.at.clone());
     let (started, completed) = (started.or(events.first), completed.or(events.last));
     let span = |value: Option<Value<'a>>, open: char| {
         reader.span(value.filter(|value| value.json().starts_with(open))?)
     };
     let [trajectory, detailed_trajectory, dimensions] =
-        [span(output, '{'), span(messages, '['), span(scores.object, '{')];
+        [span(output, '{'), span(messages, '['), span(scored.object, '{')];
     let (scenario, id) = scenario?;
     let place = identity::place(&id, trial);
     Some(Outcome {
         trial,
-        scores: scores.list,
-        headline: scores.headline,
+        scores: scored.list,
+        headline: scored.headline,
         invalidation,
         execution_time: start_time(reader, started),
         execution_time_ms: duration(reader, seconds, started, completed),
@@ -141,7 +134,7 @@ fn read<'a>(
         dimensions,
         key: Some(identity::key(reader, uuid, &place)),
         place: Some(place),
-        revised_at: revised_at.max(marked_at),
+        revised_at,
         ..Outcome::new(scenario, status)
     })
 }
@@ -218,52 +211,6 @@ fn exception_name(message: &str) -> Option<&str> {
     let (name, _) = message.split_once('(')?;
     let is_name = |character: char| character.is_alphanumeric() || matches!(character, '_' | '.');
     Some(name).filter(|name| !name.is_empty() && name.chars().all(is_name))
-}
-
-/// The events of a sample.
-#[derive(Default)]
-struct Events<'a> {
-    count: u32,
-    /// The times of the first and the last event; used only if the sample has none.
-    first: Option<Value<'a>>,
-    last: Option<Value<'a>>,
-    /// The times of the last events.
-    last_times: Vec<Value<'a>>,
-}
-
-impl<'a> Events<'a> {
-    /// Reads the events. If it has no events, the messages are counted.
-    fn read(
-        reader: &mut Reader<'a>,
-        events: Option<Value<'a>>,
-        messages: Option<Value<'a>>,
-    ) -> Events<'a> {
-        let found = match (events, messages) {
-            (Some(events), _) => events.elements().map(|all| {
-                let time = |event: &Value<'a>| event.member("timestamp");
-                let start = all.len().saturating_sub(LAST_EVENTS);
-                Events {
-                    count: u32::try_from(all.len()).unwrap_or(u32::MAX),
-                    first: all.first().and_then(time),
-                    last: all.last().and_then(time),
-                    last_times: all.get(start..).into_iter().flatten().filter_map(time).collect(),
-                }
-            }),
-            (None, Some(messages)) => {
-                messages.element_count().map(|count| Events { count, ..Events::default() })
-            }
-            (None, None) => Some(Events::default()),
-        };
-        found.unwrap_or_else(|| {
-            let member = if events.is_some() { "events" } else { "messages" };
-            reader.warning(
-                Place { object: "", member }.pointer(),
-                codes::EVENTS_UNCOUNTED,
-                format!("{member} is not an array, so its elements were not counted"),
-            );
-            Events::default()
-        })
-    }
 }
 
 fn start_time<'a>(reader: &mut Reader<'a>, value: Option<Value<'a>>) -> Option<String> {

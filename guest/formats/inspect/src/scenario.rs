@@ -7,6 +7,7 @@ use arc_format_kit::scenario::{bounded_id, read_trial};
 use arc_format_kit::{PlannedScenario, Scenario, Violation, codes};
 
 use crate::attachments::Attachments;
+use crate::events::Events;
 use crate::header::HeaderData;
 use crate::identity;
 
@@ -17,15 +18,29 @@ const INPUT: Place = Place { object: "", member: "input" };
 /// See [`arc_format_kit::Format::scenario`].
 pub(crate) fn planned(header: Option<&str>, item: &str) -> Result<PlannedScenario, Vec<Violation>> {
     let (mut reader, root) = Reader::new(item)?;
-    let names = ["id", "epoch", "input", "attachments", "transcript"];
+    let names = [
+        "id",
+        "epoch",
+        "input",
+        "attachments",
+        "transcript",
+        "completed_at",
+        "scores",
+        "events",
+        "invalidation",
+    ];
     let answer = reader.root(root, names).and_then(|members| {
-        let [id, epoch, input, attachments, transcript] = members;
+        let [id, epoch, input, attachments, transcript, completed, scores, events, invalidation] =
+            members;
         let attachments = Attachments::of(attachments, transcript);
         let header = HeaderData::of(header);
         let trial = trial(&mut reader, epoch);
         let (scenario, id) = scenario(&mut reader, &header, id, input, attachments)?;
         let place = Some(identity::place(&id, trial));
-        Some(PlannedScenario { scenario, trial, run_id: header.run_id.clone(), place })
+        let events = Events::read(&mut reader, events, transcript, None);
+        let revised_at = identity::revised_at(completed, scores, &events, invalidation);
+        let run_id = header.run_id.clone();
+        Some(PlannedScenario { scenario, trial, run_id, place, revised_at })
     });
     reader.finish(answer)
 }

@@ -18,8 +18,6 @@ pub(crate) struct Scores<'a> {
     pub(crate) headline: Option<String>,
     /// The object that contains them.
     pub(crate) object: Option<Value<'a>>,
-    /// The times of edits.
-    pub(crate) edited_at: Vec<Value<'a>>,
 }
 
 impl<'a> Scores<'a> {
@@ -30,8 +28,7 @@ impl<'a> Scores<'a> {
         scores: Option<Value<'a>>,
         score: Option<Value<'a>>,
     ) -> Scores<'a> {
-        let mut scorers =
-            Scorers { header, found: score::Scores::default(), edited_at: Vec::new() };
+        let mut scorers = Scorers { header, found: score::Scores::default() };
         let mut object = None;
         let mut first = None;
         match (scores, score) {
@@ -80,19 +77,17 @@ impl<'a> Scores<'a> {
                 format!("{message}; averages leave the sample out"),
             );
         }
-        let Scorers { found, edited_at, .. } = scorers;
-        Scores { list: found.into_list(), headline, object, edited_at }
+        Scores { list: scorers.found.into_list(), headline, object }
     }
 }
 
 /// Reads the scores of one scorer after the other.
-struct Scorers<'a, 'h> {
+struct Scorers<'h> {
     header: &'h HeaderData,
     found: score::Scores,
-    edited_at: Vec<Value<'a>>,
 }
 
-impl<'a> Scorers<'a, '_> {
+impl Scorers<'_> {
     /// Returns the name of a scorer's score.
     fn name_of(&self, scorer: &str) -> String {
         match (scorer, &self.header.first_score) {
@@ -103,13 +98,10 @@ impl<'a> Scorers<'a, '_> {
     }
 
     /// Reads the scores of one scorer: a value, or several by key or index.
-    fn read(&mut self, reader: &mut Reader<'a>, scorer: &str, score: Value<'a>, place: Place) {
+    fn read<'a>(&mut self, reader: &mut Reader<'a>, scorer: &str, score: Value<'a>, place: Place) {
         let object = place.pointer();
         let explanation = score.member("explanation").filter(|text| text.is_string());
         let explanation = explanation.and_then(|text| reader.span(text));
-        let edits = score.member("history").and_then(Value::elements).unwrap_or_default();
-        let edited_at = |edit: Value<'a>| edit.member("provenance")?.member("timestamp");
-        self.edited_at.extend(edits.into_iter().filter_map(edited_at));
         let value = score.member("value").filter(|value| value.json() != "null");
         let Some(value) = value else { return self.set_unscored(scorer, explanation) };
         let place = Place { object: &object, member: "value" };
@@ -148,7 +140,7 @@ impl<'a> Scorers<'a, '_> {
         }
     }
 
-    fn set(
+    fn set<'a>(
         &mut self,
         reader: &mut Reader<'a>,
         name: String,

@@ -9,6 +9,7 @@ use arc_format_kit::{RunReport, RunStatus, SuiteSummary, Violation, codes};
 
 use crate::figures;
 use crate::header::text;
+use crate::identity;
 use crate::usage::Usage;
 
 const STATUS: Place = Place { object: "", member: "status" };
@@ -18,9 +19,9 @@ const STATUS: Place = Place { object: "", member: "status" };
 pub(crate) fn summary(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
     let header = with_null_for_nan(header);
     let (mut reader, root) = Reader::new(&header)?;
-    let names = ["status", "eval", "results", "stats", "error", "invalidated"];
+    let names = ["status", "eval", "results", "stats", "error", "invalidated", "log_updates"];
     let members = reader.root(root, names);
-    let answer = members.map(|[status, eval, results, stats, error, invalidated]| {
+    let answer = members.map(|[status, eval, results, stats, error, invalidated, updates]| {
         let member = |name| stats.and_then(|stats| stats.member(name));
         let usage = Usage::read(
             &mut reader,
@@ -48,6 +49,7 @@ pub(crate) fn summary(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
                 run_id: eval.and_then(|eval| eval.member("task_id")).and_then(text),
                 status,
                 status_reason: status_reason(status, error),
+                revised_at: revised_at(updates).max(completed_at.clone()).max(created_at.clone()),
                 created_at,
                 started_at,
                 completed_at,
@@ -80,6 +82,14 @@ fn read_time<'a>(
         reader.warning(place.pointer(), codes::TIME_UNREADABLE, message);
     }
     time
+}
+
+/// Returns when the tags or the metadata of the log were edited last. Edits of scores and
+/// invalidations are in the samples only.
+fn revised_at<'a>(updates: Option<Value<'a>>) -> Option<String> {
+    let updates = updates.and_then(Value::elements).unwrap_or_default();
+    let time = |update: Value<'a>| update.member("provenance")?.member("timestamp");
+    identity::latest(updates.into_iter().filter_map(time))
 }
 
 /// Reads the status. A log without an end has the status `started`; in an archive, its header is

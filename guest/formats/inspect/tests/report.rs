@@ -59,11 +59,19 @@ fn the_report_has_every_figure() {
     assert_eq!((run.planned_results, run.reported_results), (Some(4.0), Some(4.0)));
     assert_eq!(run.created_at.as_deref(), Some("2025-09-23T08:00:00.000000Z"));
     assert_eq!(run.completed_at.as_deref(), Some("2025-09-23T08:00:31.000000Z"));
+    assert_eq!(run.revised_at, run.completed_at);
     assert_eq!((run.total_tokens, run.total_cost_usd), (None, None));
     assert_eq!((suite.total_tokens_used, suite.total_cost_usd), (Some(15.0), Some(0.5)));
     assert_eq!(suite.execution_time_ms, Some(31_000.0));
     assert_eq!((suite.average_reliability_score, suite.average_dimension_scores.len()), (None, 0));
     assert_eq!((suite.successful_runs, suite.average_execution_time_ms), (None, None));
+    // Edits of tags and metadata are in the header.
+    let mut edited = header.clone();
+    let edit = |time: &str| json!({"edits": [], "provenance": {"timestamp": time, "author": "a"}});
+    edited["log_updates"] =
+        json!([edit("2025-09-25T01:00:00+02:00"), edit("2025-09-24T23:30:00Z"), 5]);
+    let run = InspectFormat::suite(&edited.to_string()).unwrap().run;
+    assert_eq!(run.revised_at.as_deref(), Some("2025-09-24T23:30:00.000000Z"));
     // Inspect's figures count invalidated samples.
     let mut invalidated = header;
     invalidated["invalidated"] = json!(true);

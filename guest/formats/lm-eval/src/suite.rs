@@ -27,7 +27,10 @@ pub(crate) fn summary(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
         }
         // The tool writes the results at the end of a run, or not at all.
         summary.run.status = Some(RunStatus::Completed);
-        summary.run.started_at = date.and_then(start);
+        let date = date.and_then(start);
+        summary.run.created_at = date.clone();
+        summary.run.revised_at = date.clone();
+        summary.run.started_at = date;
         let tasks = configs.or(results).and_then(Value::members).unwrap_or_default();
         if let [(name, task)] = tasks.as_slice() {
             let task = Task::read(configs.and(Some(*task)));

@@ -400,6 +400,7 @@ fn the_report_has_the_figures_of_a_single_task() {
     let run = found.run;
     assert_eq!((run.status, run.run_id), (Some(RunStatus::Completed), None));
     assert_eq!(run.started_at.as_deref(), Some("2026-01-02T03:04:05.500000Z"));
+    assert_eq!((&run.created_at, &run.revised_at), (&run.started_at, &run.started_at));
     assert_eq!((run.planned_results, run.reported_results), (Some(5.0), Some(5.0)));
     let figures: Vec<_> = run
         .figures

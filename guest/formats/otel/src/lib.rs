@@ -94,7 +94,11 @@ impl Format for OtelFormat {
         let (mut reader, root) = Reader::new(item)?;
         let answer = span::read_all(&mut reader, root).and_then(|spans| {
             let scenario = trace::scenario(&mut reader, &spans)?;
-            Some(PlannedScenario { place: trace::id(&spans), ..PlannedScenario::new(scenario) })
+            Some(PlannedScenario {
+                place: trace::id(&spans),
+                revised_at: trace::revised_at(&spans),
+                ..PlannedScenario::new(scenario)
+            })
         });
         reader.finish(answer)
     }

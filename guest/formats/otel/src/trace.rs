@@ -141,7 +141,7 @@ pub(crate) fn id(spans: &[Span]) -> Option<String> {
 
 /// Returns the time of the last data of the trace: of two exports of it, the one with the later
 /// spans and evaluations is valid.
-fn revised_at(spans: &[Span]) -> Option<String> {
+pub(crate) fn revised_at(spans: &[Span]) -> Option<String> {
     let evaluations = spans
         .iter()
         .flat_map(|span| &span.events)

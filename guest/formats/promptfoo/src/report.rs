@@ -101,7 +101,9 @@ fn run(root: Value, summary: Value, config: Option<Value>, stats: Option<Value>)
         run_id: eval_id(root),
         status,
         status_reason,
-        created_at: time(metadata, "exportedAt").or_else(|| started_at.clone()),
+        created_at: started_at.clone(),
+        // A change of the evaluation is in the next export of it.
+        revised_at: time(metadata, "exportedAt").or_else(|| started_at.clone()),
         started_at,
         reported_results: reported.filter(|count| *count >= 0.0),
         total_cost_usd: cost.flatten().filter(|cost| *cost >= 0.0),

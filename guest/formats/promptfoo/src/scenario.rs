@@ -115,6 +115,7 @@ impl<'a> ScenarioMembers<'a> {
             trial: None,
             run_id: run_id.filter(|id| !id.is_empty()).or_else(|| header.eval_id.clone()),
             place,
+            revised_at: None,
         })
     }
 }

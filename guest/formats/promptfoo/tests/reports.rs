@@ -42,7 +42,8 @@ fn the_figures_are_those_of_the_results() {
     assert_eq!(report.run_id.as_deref(), Some("eval-OR8-2026-11-25T21:30:52"));
     assert_eq!(report.status, Some(RunStatus::Completed));
     assert_eq!(report.started_at.as_deref(), Some("2026-11-25T21:30:52.310000Z"));
-    assert_eq!(report.created_at.as_deref(), Some("2026-11-25T21:31:10.595000Z"));
+    assert_eq!(report.created_at, report.started_at);
+    assert_eq!(report.revised_at.as_deref(), Some("2026-11-25T21:31:10.595000Z"));
     assert_eq!(report.reported_results, Some(48.0));
     assert_eq!(figure(&report, "failures").0, Aggregation::NotComparable);
     // The weight of this metric is 0, so its sum is 0, although its values are 7.
