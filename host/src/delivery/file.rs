@@ -57,6 +57,8 @@ pub struct FileRecording {
     pub(super) file: DocumentFile,
     /// The format of the results; `None` for the built-in one.
     pub(super) format: Option<Arc<ResultFormat>>,
+    /// The known formats if none of them detects the file.
+    pub(super) unrecognised: Option<Vec<String>>,
     /// Set by the caller to stop after the batches in progress.
     stop: Arc<AtomicBool>,
     /// One permit for each batch in memory, shared by all files.
@@ -66,8 +68,9 @@ pub struct FileRecording {
 impl FileRecording {
     /// Prepares to record a file. Setting `stop` ends it after the batches in progress.
     pub fn new(opened: OpenedFile, destination: Destination, stop: Arc<AtomicBool>) -> Self {
-        let OpenedFile { file, extractor, format } = opened;
-        FileRecording { extractor, destination, file, format, stop, shared_batches: None }
+        let OpenedFile { file, extractor, format, unrecognised } = opened;
+        let shared_batches = None;
+        FileRecording { extractor, destination, file, format, unrecognised, stop, shared_batches }
     }
 
     /// Limits the batches in memory to the permits of a semaphore, shared with other recordings.

@@ -143,6 +143,7 @@ impl FileRecording {
         let (mut trials, mut results) = (1, 0);
         let mut places = Places::default();
         let (mut run_id, mut revised_at) = (None, None);
+        let mut first_violation = None;
         let header = self.file.header();
         while let Some((place, frame)) = frames.next_document()? {
             results += 1;
@@ -150,9 +151,27 @@ impl FileRecording {
             if self.stopped() {
                 return Err(self.stopped_at_the_start());
             }
-            let (None, Content::Text(text)) = (frame.problem, frame.content) else { continue };
             // Violations are reported when the result is recorded.
-            let Ok(Ok(planned)) = session.extract_scenario(header, &text) else { continue };
+            let text = match (frame.problem, frame.content) {
+                (None, Content::Text(text)) => text,
+                (problem, _) => {
+                    first_violation =
+                        first_violation.or(problem.map(|problem| problem.to_string()));
+                    continue;
+                }
+            };
+            let planned = match session.extract_scenario(header, &text) {
+                Ok(Ok(planned)) => planned,
+                Ok(Err(violations)) => {
+                    let first = violations.into_iter().next();
+                    first_violation = first_violation.or(first.map(|first| match &*first.path {
+                        "" => first.message,
+                        path => format!("at {path}: {}", first.message),
+                    }));
+                    continue;
+                }
+                Err(_) => continue,
+            };
             trials = trials.max(planned.trial.unwrap_or(1));
             run_id = run_id.or(planned.run_id);
             let revised = planned.revised_at.as_deref().and_then(|time| time.parse().ok());
@@ -173,6 +192,11 @@ impl FileRecording {
         let (sha256, envelope) = frames.finish()?;
         if results == 0 && envelope.is_none() && header.is_none() {
             return Err(Error::invalid(format!("{} holds no results", self.file.name())));
+        }
+        if let (Some(known), Some(violation), true) =
+            (&self.unrecognised, first_violation, seen.is_empty())
+        {
+            return Err(self.unknown_format(known, &violation));
         }
         let mut summary = Summary::default();
         match (header, envelope) {
@@ -218,6 +242,21 @@ impl FileRecording {
             trials,
             results,
         })
+    }
+
+    /// The error of a file that no format detects, and without a result of the built-in format, whose
+    /// first violation is this one.
+    fn unknown_format(&self, known: &[String], violation: &str) -> Error {
+        Error::invalid(format!(
+            "no format recognises {}, and the built-in one, {}, refuses its first result: {violation}",
+            self.file.name(),
+            self.extractor.identity().name
+        ))
+        .with_hint(format!(
+            "known formats: {}; `arc-host formats` describes them, and --format NAME reads the file in one \
+             of them",
+            known.join(", ")
+        ))
     }
 
     fn stopped_at_the_start(&self) -> Error {
@@ -508,7 +547,8 @@ mod tests {
         // Nothing is sent to this address.
         let url = "http://127.0.0.1:9".to_owned();
         let client = ServiceClient::new(&ClientSettings { url, token: None, compress: None });
-        let opened = OpenedFile { file: document_file, extractor, format: None };
+        let opened =
+            OpenedFile { file: document_file, extractor, format: None, unrecognised: None };
         let destination = Destination::Service(client.unwrap());
         let stop = Arc::new(AtomicBool::new(false));
         (FileRecording::new(opened, destination, stop), file)

@@ -17,6 +17,8 @@ pub struct OpenedFile {
     pub extractor: Extractor,
     /// The format's name and the file's header; `None` for the built-in format.
     pub format: Option<Arc<ResultFormat>>,
+    /// The known formats if none of them detects the file, which is then read in the built-in one.
+    pub unrecognised: Option<Vec<String>>,
 }
 
 impl Formats {
@@ -35,8 +37,9 @@ impl Formats {
         report: impl FnMut(&str),
     ) -> Result<OpenedFile> {
         let guide = &built_in.identity().name;
-        let found = match named {
-            Some(name) if name == guide => None,
+        let (mut found, mut unrecognised) = (None, None);
+        match named {
+            Some(name) if name == guide => {}
             Some(name) => {
                 let extractor = self.extractor(name)?;
                 let layout = extractor.ask_layout(file.own_name(), &file.head()?)?;
@@ -44,10 +47,20 @@ impl Formats {
                     Error::invalid(format!("{} is not of the format {name}", file.name()))
                         .with_hint("omit --format to detect the format")
                 })?;
-                Some((extractor, layout))
+                found = Some((extractor, layout));
             }
-            None => self.recognised(built_in, &file, report)?,
-        };
+            None => {
+                let head = file.head()?;
+                if built_in.ask_layout(file.own_name(), &head)?.is_none() {
+                    found = self.detect(file.own_name(), &head, report)?;
+                    if found.is_none() {
+                        let mut names = vec![guide.clone()];
+                        names.extend(self.names()?);
+                        unrecognised = Some(names);
+                    }
+                }
+            }
+        }
         let Some((extractor, layout)) = found else {
             if header_file.is_some() {
                 return Err(Error::invalid(format!(
@@ -56,27 +69,13 @@ impl Formats {
                 ))
                 .with_hint("leave out --header, or name the format with --format"));
             }
-            return Ok(OpenedFile { file, extractor: built_in.clone(), format: None });
+            let extractor = built_in.clone();
+            return Ok(OpenedFile { file, extractor, format: None, unrecognised });
         };
         let file = lay_out(file, &extractor, layout, header_file)?;
         let header = file.header().map(str::to_owned);
         let format = Arc::new(ResultFormat::new(extractor.identity().name.clone(), header));
-        Ok(OpenedFile { file, extractor, format: Some(format) })
-    }
-
-    /// Returns the format that detects the file, or `None` for the built-in one, which is tried
-    /// first.
-    fn recognised(
-        &self,
-        built_in: &Extractor,
-        file: &DocumentFile,
-        report: impl FnMut(&str),
-    ) -> Result<Option<(Extractor, FileLayout)>> {
-        let head = file.head()?;
-        if built_in.ask_layout(file.own_name(), &head)?.is_some() {
-            return Ok(None);
-        }
-        self.detect(file.own_name(), &head, report)
+        Ok(OpenedFile { file, extractor, format: Some(format), unrecognised })
     }
 }
 

@@ -68,6 +68,42 @@ fn invalid_uploads_are_reported() {
 }
 
 #[test]
+fn a_file_of_no_known_format_makes_no_simulation() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let program = Program::on(&database);
+    let service = Service::start(&program, &files, &[]);
+    let cases = [
+        ("table.csv", "id,score\n1,0.5\n", "not JSON"),
+        ("cut.json", r#"{"scenario": {"na"#, "ends inside"),
+        ("report.json", r#"{"submitted_instances": 3, "resolved_ids": ["a__a-2"]}"#, "/scenario"),
+        ("batch.jsonl", "{\"custom_id\": \"one\", \"response\": {}}\n{\"id\": 2}\n", "/scenario"),
+    ];
+    for (name, text, violation) in cases {
+        let path = files.write(name, text);
+        for program in [&program, &service.program()] {
+            let finished = record(program, &path, &[]).ended(1);
+            let known = "known formats: arc-guide, harbor, inspect, lm-eval,";
+            for part in ["no format recognises", name, violation, known] {
+                assert!(finished.stderr.contains(part), "{name}: {part}: {}", finished.stderr);
+            }
+            assert_eq!(finished.stdout, "", "{name}");
+        }
+        let sent =
+            service.send(Method::POST, &format!("/v1/files?file_name={name}"), &[FILE], text);
+        let problem = sent.has_problem(400, "invalid_request");
+        assert!(problem["detail"].as_str().unwrap().contains(violation), "{problem}");
+    }
+    assert_eq!(database.count("SELECT count(*) FROM arc_recorder.simulations"), 0);
+
+    // What is asked for by name, or has one result, is recorded, and the rest is rejected.
+    let named = record(&program, &files.path("report.json"), &["--format", "arc-guide"]);
+    assert_eq!(named.ended(2).json()["rejected"], 1);
+    let text = format!("{{}}\n{}\n", result("one", "success", 1.0));
+    let mixed = record(&program, &files.write("mixed.jsonl", text), &[]).ended(2).json();
+    assert_eq!((&mixed["stored"], &mixed["rejected"]), (&1.into(), &1.into()));
+}
+
+#[test]
 fn an_upload_ends_with_the_service_and_a_repeated_upload_does_the_rest() {
     const RESULTS: usize = 20_000;
     const PATH: &str = "/v1/files?file_name=long.jsonl";
