@@ -74,8 +74,13 @@ CREATE TABLE arc_recorder.simulations (
     metrics jsonb,
     -- The metric that was declared as the simulation's score; null: the one that each result names.
     headline text,
-    -- The effective figures: the suite's own, or else the computed ones.
+    -- The effective figures: the suite's own, or else the computed ones. The score has the name of its
+    -- metric and of the figure, and the highest value of the scores as the tool wrote them; null: their
+    -- scale is unknown, and the score is as the tool wrote it.
     overall_score double precision,
+    score_metric text,
+    score_figure text,
+    score_scale double precision,
     total_cost_usd double precision,
     execution_time_ms double precision,
     -- The suite's own figures with the tool's report about the run, and those computed from the

@@ -7,7 +7,7 @@ use arc_host::store::{Attachments, ExportSelection, OutcomeFilter, RecordedOutco
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Files, Program, TestDatabase, record, result};
+use crate::support::{Files, Program, TestDatabase, fixture, record, result};
 
 /// Records attempts of scenarios whose ids sort differently by bytes and by language, and returns
 /// the simulation's id.
@@ -309,5 +309,67 @@ fn the_command_line_continues_at_the_cursor() {
         let options = [&options[..], &["--cursor", cursor["cursor"].as_str().unwrap()]].concat();
         lines.extend(program.run(options).ended(0).json_lines());
         assert_eq!(lines, all);
+    }
+}
+
+#[test]
+fn attempts_are_in_the_order_in_which_they_ran_on_pages_too() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let program = Program::on(&database);
+    // Two scenarios with three trials each, which have keys, and no numbers.
+    let path = fixture("formats/harbor/three-trials-each/job-with-trials.json");
+    let summary = record(&program, &path, &[]).ended(0).json();
+    let id = summary["simulation_id"].as_str().unwrap();
+    // An earlier and a later attempt at each trial, recorded afterwards, the later one first.
+    for (key, shift) in [("later", "1 day"), ("earlier", "-1 day")] {
+        database.execute(&format!(
+            "INSERT INTO arc_recorder.outcomes
+             SELECT (jsonb_populate_record(outcome, jsonb_build_object(
+                 'outcome_id', gen_random_uuid(), 'result_key', '{key}' || result_key,
+                 'received_at', clock_timestamp(),
+                 'execution_time', execution_time + interval '{shift}'))).*
+             FROM arc_recorder.outcomes AS outcome WHERE result_key NOT LIKE '%later%'"
+        ));
+    }
+    let places = |outcomes: &[Value]| -> Vec<(String, i64, i64, String)> {
+        let text = |one: &Value, name: &str| one[name].as_str().unwrap().to_owned();
+        let number = |one: &Value, name: &str| one[name].as_i64().unwrap();
+        let place = |one| {
+            let (trial, attempt) = (number(one, "trial"), number(one, "attempt"));
+            (text(one, "scenario_id"), trial, attempt, text(one, "result_key"))
+        };
+        outcomes.iter().map(place).collect()
+    };
+    let all = places(&program.run(["outcomes", id, "--json"]).ended(0).json_lines());
+    let mut sorted = all.clone();
+    sorted.sort();
+    assert_eq!(all, sorted, "in order of scenario, trial and attempt");
+    assert_eq!(all.len(), 18);
+    for trial in all.chunks(3) {
+        let [first, second, third] = trial else { panic!("{trial:?}") };
+        assert_eq!([first.2, second.2, third.2], [1, 2, 3]);
+        assert_eq!(first.3, format!("earlier{}", second.3));
+        assert_eq!(third.3, format!("later{}", second.3));
+    }
+    let exported = files.path("outcomes.jsonl");
+    program.run(["export", id, "-o", exported.to_str().unwrap()]).ended(0);
+    let exported = std::fs::read_to_string(exported).unwrap();
+    let exported: Vec<Value> =
+        exported.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(places(&exported), all, "an export");
+    for limit in ["1", "2", "4", "17"] {
+        let (mut found, mut cursor) = (Vec::new(), None::<String>);
+        loop {
+            let after = cursor.iter().flat_map(|cursor| ["--cursor", cursor]);
+            let arguments = ["outcomes", id, "--json", "--limit", limit].into_iter().chain(after);
+            let mut page = program.run(arguments).ended(0).json_lines();
+            let last = page.pop_if(|last| last.get("cursor").is_some());
+            found.extend(page);
+            match last {
+                Some(last) => cursor = Some(last["cursor"].as_str().unwrap().to_owned()),
+                None => break,
+            }
+        }
+        assert_eq!(places(&found), all, "pages of {limit}");
     }
 }

@@ -270,7 +270,7 @@ def test_outcomes_of_every_kind(suite: Suite) -> None:
     assert (status["total_scenarios"], status["completed_scenarios"]) == (13, 11)
     assert (status["successful_outcomes"], status["failed_outcomes"]) == (3, 8)
     assert f"simulation {status['simulation_id']} completed" in summary(result)
-    assert "11 of 13 scenarios, 3 succeeded, 8 failed, 4 skipped, score 0.400" in summary(result)
+    assert "11 of 13 scenarios, 3 succeeded, 8 failed, 4 skipped, score 0.400 (mean of reliability_score)" in summary(result)
     assert f"arc-host status {status['simulation_id']}" in summary(result)
 
 
@@ -484,15 +484,15 @@ def test_data_that_cannot_be_recorded_is_reported_and_fails_no_test(suite: Suite
 def test_verdicts_need_not_be_scores(suite: Suite) -> None:
     suite.pytester.makeini("[pytest]\narc_score_from_outcome = false\n")
     suite.pytester.makepyfile("def test_it(): pass\ndef test_scored(arc): arc.score(0.5)")
-    assert "score 0.500," in summary(suite.run())
+    assert "score 0.500 (mean of reliability_score)," in summary(suite.run())
     assert suite.recorded().outcome("test_it")["score"] is None
 
 
 def test_a_score_of_unknown_scale_is_shown_as_it_is(suite: Suite) -> None:
     suite.pytester.makepyfile("def test_it(arc): arc.score(85)")
-    assert "score 85.000 (scale unknown)," in summary(suite.run())
+    assert "score 85.000 (mean of reliability_score, scale unknown)," in summary(suite.run())
     suite.pytester.makepyfile("def test_it(arc): arc.score(85, scale=100)")
-    assert "score 0.850," in summary(suite.run())
+    assert "score 0.850 (mean of reliability_score)," in summary(suite.run())
 
 
 # --------------------------------------------------------------------------------------

@@ -393,7 +393,7 @@ def test_performance_and_failures(database_url: str) -> None:
         failed["trajectory"].update(status="error", error="rate limit exceeded: slow down")
         api.record_batch_outcomes(simulation_id, [result("s-0"), failed], ["f-0", "f-1"])
         performance = api.db.get_simulation_performance(simulation_id, timedelta(hours=24))
-        assert performance["time_range_hours"] == 24
+        assert (performance["time_range_hours"], performance["headline"]) == (24, "reliability_score")
         assert performance["summary"]["total_outcomes"] == 2
         assert sum(hour["error_count"] for hour in performance["hourly_metrics"]) == 1
         with pytest.raises(ValidationError, match="time_range"):
@@ -582,6 +582,7 @@ def test_scores_have_a_scale_that_is_declared_at_the_start_or_afterwards(databas
                 assert completed["overall_score"] == completed["computed"]["overall_score"] == 42.75
                 status = api.get_simulation_status(simulation_id)
                 assert (status["overall_score"], status["score_scale"]) == (42.75, None)
+                assert [warning["code"] for warning in status["warnings"]] == ["scale_unknown"]
                 outcomes = api.get_scenario_outcomes(simulation_id)
                 assert [outcome["reliability_score"] for outcome in outcomes] == [None, None]
                 status = api.declare_metrics(simulation_id, score_scale=100)
@@ -599,7 +600,10 @@ def test_scores_have_a_scale_that_is_declared_at_the_start_or_afterwards(databas
                 "computed": 42.75,
                 "scored": 2,
                 "unscored": 0,
+                "higher_is_better": True,
+                "higher_is_better_assumed": True,
             }
+            assert (status["higher_is_better_assumed"], status["warnings"]) == (["reliability_score"], [])
             outcomes = api.get_scenario_outcomes(simulation_id)
             assert [outcome["reliability_score"] for outcome in outcomes] == [0.85, 0.005]
             assert [outcome["score"] for outcome in outcomes] == scores
@@ -651,6 +655,11 @@ def test_a_metric_is_the_score_of_a_simulation(database_url: str) -> None:
         assert [len(metrics) for metrics in declared] == [1, 1]
         assert declared[0][0]["unit"] == "stars"
         assert declared[1] == [{"name": "judge", "highest": 9}]
+        # Withdrawn, the results' own score counts again.
+        own = api.declare_metrics(simulation_id, [{"name": "judge", "headline": False}])
+        headline = own["headline"]
+        assert headline is not None and headline["metric"] == "reliability_score"
+        assert (own["overall_score"], own["score_scale"]) == (85, None)
 
 
 def test_a_declaration_that_is_not_valid_changes_nothing(database_url: str) -> None:

@@ -317,6 +317,14 @@ export const checks: Record<string, Check> = {
     // A later definition replaces only the members that it has.
     const changed = await arc.declareMetrics(id, { metrics: [{ name: 'judge', highest: 9 }] });
     same([changed.overall_score, changed.metric_definitions[0]?.unit], [0.25, 'stars']);
+    same([changed.headline?.higher_is_better, changed.headline?.higher_is_better_assumed], [true, true]);
+    // Withdrawn, the results' own score counts again.
+    const own = await arc.declareMetrics(id, { metrics: [{ name: 'judge', headline: false }] });
+    same([own.overall_score, own.headline?.metric, own.warnings[0]?.code], [85, 'reliability_score', 'scale_unknown']);
+    await arc.completeSimulation(id);
+    const [listed] = (await arc.simulations({ limit: 1 })).simulations;
+    const score = [listed?.overall_score, listed?.score_metric, listed?.score_figure, listed?.score_scale];
+    same(score, [85, 'reliability_score', 'mean', null]);
     same((await arc.revisions(id)).revisions, []);
     for (const wrong of [
       { metrics: [{ name: 'judge', lowest: 5, highest: 1 }] },

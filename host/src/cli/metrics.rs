@@ -40,7 +40,14 @@ pub(super) async fn run(
     if output.json() {
         for metric in &progress.metrics {
             let definition = definition_of(&progress, &metric.name);
-            output.value(&serde_json::json!({ "figures": metric, "definition": definition }))?;
+            let assumed = progress.higher_is_better_assumed.contains(&metric.name);
+            let higher = definition.and_then(|definition| definition.higher_is_better);
+            output.value(&serde_json::json!({
+                "figures": metric,
+                "definition": definition,
+                "higher_is_better": higher.unwrap_or(true),
+                "higher_is_better_assumed": assumed,
+            }))?;
         }
         return Ok(CommandStatus::Complete);
     }
@@ -60,23 +67,20 @@ pub(super) async fn run(
             output::count(metric.unscored),
             output::score(metric.lowest),
             output::score(metric.highest),
-            definition.map(described).unwrap_or_default(),
+            described(definition, progress.higher_is_better_assumed.contains(&metric.name)),
         ]
     });
     let header = ["metric", "", "mean", "scored", "unscored", "lowest", "highest", "definition"];
     output.table(&header, &["mean", "scored", "unscored", "lowest", "highest"], rows)?;
     for declared in &definitions {
         let name = &declared.name;
-        if !name.is_empty() && progress.metrics.iter().all(|metric| metric.name != *name) {
+        // A missing score is among the warnings.
+        let other = !name.is_empty() && declared.headline != Some(true);
+        if other && progress.metrics.iter().all(|metric| metric.name != *name) {
             output::note(&format!("no result has a value of the declared metric {name:?}"));
         }
     }
-    if progress.overall_score.is_some() && progress.score_scale.is_none() {
-        output::note(&format!(
-            "the scale of the score is not known: arc-host metrics {simulation_id} --score-scale \
-             HIGHEST declares it"
-        ));
-    }
+    output::warn_all(&progress.warnings);
     Ok(CommandStatus::Complete)
 }
 
@@ -87,18 +91,20 @@ fn definition_of<'p>(progress: &'p SimulationProgress, name: &str) -> Option<&'p
     find(name).or_else(|| if is_score { find("") } else { None })
 }
 
-/// Formats a definition for people.
-fn described(definition: &MetricDefinition) -> String {
+/// Formats the definition and the direction of a metric for people.
+fn described(definition: Option<&MetricDefinition>, assumed: bool) -> String {
     let mut parts = Vec::new();
-    if let Some((lowest, highest)) = definition.range() {
-        parts.push(format!("{lowest} to {highest}"));
+    if let Some(definition) = definition {
+        if let Some((lowest, highest)) = definition.range() {
+            parts.push(format!("{lowest} to {highest}"));
+        }
+        parts.extend(definition.unit.clone());
+        parts.extend(definition.kind.map(|kind| kind.as_str().to_owned()));
     }
-    parts.extend(definition.unit.clone());
-    parts.extend(definition.kind.map(|kind| kind.as_str().to_owned()));
-    if definition.higher_is_better == Some(false) {
-        parts.push("lower is better".to_owned());
-    }
-    parts.extend(definition.pass_threshold.map(|threshold| format!("passes at {threshold}")));
+    let higher = definition.and_then(|definition| definition.higher_is_better) != Some(false);
+    parts.push(format!("{} is better", output::better(higher, assumed)));
+    let threshold = definition.and_then(|definition| definition.pass_threshold);
+    parts.extend(threshold.map(|threshold| format!("passes at {threshold}")));
     parts.join(", ")
 }
 
@@ -132,7 +138,7 @@ pub(super) fn parse_metric(text: &str) -> std::result::Result<MetricDefinition, 
             "highest" => metric.highest = Some(number()?),
             "higher_is_better" => metric.higher_is_better = Some(boolean()?),
             "pass_threshold" => metric.pass_threshold = Some(number()?),
-            "headline" => metric.headline = boolean()?,
+            "headline" => metric.headline = Some(boolean()?),
             "kind" => {
                 let kind = MetricKind::ALL.into_iter().find(|kind| kind.as_str() == value);
                 metric.kind = Some(kind.ok_or_else(|| {
@@ -160,7 +166,7 @@ mod tests {
             parse_metric("judge/tone:1:lowest=1,highest=10,kind=number,headline=true").unwrap();
         assert_eq!(metric.name, "judge/tone:1");
         assert_eq!(metric.range(), Some((1.0, 10.0)));
-        assert_eq!((metric.kind, metric.headline), (Some(MetricKind::Number), true));
+        assert_eq!((metric.kind, metric.headline), (Some(MetricKind::Number), Some(true)));
         assert_eq!(parse_metric("plain").unwrap().name, "plain");
         for (text, reason) in [
             ("a:highest=x", "expected a number"),

@@ -47,8 +47,8 @@ impl OutcomeSelection {
 #[derive(Debug, Args)]
 pub(super) struct MetricOptions {
     /// Declare a metric, as NAME:KEY=VALUE,…: its unit, lowest and highest value, higher_is_better,
-    /// kind (binary, fraction, number, label), pass_threshold, and headline=true if it is the score.
-    /// Can be repeated.
+    /// kind (binary, fraction, number, label), pass_threshold, and headline=true if it is the score;
+    /// headline=false withdraws that. Can be repeated.
     #[arg(long = "metric", value_name = "NAME:KEY=VALUE", value_parser = parse_metric)]
     metrics: Vec<MetricDefinition>,
 

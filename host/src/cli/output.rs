@@ -14,7 +14,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::recorder::{ScoreSource, SimulationProgress};
+use crate::extraction::Violation;
+use crate::recorder::SimulationProgress;
 
 pub(super) const BOLD: Style = Style::new().bold();
 pub(super) const DIM: Style = Style::new().dimmed();
@@ -189,6 +190,11 @@ pub(super) fn warn(text: &str) {
     write_message(&format!("{WARNING}warning:{WARNING:#} {}", printable_lines(text)));
 }
 
+/// Shows the warnings of an answer.
+pub(super) fn warn_all(warnings: &[Violation]) {
+    warnings.iter().for_each(|warning| warn(&warning.message));
+}
+
 /// Shows a warning, and a hint on the next line.
 pub(super) fn warn_with_hint(text: &str, hint: Option<&str>) {
     warn(text);
@@ -277,6 +283,19 @@ pub(super) fn score(score: Option<f64>) -> String {
     score.map_or_else(|| "–".to_owned(), |score| format!("{score:.3}"))
 }
 
+/// Formats a score from 0 to 1; if its scale is unknown, as the tool wrote it, and marked.
+pub(super) fn scaled_or_raw(scaled: Option<f64>, raw: Option<f64>) -> String {
+    match (scaled, raw) {
+        (None, Some(raw)) => format!("{raw} (raw)"),
+        _ => score(scaled),
+    }
+}
+
+/// Formats the name of a figure of a metric.
+pub(super) fn figure(figure: &str, metric: &str) -> String {
+    printable(&format!("{figure} of {metric}"))
+}
+
 /// Formats the score of a simulation with its name, and beside the tool's figure the recorded one.
 pub(super) fn headline(progress: &SimulationProgress) -> String {
     let Some(headline) = &progress.headline else { return score(progress.overall_score) };
@@ -287,12 +306,7 @@ pub(super) fn headline(progress: &SimulationProgress) -> String {
     if let Some(error) = headline.standard_error {
         text += &format!(" ± {error:.3}");
     }
-    let names = match headline.source {
-        ScoreSource::Tool => format!("{} of {}", headline.figure, headline.metric),
-        ScoreSource::Suite => format!("{} of the suite", headline.figure),
-        ScoreSource::Computed => format!("mean of {}", headline.metric),
-    };
-    text += &format!(" ({})", printable(&names));
+    text += &format!(" ({})", figure(&headline.figure, &headline.metric));
     let unscored = match headline.unscored {
         0 => String::new(),
         unscored => format!(", {} without a score", count(unscored)),
@@ -310,9 +324,20 @@ pub(super) fn headline(progress: &SimulationProgress) -> String {
         None => text += "; scale unknown",
         // The same number.
         Some(1.0) => {}
-        Some(_) => text += &format!("; from 0 to 1: {}", score(progress.overall_score)),
+        Some(scale) => {
+            text += &format!("; highest {scale}, from 0 to 1: {}", score(progress.overall_score));
+        }
     }
     text
+}
+
+/// Formats which values of a metric are better, and whether that is assumed.
+pub(super) fn better(higher: bool, assumed: bool) -> &'static str {
+    match (higher, assumed) {
+        (true, false) => "higher",
+        (true, true) => "higher (assumed)",
+        (false, _) => "lower",
+    }
 }
 
 /// Formats an amount of US dollars.

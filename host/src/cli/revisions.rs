@@ -39,13 +39,14 @@ pub(super) async fn run(
             output::count(revision.revision),
             if revision.counts { "counts" } else { "" }.to_owned(),
             output::score(revision.score),
+            revision.headline.clone().unwrap_or_default(),
             if revision.invalidated { "invalidated" } else { "" }.to_owned(),
             format!("{made_at:.0}"),
             revision.outcome_id.to_string(),
             revision.result_key.clone(),
         ]
     });
-    let header = ["scenario", "revision", "", "score", "", "made", "outcome", "key"];
+    let header = ["scenario", "revision", "", "score", "metric", "", "made", "outcome", "key"];
     output.table(&header, &["revision", "score"], rows)?;
     Ok(CommandStatus::Complete)
 }

@@ -68,6 +68,9 @@ pub(super) async fn list(
                 "planned_scenarios": simulation.planned_scenarios,
                 "trials": simulation.trials,
                 "overall_score": simulation.overall_score,
+                "score_metric": simulation.score_metric,
+                "score_figure": simulation.score_figure,
+                "score_scale": simulation.score_scale,
                 "total_cost_usd": simulation.total_cost_usd,
                 "created_at": simulation.created_at,
                 "completed_at": simulation.completed_at,
@@ -92,13 +95,21 @@ pub(super) async fn list(
             simulation.simulation_name.clone().unwrap_or_default(),
             simulation.status.to_string(),
             output::count(simulation.planned_scenarios),
-            output::score(simulation.overall_score),
+            output::scaled_or_raw(
+                simulation.overall_score.filter(|_| simulation.score_scale.is_some()),
+                simulation.overall_score,
+            ),
+            simulation.score_metric.as_deref().map_or_else(String::new, |metric| {
+                output::figure(simulation.score_figure.as_deref().unwrap_or_default(), metric)
+            }),
+            simulation.score_scale.map(|scale| scale.to_string()).unwrap_or_default(),
             simulation.total_cost_usd.map(output::dollars).unwrap_or_default(),
             format!("{:.0}", simulation.created_at),
         ]
     });
-    let header = ["simulation", "name", "status", "scenarios", "score", "cost", "created"];
-    output.table(&header, &["scenarios", "score", "cost"], rows)?;
+    let header =
+        ["simulation", "name", "status", "scenarios", "score", "of", "scale", "cost", "created"];
+    output.table(&header, &["scenarios", "score", "scale", "cost"], rows)?;
     // A person sees the cursor in any case; a program that did not request a page gets only
     // simulations.
     show_cursor(page.cursor.as_deref(), output)?;
@@ -222,8 +233,10 @@ fn show_page(
 }
 
 fn table_of_outcomes(rows: Vec<Vec<String>>, output: &mut Output) -> Result<()> {
-    let header =
-        ["scenario", "trial", "attempt", "status", "score", "ms", "tokens", "cost", "error"];
+    let header = [
+        "scenario", "trial", "attempt", "status", "score", "metric", "ms", "tokens", "cost",
+        "error",
+    ];
     output.table(&header, &["trial", "attempt", "score", "ms", "tokens", "cost"], rows)
 }
 
@@ -233,7 +246,8 @@ fn row(outcome: &RecordedOutcome) -> Vec<String> {
         outcome.trial.to_string(),
         outcome.attempt.to_string(),
         outcome.status.to_string(),
-        output::score(outcome.reliability_score),
+        output::scaled_or_raw(outcome.reliability_score, outcome.score),
+        outcome.headline.clone().unwrap_or_default(),
         format!("{:.0}", outcome.execution_time_ms),
         output::count(outcome.tokens_used),
         output::dollars(outcome.cost_usd),
@@ -377,12 +391,13 @@ pub(super) async fn performance(
     let all = &performance.summary;
     let sum =
         row("all".to_owned(), all.total_outcomes, all.avg_reliability, None, all.total_cost, None);
-    let header = ["hour", "outcomes", "score", "mean ms", "cost", "errors"];
-    output.table(
-        &header,
-        &["outcomes", "score", "mean ms", "cost", "errors"],
-        hours.chain([sum]),
-    )?;
+    let score = match &performance.headline {
+        Some(metric) => format!("score ({})", output::printable(metric)),
+        None => "score".to_owned(),
+    };
+    let header = ["hour", "outcomes", &score, "mean ms", "cost", "errors"];
+    let numbers = ["outcomes", &score, "mean ms", "cost", "errors"];
+    output.table(&header, &numbers, hours.chain([sum]))?;
     Ok(CommandStatus::Complete)
 }
 

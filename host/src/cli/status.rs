@@ -54,6 +54,7 @@ pub(super) async fn run(
                 for line in lines(&status) {
                     output.line(&line)?;
                 }
+                output::warn_all(&status.warnings);
             }
             Ok(CommandStatus::Complete)
         } => done,
@@ -146,6 +147,10 @@ fn lines(status: &SimulationProgress) -> Vec<String> {
         ),
     ];
     let mut fields = fields.to_vec();
+    if let Some(headline) = &status.headline {
+        let better = output::better(headline.higher_is_better, headline.higher_is_better_assumed);
+        fields.insert(7, ("better", better.to_owned()));
+    }
     if status.invalidated_outcomes > 0 {
         fields.insert(3, ("invalidated", output::count(status.invalidated_outcomes)));
     }
@@ -169,7 +174,7 @@ fn summary(status: &SimulationProgress) -> String {
         output::count(status.successful_outcomes),
         output::count(status.failed_outcomes),
         output::count(status.rejected_results),
-        output::score(status.overall_score),
+        output::headline(status),
         output::dollars(status.total_cost_usd)
     )
 }

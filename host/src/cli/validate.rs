@@ -118,6 +118,15 @@ fn verdict(
     }
 }
 
+/// Formats the result's own score, as the tool wrote it, with its metric.
+fn own_score(outcome: &Value) -> Option<String> {
+    let metric = outcome.get("headline")?.as_str()?;
+    let mut scores = outcome.get("scores")?.as_array()?.iter();
+    let own = scores.find(|score| score.get("name").and_then(Value::as_str) == Some(metric))?;
+    let value = own.get("value")?.as_f64()?;
+    Some(format!("score {value} ({})", output::printable(metric)))
+}
+
 /// Formats a verdict as one line for a person.
 fn describe(position: u64, verdict: &Value) -> String {
     let text =
@@ -130,10 +139,10 @@ fn describe(position: u64, verdict: &Value) -> String {
             more => format!(", {more} warnings"),
         };
         return format!(
-            "{position:>6}  {GOOD}accepted{GOOD:#}  {}: {}, score {}{warned}",
+            "{position:>6}  {GOOD}accepted{GOOD:#}  {}: {}, {}{warned}",
             text(outcome.pointer("/scenario/id")),
             text(outcome.get("status")),
-            output::score(outcome.get("reliability_score").and_then(Value::as_f64)),
+            own_score(outcome).unwrap_or_else(|| "no score".to_owned()),
         );
     }
     let violations = verdict.get("violations").and_then(Value::as_array);

@@ -261,15 +261,8 @@ pub async fn record_file(
             headline.metric, other.name
         ));
     }
-    if let Some(known) = &progress
-        && known.overall_score.is_some()
-        && known.score_scale.is_none()
-    {
-        notes.push(format!(
-            "the scale of the score is unknown, so it is shown as the tool wrote it: \
-             `arc-host metrics {simulation_id} --score-scale HIGHEST` declares it"
-        ));
-    }
+    let warnings = progress.iter().flat_map(|known| &known.warnings);
+    notes.extend(warnings.map(|warning| warning.message.clone()));
     let elapsed_seconds = begun.elapsed().as_secs_f64();
     Ok(RecordedFile {
         file_name,

@@ -32,7 +32,7 @@ use uuid::Uuid;
 pub use plan::PlanDigest;
 pub(crate) use plan::planned_row;
 pub use progress::{
-    Headline, SCALE_UNKNOWN, ScoreSource, SimulationCompleted, SimulationFigures,
+    HEADLINE_MISSING, Headline, SCALE_UNKNOWN, SimulationCompleted, SimulationFigures,
     SimulationProgress,
 };
 pub use reading::duration_hours;

@@ -11,8 +11,8 @@ use crate::error::Result;
 use crate::extraction::{OutcomeStatus, Violation};
 use crate::json_text::JsonText;
 use crate::store::{
-    Figures, MetricDefinition, MetricFigures, MissingPolicy, ReportedFigure, Simulation,
-    SimulationStatus, Store,
+    Figures, MetricDefinition, MetricFigures, MissingPolicy, ScoreSource, Simulation,
+    SimulationScore, SimulationStatus, Store,
 };
 
 /// The progress of a simulation.
@@ -59,6 +59,10 @@ pub struct SimulationProgress {
     pub metrics: Vec<MetricFigures>,
     /// The definitions of the metrics.
     pub metric_definitions: Vec<MetricDefinition>,
+    /// The metrics of which nothing defines whether a higher value is better, which is assumed.
+    pub higher_is_better_assumed: Vec<String>,
+    /// Warnings about the score: [`HEADLINE_MISSING`], [`SCALE_UNKNOWN`].
+    pub warnings: Vec<Violation>,
     /// How the recorded results compare with what the tool reports; `None` if it reports nothing.
     pub reconciliation: Option<Reconciliation>,
     /// Tokens of every attempt.
@@ -98,7 +102,10 @@ impl SimulationProgress {
         let total_scenarios =
             planned.map_or(0, |planned| planned as i64).max(figures.total_scenarios);
         let ended = simulation.status != SimulationStatus::Running;
-        let (overall_score, score_scale) = simulation.score(figures);
+        let score = simulation.score(figures);
+        let higher_is_better = simulation.higher_is_better(figures);
+        let names = figures.metrics.iter().map(|metric| &metric.name);
+        let undefined = names.filter(|name| higher_is_better(name).is_none());
         SimulationProgress {
             simulation_id: simulation.simulation_id,
             simulation_name: simulation.simulation_name.clone(),
@@ -118,11 +125,13 @@ impl SimulationProgress {
             recorded_outcomes: figures.recorded_outcomes,
             by_status: figures.by_status.clone(),
             by_error_category: figures.by_error_category.clone(),
-            overall_score,
-            score_scale,
+            overall_score: score.overall,
+            score_scale: score.scale,
             headline: Headline::of(simulation, figures),
             metrics: figures.metrics.clone(),
             metric_definitions: simulation.metrics().list().to_vec(),
+            higher_is_better_assumed: undefined.cloned().collect(),
+            warnings: score_warnings(simulation, figures, &score),
             reconciliation: report
                 .filter(|_| ended)
                 .and_then(|report| Reconciliation::of(report, figures)),
@@ -138,18 +147,6 @@ impl SimulationProgress {
             completed_at: simulation.completed_at,
         }
     }
-}
-
-/// The origin of a score.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ScoreSource {
-    /// The tool reports it as the score of the run.
-    Tool,
-    /// It is in the suite's own summary.
-    Suite,
-    /// It was computed from the recorded outcomes.
-    Computed,
 }
 
 /// The score that counts, with its name and its origin.
@@ -173,6 +170,10 @@ pub struct Headline {
     pub scored: i64,
     /// How many of them count, but have none.
     pub unscored: i64,
+    /// Whether a higher value is better.
+    pub higher_is_better: bool,
+    /// Whether that is assumed, because nothing defines it.
+    pub higher_is_better_assumed: bool,
 }
 
 impl Headline {
@@ -182,25 +183,19 @@ impl Headline {
         let computed = recorded.and_then(|recorded| recorded.scenario_mean).or_else(|| {
             figures.overall_score.filter(|_| figures.score_scale.is_none_or(|scale| scale == 1.0))
         });
-        let reported = simulation.reported_score(figures);
-        let own = simulation.suite_score();
-        let (figure, value, source) = match (reported, own) {
-            (Some(ReportedFigure { figure, value: Some(value), .. }), _) => {
-                (figure.as_str(), Some(*value), ScoreSource::Tool)
-            }
-            (_, Some(own)) => ("average_reliability_score", Some(own), ScoreSource::Suite),
-            _ => ("mean", computed, ScoreSource::Computed),
-        };
-        let reported = reported.filter(|_| source == ScoreSource::Tool);
+        let score = simulation.score(figures);
+        let higher_is_better = simulation.higher_is_better(figures)(&metric);
         Some(Headline {
-            figure: figure.to_owned(),
-            value,
-            standard_error: reported.and_then(|reported| reported.standard_error),
-            source,
-            missing: reported.map(|reported| reported.missing),
+            figure: score.figure.to_owned(),
+            value: score.written.or(computed),
+            standard_error: score.reported.and_then(|reported| reported.standard_error),
+            source: score.source,
+            missing: score.reported.map(|reported| reported.missing),
             computed,
             scored: figures.scored_outcomes,
             unscored: (figures.completed_scenarios - figures.scored_outcomes).max(0),
+            higher_is_better: higher_is_better.unwrap_or(true),
+            higher_is_better_assumed: higher_is_better.is_none(),
             metric,
         })
     }
@@ -221,6 +216,57 @@ pub struct SimulationFigures {
 /// The code of the warning that the scale of a simulation's score is unknown.
 pub const SCALE_UNKNOWN: &str = "scale_unknown";
 
+/// The code of the warning that no result has the metric that is declared as the score.
+pub const HEADLINE_MISSING: &str = "headline_missing";
+
+/// How many metrics a warning names.
+const NAMED_METRICS: usize = 10;
+
+/// Returns the warnings about a score.
+fn score_warnings(
+    simulation: &Simulation,
+    figures: &Figures,
+    score: &SimulationScore<'_>,
+) -> Vec<Violation> {
+    let warning = |code: &str, message: String| Violation {
+        path: String::new(),
+        code: code.to_owned(),
+        message,
+    };
+    let missing = simulation.missing_headline(figures).map(|declared| {
+        let names: Vec<String> = figures
+            .metrics
+            .iter()
+            .take(NAMED_METRICS)
+            .map(|metric| format!("{:?}", metric.name))
+            .collect();
+        let names = match (names.is_empty(), figures.metrics.len() - names.len()) {
+            (true, _) => "none".to_owned(),
+            (false, 0) => names.join(", "),
+            (false, more) => format!("{} and {more} more", names.join(", ")),
+        };
+        warning(
+            HEADLINE_MISSING,
+            format!(
+                "no result has the metric {declared:?}, which is declared as the score, so the \
+                 results' own score counts; their metrics: {names}"
+            ),
+        )
+    });
+    let unknown = (score.overall.is_some() && score.scale.is_none()).then(|| {
+        warning(
+            SCALE_UNKNOWN,
+            format!(
+                "the scale of the score is unknown, so it is as the tool wrote it: declare its \
+                 highest value with score_scale (`arc-host metrics {} --score-scale HIGHEST`), or \
+                 its metric",
+                simulation.simulation_id
+            ),
+        )
+    });
+    missing.into_iter().chain(unknown).collect()
+}
+
 /// The answer to a completion.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SimulationCompleted {
@@ -238,8 +284,8 @@ pub struct SimulationCompleted {
     pub score_scale: Option<f64>,
     /// When it was first completed.
     pub completed_at: Timestamp,
-    /// Warnings: a figure of the suite's summary that is `NaN` and is read as absent; or
-    /// [`SCALE_UNKNOWN`].
+    /// Warnings: a figure of the suite's summary that is `NaN` and is read as absent;
+    /// [`HEADLINE_MISSING`], [`SCALE_UNKNOWN`].
     #[serde(default)]
     pub warnings: Vec<Violation>,
 }
@@ -250,17 +296,8 @@ impl SimulationCompleted {
         computed: &Figures,
         mut warnings: Vec<Violation>,
     ) -> Self {
-        let (overall_score, score_scale) = simulation.score(computed);
-        if computed.overall_score.is_some() && score_scale.is_none() {
-            warnings.push(Violation {
-                path: String::new(),
-                code: SCALE_UNKNOWN.to_owned(),
-                message:
-                    "the scale of the score is unknown, so it is returned as the tool wrote it: \
-                          declare its highest value with score_scale, or its metric"
-                        .to_owned(),
-            });
-        }
+        let score = simulation.score(computed);
+        warnings.extend(score_warnings(simulation, computed, &score));
         // The completion has just set it.
         let completed_at = simulation.completed_at.unwrap_or(simulation.started_at);
         let elapsed_ms = elapsed_ms(simulation, completed_at);
@@ -268,7 +305,7 @@ impl SimulationCompleted {
             simulation_id: simulation.simulation_id,
             status: simulation.status,
             figures: SimulationFigures {
-                overall_score,
+                overall_score: score.overall,
                 total_cost_usd: simulation.cost_usd(computed),
                 execution_time_seconds: simulation.execution_time_ms.unwrap_or(elapsed_ms)
                     / 1_000.0,
@@ -278,7 +315,7 @@ impl SimulationCompleted {
                 total_cost_usd: computed.total_cost_usd,
                 execution_time_seconds: elapsed_ms / 1_000.0,
             },
-            score_scale,
+            score_scale: score.scale,
             completed_at,
             warnings,
         }

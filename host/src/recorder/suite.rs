@@ -103,7 +103,7 @@ pub(crate) fn metric_definition(metric: &extraction::MetricDefinition) -> Metric
             extraction::MetricKind::Label => MetricKind::Label,
         }),
         pass_threshold: metric.pass_threshold,
-        headline: metric.headline,
+        headline: metric.headline.then_some(true),
     }
 }
 

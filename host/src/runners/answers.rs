@@ -189,6 +189,8 @@ impl From<RecordedOutcome> for wit::RecordedOutcome {
             execution_time: time(outcome.execution_time),
             status: outcome.status,
             reliability_score: outcome.reliability_score,
+            headline: outcome.headline,
+            score: outcome.score,
             scores: outcome.scores.to_string(),
             execution_time_ms: outcome.execution_time_ms,
             tokens_used: whole(outcome.tokens_used),

@@ -25,7 +25,7 @@ use crate::delivery::{
 };
 use crate::documents::{DocumentFile, FileLimits};
 use crate::error::Error;
-use crate::store::SimulationStart;
+use crate::store::{MetricDefinition, SimulationStart};
 use crate::wire::{Problem, ProblemCode};
 
 /// The default name of a file.
@@ -61,6 +61,26 @@ pub(super) struct FileQuery {
     pub(super) simulation_id: Option<Uuid>,
     /// The version of the agent's configuration.
     pub(super) config_version_id: Option<String>,
+    /// The definitions of metrics, which replace those of the tool: a JSON array of `MetricDefinition`.
+    /// The metric with the empty name is the score of each result.
+    pub(super) metrics: Option<String>,
+    /// The highest value of the results' own score, whose lowest is 0.
+    pub(super) score_scale: Option<f64>,
+}
+
+impl FileQuery {
+    /// Returns the definitions of metrics.
+    ///
+    /// # Errors
+    /// If they are not JSON, or not definitions.
+    fn metrics(&self) -> Result<Vec<MetricDefinition>, Failure> {
+        let read = self.metrics.as_deref().map(serde_json::from_str).transpose();
+        let metrics = read.map_err(|error| {
+            let detail = format!("invalid metrics: {error} (expected a JSON array of definitions)");
+            Failure::new(ProblemCode::InvalidRequest, detail)
+        })?;
+        Ok(metrics.unwrap_or_default())
+    }
 }
 
 /// Record a file of any format: starts a simulation, records every result, and completes it.
@@ -156,6 +176,7 @@ async fn record_sent(
     body: Body,
     stop: &StopOnDrop,
 ) -> Result<RecordedFile, Failure> {
+    let metrics = query.metrics()?;
     let name = query.file_name.as_deref().map_or(NO_NAME.to_owned(), base_name);
     let (file, _share) = tokio::select! {
         received = receive(app, body) => received?,
@@ -178,8 +199,12 @@ async fn record_sent(
         Ok::<_, Error>((opened, problems))
     })
     .await??;
-    let mut start =
-        SimulationStart { simulation_name: query.simulation_name, ..SimulationStart::default() };
+    let mut start = SimulationStart {
+        simulation_name: query.simulation_name,
+        metrics,
+        score_scale: query.score_scale,
+        ..SimulationStart::default()
+    };
     if let Some(config_version_id) = query.config_version_id {
         start.config_version_id = config_version_id;
     }

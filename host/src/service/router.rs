@@ -37,8 +37,12 @@ use crate::wire::ProblemCode;
         (name = "reading", description = "Needs a token with the scope `read`"),
         (name = "operation", description = "How the service is")
     ),
-    // Only used in a parameter, so utoipa does not find them.
-    components(schemas(crate::extraction::OutcomeStatus)),
+    // Only used in parameters and columns, so utoipa does not find them.
+    components(schemas(
+        crate::extraction::OutcomeStatus,
+        crate::wire::InvalidationBody,
+        crate::wire::ScoreBody,
+    )),
     modifiers(&Bearer)
 )]
 struct Document;

@@ -14,7 +14,7 @@ use crate::identity::Fingerprint;
 /// How many bytes of the checksum a cursor contains.
 const CHECK_BYTES: usize = 4;
 
-/// A longer text is not a cursor: the longest id of a scenario makes one of about 6,300 characters if
+/// A longer text is not a cursor: the longest id of a scenario makes one of about 6,700 characters if
 /// each of its bytes is escaped.
 const LONGEST: usize = 8 << 10;
 

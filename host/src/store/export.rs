@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::Store;
 use super::outcome_columns::{OWN, SELECTED, outcome_columns};
-use super::outcome_sql::{JOIN_SCALE, document, numbered, scale, scaled_score};
+use super::outcome_sql::{READING_ORDER, document, join_scale, numbered, read_column, scale};
 use super::outcomes::{OutcomeFilter, OutcomeRecord};
 use super::simulations::not_found;
 use super::statement::Statement;
@@ -40,8 +40,7 @@ pub struct OutcomeRows {
     rows: Vec<Row>,
 }
 
-/// A simulation's outcomes. The columns are read by their place. The order is that in which attempts
-/// are counted, so that there is one sort.
+/// A simulation's outcomes. The columns are read by their place.
 pub(super) fn statement(simulation_id: Uuid, filter: &OutcomeFilter, documents: bool) -> Statement {
     let mut statement = Statement::new("").with(simulation_id);
     let (mut scenario, mut status) = (String::new(), String::new());
@@ -55,13 +54,8 @@ pub(super) fn statement(simulation_id: Uuid, filter: &OutcomeFilter, documents: 
         status = format!("AND outcome.status = ${}", statement.count());
     }
     let document = if documents { format!(", {}", document("outcome")) } else { String::new() };
-    let outer: String = OWN
-        .iter()
-        .map(|name| match *name {
-            "reliability_score" => format!(", {}", scaled_score("outcome")),
-            name => format!(", outcome.{name}"),
-        })
-        .collect();
+    let outer: String =
+        OWN.iter().map(|name| format!(", {}", read_column("outcome", name))).collect();
     let inner: Vec<String> = SELECTED.iter().map(|name| format!("outcome.{name}")).collect();
     let columns = format!(
         "outcome.simulation_id, outcome.outcome_id, outcome.partition_time, outcome.extractor_id, {}",
@@ -71,11 +65,11 @@ pub(super) fn statement(simulation_id: Uuid, filter: &OutcomeFilter, documents: 
         r#"WITH {scale}
         SELECT outcome.outcome_id, outcome.extractor_id{outer}{document}
         FROM ({numbered}) AS outcome
-        {JOIN_SCALE}
+        {joined}
         WHERE outcome.is_current {status}
-        ORDER BY outcome.scenario_id COLLATE "C", outcome.stored_trial, outcome.received_at,
-            outcome.outcome_id"#,
+        ORDER BY {READING_ORDER}"#,
         scale = scale(),
+        joined = join_scale("outcome"),
         numbered = numbered(&columns, &scenario)
     )
     .into();

@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::Store;
 use super::outcome_sql::{
-    ATTEMPT_ORDER, HEADLINE, IS_CURRENT, JOIN_SCALE, RANGE_HIGHEST, raw_score, scale_with_headline,
-    scaled_score, superseded,
+    ATTEMPT_ORDER, IS_CURRENT, headline, join_scale, raw_score, scale_with_headline, scaled_score,
+    superseded,
 };
 use super::statement::Statement;
 #[cfg(doc)]
@@ -47,6 +47,9 @@ pub struct Figures {
     pub overall_score: Option<f64>,
     /// The highest value of the scores as the tool wrote them; `None` if their scale is unknown.
     pub score_scale: Option<f64>,
+    /// The lowest one; also `None` if the results have different ranges, so that a figure of the tool
+    /// is on no scale.
+    pub score_lowest: Option<f64>,
     /// How many of the latest outcomes have a score.
     pub scored_outcomes: i64,
     /// The cost in US dollars.
@@ -132,14 +135,16 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
             pg_catalog.count(*) FILTER (WHERE latest
                 AND (plan.scenario_id IS NULL OR ranked.trial > simulation.trials)
                 AND ranked.trial IS NOT NULL) AS unplanned,
-            pg_catalog.count(raw) FILTER (WHERE latest AND NOT invalidated) AS scored,
-            pg_catalog.count(scaled) FILTER (WHERE latest AND NOT invalidated) AS scaled,
-            pg_catalog.sum((scaled * 1e15::float8)::bigint) FILTER (WHERE latest AND NOT invalidated)
-                AS score,
-            pg_catalog.sum(raw::numeric) FILTER (WHERE latest AND NOT invalidated) AS raw,
-            pg_catalog.max(range_highest) FILTER (WHERE latest) AS highest,
+            pg_catalog.count(*) FILTER (WHERE ranked.scored) AS scored,
+            pg_catalog.count(scaled) FILTER (WHERE ranked.scored) AS scaled,
+            pg_catalog.sum((scaled * 1e15::float8)::bigint) FILTER (WHERE ranked.scored) AS score,
+            pg_catalog.sum(raw::numeric) FILTER (WHERE ranked.scored) AS raw,
+            pg_catalog.min(range_lowest) FILTER (WHERE ranked.scored) AS lowest,
+            pg_catalog.max(range_lowest) FILTER (WHERE ranked.scored) AS greatest_lowest,
+            pg_catalog.min(range_highest) FILTER (WHERE ranked.scored) AS least_highest,
+            pg_catalog.max(range_highest) FILTER (WHERE ranked.scored) AS highest,
             pg_catalog.bool_and(ranked.trial IS NOT DISTINCT FROM 1) FILTER (WHERE latest AND NOT invalidated) AS single
-        FROM ranked
+        FROM (SELECT *, latest AND NOT invalidated AND raw IS NOT NULL AS scored FROM ranked) AS ranked
         JOIN arc_recorder.simulations AS simulation ON simulation.simulation_id = $1
         LEFT JOIN arc_recorder.planned_scenarios AS plan
             ON plan.simulation_id = $1 AND plan.scenario_id = ranked.scenario_id
@@ -162,7 +167,10 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
     ), scores AS (
         SELECT pg_catalog.sum(scored) AS scored, pg_catalog.sum(scaled) AS scaled,
             pg_catalog.sum(score) AS score, pg_catalog.sum(raw) AS raw,
-            pg_catalog.max(highest) AS highest, pg_catalog.bool_and(single) AS single
+            pg_catalog.max(highest) AS highest, pg_catalog.bool_and(single) AS single,
+            CASE WHEN pg_catalog.min(lowest) = pg_catalog.max(greatest_lowest)
+                    AND pg_catalog.min(least_highest) = pg_catalog.max(highest)
+                THEN pg_catalog.min(lowest) END AS lowest
         FROM grouped JOIN chosen USING (headline)
     ), means AS (
         SELECT pg_catalog.avg(score / nullif(scaled, 0)::numeric) AS scaled,
@@ -196,9 +204,10 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
                 WHEN single THEN {raw}
                 ELSE (SELECT {mean_raw} FROM means) END
             FROM scores) AS overall_score,
-        (SELECT CASE WHEN scaled = scored AND scored > 0::numeric
-                THEN coalesce(scores.highest, 1::float8) END
+        (SELECT CASE WHEN scaled = scored AND scored > 0::numeric THEN highest END
             FROM scores) AS score_scale,
+        (SELECT CASE WHEN scaled = scored AND scored > 0::numeric THEN lowest END
+            FROM scores) AS score_lowest,
         coalesce(pg_catalog.sum(recorded), 0)::bigint AS recorded,
         least(coalesce(pg_catalog.sum(cost_usd), 0), 1.7976931348623157e308)::float8
             AS total_cost_usd,
@@ -218,13 +227,14 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
         scale = scale_with_headline(),
         ranked = ranked(
             &format!(
-                "outcome.status, outcome.error_category, {HEADLINE} AS headline,
-             {RANGE_HIGHEST} AS range_highest,
-             {} AS raw, {} AS scaled, outcome.cost_usd, outcome.tokens_used",
+                "outcome.status, outcome.error_category, {} AS headline, {} AS raw, {} AS scaled,
+             score_range.lowest AS range_lowest, score_range.highest AS range_highest,
+             outcome.cost_usd, outcome.tokens_used",
+                headline("outcome"),
                 raw_score("outcome"),
                 scaled_score("outcome")
             ),
-            JOIN_SCALE
+            &join_scale("outcome")
         )
     )
 });
@@ -388,6 +398,7 @@ impl Figures {
             headline: row.get("headline"),
             overall_score: row.get("overall_score"),
             score_scale: row.get("score_scale"),
+            score_lowest: row.get("score_lowest"),
             scored_outcomes: row.get("scored"),
             total_cost_usd: row.get("total_cost_usd"),
             total_tokens: row.get("total_tokens"),
@@ -417,6 +428,7 @@ impl Figures {
             headline: frozen.get("headline")?.as_str().map(str::to_owned),
             overall_score,
             score_scale: frozen.get("score_scale")?.as_f64(),
+            score_lowest: frozen.get("score_lowest")?.as_f64(),
             scored_outcomes: count("scored_outcomes")?,
             total_cost_usd,
             total_tokens: count("total_tokens")?,

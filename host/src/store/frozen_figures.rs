@@ -178,15 +178,17 @@ impl Store {
         figures: &Figures,
     ) -> Result<Option<Simulation>> {
         // A simulation that did not complete has figures, but no score that counts.
-        let (score, cost_usd) = match simulation.status {
-            SimulationStatus::Completed | SimulationStatus::Incomplete => {
-                (simulation.score(figures).0, Some(simulation.cost_usd(figures)))
-            }
-            _ => (None, None),
+        let ended = match simulation.status {
+            SimulationStatus::Completed | SimulationStatus::Incomplete => Some(figures),
+            _ => None,
         };
+        let score = ended.map(|figures| simulation.score(figures));
+        let score = score.as_ref().filter(|score| score.overall.is_some());
+        let cost_usd = ended.map(|figures| simulation.cost_usd(figures));
         let update = Statement::new(format!(
             "UPDATE arc_recorder.simulations SET computed_figures = $3,
-                 overall_score = $4, total_cost_usd = $5,
+                 overall_score = $4, total_cost_usd = $5, score_metric = $6, score_figure = $7,
+                 score_scale = $8,
                  figures_state = CASE WHEN figures_state = 'computing' THEN 'frozen'
                      ELSE figures_state END
              WHERE simulation_id = $1 AND figures_claim = $2 {}",
@@ -195,8 +197,11 @@ impl Store {
         .with(simulation.simulation_id)
         .with(claim)
         .with(serde_json::to_value(figures).unwrap_or_default())
-        .with(score)
-        .with(cost_usd);
+        .with(score.and_then(|score| score.overall))
+        .with(cost_usd)
+        .with(score.and_then(|score| score.metric).map(str::to_owned))
+        .with(score.map(|score| score.figure.to_owned()))
+        .with(score.and_then(|score| score.scale));
         let rows = self.rows(&update, "keep the simulation's figures").await?;
         Ok(rows.first().map(Simulation::from_row))
     }

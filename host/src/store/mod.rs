@@ -33,6 +33,7 @@ mod retention;
 mod revisions;
 mod run_report;
 mod simulation_page;
+mod simulation_score;
 mod simulations;
 mod sql;
 mod starting;
@@ -76,6 +77,7 @@ pub use run_report::{
     RunReport,
 };
 pub use simulation_page::SimulationPage;
+pub use simulation_score::{ScoreSource, SimulationScore};
 pub use simulations::{Simulation, SimulationStatus};
 pub use sql::SqlAnswer;
 pub use starting::{NO_CONFIGURATION, NewSimulation, PlannedRow, SimulationStart};

@@ -8,11 +8,15 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::column_type::ColumnType;
 use super::outcome_columns::{SELECTED, outcome_columns};
-use super::outcome_sql::{document as whole_document, is_current, numbered, scale, scaled_score};
+use super::outcome_sql::{
+    READING_ORDER, document as whole_document, is_current, join_scale, numbered, read_column, scale,
+    scaled_score,
+};
 use super::outcomes::{OutcomeFilter, RecordedOutcome};
 use super::statement::Statement;
 use super::{Store, cursor};
@@ -73,8 +77,27 @@ struct Position {
     scenario_id: String,
     /// As it is stored; 0 for none.
     trial: i32,
+    /// When the first outcome of the trial was received.
+    first_at: Timestamp,
+    first_id: Uuid,
+    attempted_at: Timestamp,
     received_at: Timestamp,
     outcome_id: Uuid,
+}
+
+impl Position {
+    fn from_row(simulation_id: Uuid, row: &Row) -> Self {
+        Position {
+            simulation_id,
+            scenario_id: row.get("scenario_id"),
+            trial: row.get("stored_trial"),
+            first_at: row.get("first_at"),
+            first_id: row.get("first_id"),
+            attempted_at: row.get("attempted_at"),
+            received_at: row.get("received_at"),
+            outcome_id: row.get("outcome_id"),
+        }
+    }
 }
 
 impl Store {
@@ -110,7 +133,8 @@ impl Store {
             self.simulation(simulation_id).await?;
         }
         let found = rows.first().map_or(0, |row| row.get::<_, i64>("found"));
-        let trials: Vec<i32> = rows.iter().map(|row| row.get("stored_trial")).collect();
+        let places: Vec<Position> =
+            rows.iter().map(|row| Position::from_row(simulation_id, row)).collect();
         let mut outcomes = rows
             .iter()
             .map(RecordedOutcome::from_row)
@@ -133,17 +157,8 @@ impl Store {
             }
         }
         let last_page = i64::try_from(outcomes.len()).is_ok_and(|read| read == found);
-        let last = outcomes.last().zip(outcomes.len().checked_sub(1).and_then(|at| trials.get(at)));
-        let next = last.filter(|_| !last_page).map(|(last, trial)| {
-            let place = Position {
-                simulation_id,
-                scenario_id: last.scenario_id.clone(),
-                trial: *trial,
-                received_at: last.received_at,
-                outcome_id: last.outcome_id,
-            };
-            cursor::encode(CURSOR, &place)
-        });
+        let last = outcomes.len().checked_sub(1).and_then(|at| places.get(at));
+        let next = last.filter(|_| !last_page).map(|place| cursor::encode(CURSOR, place));
         Ok(OutcomePage { outcomes, cursor: next.transpose()?, large: large.map(Arc::new) })
     }
 
@@ -194,9 +209,9 @@ impl Store {
     }
 }
 
-/// The query of a page and one row more. Only the rows of the page are read, in the order of an index.
-/// The attempts at their scenarios and trials are counted separately, because a filter can omit some of
-/// them, and the previous page can have others.
+/// The query of a page and one row more. An index has the scenarios and trials that the page reaches,
+/// and all attempts at these are counted, because a filter can omit some of them, and the previous page
+/// can have others.
 pub(super) fn statement(
     simulation_id: Uuid,
     filter: &OutcomeFilter,
@@ -221,17 +236,20 @@ fn statement_within(
         .with_hint("what follows is on the next"));
     }
     let mut statement = Statement::new("").with(simulation_id).with(i64::from(limit) + 1);
-    let mut conditions = String::new();
+    let mut filters = String::new();
     // Writing to a string cannot fail.
     if let Some(scenario_id) = &filter.scenario_id {
         statement = statement.with(scenario_id.clone());
         let number = statement.count();
-        let _ = write!(conditions, " AND outcome.scenario_id COLLATE \"C\" = ${number}");
+        let _ = write!(filters, " AND outcome.scenario_id COLLATE \"C\" = ${number}");
     }
     if let Some(status) = filter.status {
         statement = statement.with(status.as_str());
-        let _ = write!(conditions, " AND outcome.status = ${}", statement.count());
+        let _ = write!(filters, " AND outcome.status = ${}", statement.count());
     }
+    // The scenario and trial of the previous page's last outcome, of which there can be further ones.
+    let (mut after_trial, mut last_trial, mut after) =
+        (String::new(), String::new(), String::new());
     if let Some(cursor) = cursor {
         let place: Position = cursor::decode(CURSOR, cursor)?;
         if place.simulation_id != simulation_id {
@@ -242,17 +260,25 @@ fn statement_within(
             .with_hint("begin again without a cursor"));
         }
         let first = statement.count() + 1;
-        let _ = write!(
-            conditions,
-            " AND (outcome.scenario_id COLLATE \"C\", coalesce(outcome.trial, 0), outcome.received_at,
-                 outcome.outcome_id) > (${first}, ${}, ${}, ${})",
-            first + 1,
+        let trial = format!("${first}::text, ${}::integer", first + 1);
+        after_trial = format!(
+            r#" AND (outcome.scenario_id COLLATE "C", coalesce(outcome.trial, 0)) > ({trial})"#
+        );
+        last_trial = format!(r#"UNION SELECT ${first}::text COLLATE "C", ${}::integer"#, first + 1);
+        after = format!(
+            " AND ({READING_ORDER}) > ({trial}, ${}, ${}, ${}, ${}, ${})",
             first + 2,
-            first + 3
+            first + 3,
+            first + 4,
+            first + 5,
+            first + 6
         );
         statement = statement
             .with(place.scenario_id)
             .with(place.trial)
+            .with(place.first_at)
+            .with(place.first_id)
+            .with(place.attempted_at)
             .with(place.received_at)
             .with(place.outcome_id);
     }
@@ -262,55 +288,56 @@ fn statement_within(
     let own: String = SELECTED.iter().map(|name| format!("outcome.{name}, ")).collect();
     let columns: String = selected()
         .into_iter()
-        .map(|(name, bytes)| match bytes {
+        .map(|(name, bytes)| match (read_column("page", name), bytes) {
             // A first row that exceeds a page is returned without its long columns, so that one query
             // distinguishes it from no row.
-            Some(_) => format!("CASE WHEN {whole} THEN page.{name} END AS {name}, "),
-            None => format!("page.{name}, "),
+            (column, Some(_)) => format!("CASE WHEN {whole} THEN {column} END AS {name}, "),
+            (column, None) => format!("{column} AS {name}, "),
         })
         .collect();
     let text_bytes: String =
         selected().into_iter().filter_map(|(_, bytes)| Some(format!(" + {}", bytes?))).collect();
     statement.sql = format!(
-        r#"WITH {scale}, page AS MATERIALIZED (
-            SELECT outcome.outcome_id, {own}coalesce(outcome.trial, 0) AS stored_trial,
-                outcome.extractor_id
-            FROM arc_recorder.outcomes AS outcome
-            WHERE outcome.simulation_id = $1 AND {current}{conditions}
-            ORDER BY outcome.scenario_id COLLATE "C", coalesce(outcome.trial, 0),
-                outcome.received_at, outcome.outcome_id
+        r#"WITH {scale}, trials AS MATERIALIZED (
+            SELECT reached.scenario_id, reached.stored_trial FROM (
+                SELECT outcome.scenario_id COLLATE "C" AS scenario_id,
+                    coalesce(outcome.trial, 0) AS stored_trial
+                FROM arc_recorder.outcomes AS outcome
+                WHERE outcome.simulation_id = $1 AND {current}{filters}{after_trial}
+                ORDER BY outcome.scenario_id COLLATE "C", coalesce(outcome.trial, 0)
+                LIMIT $2
+            ) AS reached
+            GROUP BY reached.scenario_id, reached.stored_trial
+            {last_trial}
+        ), page AS MATERIALIZED (
+            SELECT outcome.*, pg_catalog.row_number() OVER (ORDER BY {READING_ORDER}) AS position
+            FROM trials
+            CROSS JOIN LATERAL ({attempts}) AS outcome
+            WHERE outcome.is_current{filters}{after}
+            ORDER BY {READING_ORDER}
             LIMIT $2
-        ), numbered AS MATERIALIZED (
-            SELECT attempts.outcome_id, attempts.attempt, attempts.trial
-            FROM (SELECT DISTINCT scenario_id COLLATE "C" AS scenario_id, stored_trial FROM page)
-                AS position
-            CROSS JOIN LATERAL ({attempts}) AS attempts
         ), sized AS MATERIALIZED (
             SELECT page.*, pg_catalog.count(*) OVER () AS found,
-                pg_catalog.row_number() OVER position AS position,
-                pg_catalog.sum({ROW_BYTES}{text_bytes}) OVER position AS bytes
+                pg_catalog.sum({ROW_BYTES}{text_bytes}) OVER (ORDER BY page.position) AS bytes
             FROM page
-            WINDOW position AS (ORDER BY page.scenario_id COLLATE "C", page.stored_trial,
-                page.received_at, page.outcome_id)
         )
-        SELECT page.outcome_id, {columns}page.stored_trial, page.found, {whole} AS whole,
-            numbered.trial, numbered.attempt, {scaled} AS reliability_score,
+        SELECT page.outcome_id, {columns}page.stored_trial, page.first_at, page.first_id,
+            page.attempted_at, page.found, {whole} AS whole, page.trial, page.attempt,
+            {scaled} AS reliability_score,
             coalesce(extractor.name || ' ' || extractor.version, '') AS extractor
         FROM sized AS page
-        JOIN numbered USING (outcome_id)
-        CROSS JOIN scale
-        LEFT JOIN ranges ON ranges.name = coalesce(scale.headline, page.headline)
+        {joined}
         LEFT JOIN arc_recorder.extractors AS extractor USING (extractor_id)
         WHERE page.bytes <= ${most_bytes} OR page.position = 1
-        ORDER BY page.scenario_id COLLATE "C", page.stored_trial, page.received_at,
-            page.outcome_id"#,
+        ORDER BY page.position"#,
         scale = scale(),
         current = is_current("outcome"),
         scaled = scaled_score("page"),
+        joined = join_scale("page"),
         attempts = numbered(
-            "outcome.outcome_id, outcome.scenario_id",
-            r#"AND coalesce(outcome.trial, 0) = position.stored_trial
-                AND outcome.scenario_id COLLATE "C" = position.scenario_id"#
+            &format!("{own}outcome.outcome_id, outcome.extractor_id"),
+            r#"AND coalesce(outcome.trial, 0) = trials.stored_trial
+                AND outcome.scenario_id COLLATE "C" = trials.scenario_id"#
         ),
     )
     .into();

@@ -1,8 +1,8 @@
 //! SQL about outcomes: which revision of a result counts, a score on its scale, and the document.
 //!
-//! A score is stored as the tool wrote it. It is converted to a number from 0 to 1 only if the result
-//! declares its range, or the simulation does, or if all scores of the simulation without a range are
-//! from 0 to 1. The last is known from an index that contains only the others.
+//! A score is stored as the tool wrote it. It is converted to a number from 0 to 1 only if its range is
+//! known ([`join_scale`]). Whether all scores of a simulation without a range are from 0 to 1 is known
+//! from an index that contains only the others.
 
 /// The place of the row `alias` in the order of the revisions of a result, of which the last one counts.
 pub(super) fn revision(alias: &str) -> String {
@@ -58,17 +58,24 @@ pub(super) const ATTEMPT_ORDER: &str =
     "CASE WHEN outcome.result_key IS NULL THEN outcome.received_at ELSE outcome.execution_time END,
     outcome.received_at, outcome.outcome_id";
 
+/// The order of the rows of [`numbered`]: that of scenario, trial and attempt.
+pub(super) const READING_ORDER: &str = r#"outcome.scenario_id COLLATE "C", outcome.stored_trial,
+    outcome.first_at, outcome.first_id, outcome.attempted_at, outcome.received_at,
+    outcome.outcome_id"#;
+
 /// Common table expressions with the ranges of the metrics of simulation `$1`, and its scale. A
-/// declared range replaces that of the tool; the range without a name is that of each result's score.
-/// `headline` is the SQL of the metric that is the simulation's score; null for that of each result.
-fn scale_of(headline: &str) -> String {
+/// declared range replaces that of the tool; the range without a name is that of each result's own
+/// score. A declared score that no result has does not count. `otherwise` is the SQL of the metric
+/// that is the simulation's score if none is declared; null for that of each result.
+fn scale_of(otherwise: &str) -> String {
     format!(
         r#"ranges AS MATERIALIZED (
-        SELECT one.name, one.lowest, one.highest
+        SELECT one.name, one.lowest, one.highest, one.declared
         FROM arc_recorder.simulations AS simulation
         CROSS JOIN LATERAL (
             SELECT name, coalesce(declared.lowest, reported.lowest, 0::float8) AS lowest,
-                coalesce(declared.highest, reported.highest) AS highest
+                coalesce(declared.highest, reported.highest) AS highest,
+                coalesce(declared.lowest, declared.highest) IS NOT NULL AS declared
             FROM pg_catalog.jsonb_to_recordset(coalesce(simulation.metrics, '[]'))
                 AS declared (name text, lowest float8, highest float8)
             FULL JOIN pg_catalog.jsonb_to_recordset(
@@ -77,45 +84,69 @@ fn scale_of(headline: &str) -> String {
         ) AS one
         WHERE simulation.simulation_id = $1 AND one.highest > one.lowest
     ), scale AS MATERIALIZED (
-        SELECT {headline} AS headline, own.lowest, own.highest,
+        SELECT coalesce(CASE WHEN simulation.headline IS NOT NULL AND EXISTS (
+                SELECT FROM arc_recorder.outcomes AS named
+                WHERE named.simulation_id = $1 AND {named_current}
+                    AND named.scores @> pg_catalog.jsonb_build_array(
+                        pg_catalog.jsonb_build_object('name'::text, simulation.headline))
+            ) THEN simulation.headline END, {otherwise}) AS headline,
+            own.lowest, own.highest,
             EXISTS (
                 SELECT FROM arc_recorder.outcomes AS beyond
                 WHERE beyond.simulation_id = $1 AND beyond.score_highest IS NULL
                     AND (beyond.score < 0::float8 OR beyond.score > 1::float8)
-                    AND beyond.invalidation IS NULL AND {current}
+                    AND beyond.invalidation IS NULL AND {beyond_current}
             ) AS beyond
         FROM arc_recorder.simulations AS simulation
         LEFT JOIN ranges AS own ON own.name = ''
         WHERE simulation.simulation_id = $1
     )"#,
-        current = is_current("beyond")
+        named_current = is_current("named"),
+        beyond_current = is_current("beyond")
     )
 }
 
 /// Common table expressions `ranges` and `scale`; the simulation's score is the declared one.
 pub(super) fn scale() -> String {
-    scale_of("simulation.headline")
+    scale_of("NULL::text")
 }
 
 /// [`scale`]; if none was declared, the simulation's score is the metric `$2`, unless that is null.
 pub(super) fn scale_with_headline() -> String {
-    scale_of("coalesce(simulation.headline, $2::text)")
+    scale_of("$2::text")
 }
 
-/// The joins that scores need: the scale of the simulation, and the range of the outcome's metric.
-pub(super) const JOIN_SCALE: &str = "CROSS JOIN scale
-    LEFT JOIN ranges ON ranges.name = coalesce(scale.headline, outcome.headline)";
+/// The joins that the score of the row `alias` needs: the scale of the simulation, and the range of
+/// the score, which has no bounds if it is unknown. The first of these that exists is the range: the
+/// result's own, the declared one of the metric, the declared one of the results' own score, the
+/// tool's, and 0 to 1 if no score of the simulation is outside.
+pub(super) fn join_scale(alias: &str) -> String {
+    let own = is_own(alias);
+    let bound = |bound: &str, default: &str| {
+        format!(
+            "CASE WHEN {own} AND {alias}.score_highest > {alias}.score_lowest THEN {alias}.score_{bound}
+                WHEN ranges.declared THEN ranges.{bound}
+                WHEN {own} AND scale.highest IS NOT NULL THEN scale.{bound}
+                WHEN ranges.highest IS NOT NULL THEN ranges.{bound}
+                WHEN {own} AND NOT scale.beyond THEN {default}::float8 END AS {bound}"
+        )
+    };
+    format!(
+        "CROSS JOIN scale
+        LEFT JOIN ranges ON ranges.name = {headline}
+        CROSS JOIN LATERAL (SELECT {lowest}, {highest}) AS score_range",
+        headline = headline(alias),
+        lowest = bound("lowest", "0"),
+        highest = bound("highest", "1"),
+    )
+}
 
-/// The metric of an outcome's own score. It needs [`scale`].
-pub(super) const HEADLINE: &str = "coalesce(scale.headline, outcome.headline)";
+/// The metric of the score of the row `alias`. It needs [`scale`].
+pub(super) fn headline(alias: &str) -> String {
+    format!("coalesce(scale.headline, {alias}.headline)")
+}
 
-/// The highest value of the range of the row's score. It needs the joins of [`JOIN_SCALE`].
-pub(super) const RANGE_HIGHEST: &str = "CASE
-    WHEN scale.headline IS NULL OR scale.headline = outcome.headline
-        THEN coalesce(outcome.score_highest, ranges.highest, scale.highest)
-    ELSE ranges.highest END";
-
-/// Whether the simulation's own score is that of the row `alias`.
+/// Whether the simulation's score is the row's own.
 fn is_own(alias: &str) -> String {
     format!("(scale.headline IS NULL OR scale.headline = {alias}.headline)")
 }
@@ -130,27 +161,31 @@ pub(super) fn raw_score(alias: &str) -> String {
     )
 }
 
-/// The score of the row `alias` on the scale from 0 to 1; null if its scale is unknown. It needs
-/// [`scale`] and the joins of [`JOIN_SCALE`].
+/// The score of the row `alias` on the scale from 0 to 1; null if its scale is unknown, or if it is
+/// beyond the range. It needs [`scale`] and [`join_scale`].
 pub(super) fn scaled_score(alias: &str) -> String {
-    let (raw, own) = (raw_score(alias), is_own(alias));
-    // A value beyond a declared range is not converted.
-    let in_range = |lowest: &str, highest: &str| {
-        format!(
-            "CASE WHEN ({raw}) BETWEEN {lowest} AND {highest}
-                THEN pg_catalog.round((({raw})::numeric - ({lowest})::numeric)
-                    / (({highest})::numeric - ({lowest})::numeric), 17)::float8 END"
-        )
-    };
     format!(
-        "CASE WHEN {own} AND {alias}.score_highest > {alias}.score_lowest THEN {}
-            WHEN ranges.highest IS NOT NULL THEN {}
-            WHEN {own} AND scale.highest IS NOT NULL THEN {}
-            WHEN {own} AND NOT scale.beyond THEN {alias}.score END",
-        in_range(&format!("{alias}.score_lowest"), &format!("{alias}.score_highest")),
-        in_range("ranges.lowest", "ranges.highest"),
-        in_range("scale.lowest", "scale.highest"),
+        "CASE WHEN ({raw}) BETWEEN score_range.lowest AND score_range.highest THEN
+            CASE WHEN score_range.lowest = 0::float8 AND score_range.highest = 1::float8 THEN {raw}
+                ELSE pg_catalog.round((({raw})::numeric - score_range.lowest::numeric)
+                    / (score_range.highest::numeric - score_range.lowest::numeric), 17)::float8
+            END END",
+        raw = raw_score(alias)
     )
+}
+
+/// The SQL of a column of the row `alias` as it is read: what the table has about the result's own
+/// score is replaced by that of the simulation's score. It needs [`scale`] and [`join_scale`].
+pub(super) fn read_column(alias: &str, name: &str) -> String {
+    match name {
+        "reliability_score" => scaled_score(alias),
+        "headline" => headline(alias),
+        "score" => raw_score(alias),
+        "score_lowest" | "score_highest" => {
+            format!("CASE WHEN {} THEN {alias}.{name} END", is_own(alias))
+        }
+        name => format!("{alias}.{name}"),
+    }
 }
 
 /// Whether the row `alias` is the revision of its result that counts: one index look-up for a result
@@ -170,7 +205,8 @@ pub(super) fn is_current(alias: &str) -> String {
 /// The query of outcomes with their trials and attempts: the rows `outcome` of simulation `$1` that
 /// satisfy a condition, with `columns`. A trial without a number has the rank of its place among
 /// those of its scenario, in the order in which they were first received. The condition must not
-/// separate the rows of a scenario that have the same `trial`.
+/// separate the rows of a scenario that have the same `trial`. The columns contain those of
+/// [`READING_ORDER`] that belong to the table.
 pub(super) fn numbered(columns: &str, condition: &str) -> String {
     format!(
         r#"SELECT *, CASE WHEN stored_trial > 0 THEN stored_trial ELSE pg_catalog.dense_rank() OVER (
@@ -184,6 +220,8 @@ pub(super) fn numbered(columns: &str, condition: &str) -> String {
                         outcome.place COLLATE "C"
                     ORDER BY {ATTEMPT_ORDER}
                 ) AS attempt,
+                CASE WHEN outcome.result_key IS NULL THEN outcome.received_at
+                    ELSE outcome.execution_time END AS attempted_at,
                 pg_catalog.first_value(outcome.received_at) OVER received AS first_at,
                 pg_catalog.first_value(outcome.outcome_id) OVER received AS first_id
             FROM arc_recorder.outcomes AS outcome

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Store;
-use super::outcome_sql::{JOIN_SCALE, is_current, scale, scaled_score};
+use super::outcome_sql::{headline, is_current, join_scale, scale, scaled_score};
 use super::statement::Statement;
 #[cfg(doc)]
 use crate::error::Error;
@@ -47,6 +47,8 @@ pub struct Performance {
     pub simulation_id: Uuid,
     /// The requested number of hours.
     pub time_range_hours: f64,
+    /// The metric of most scores; `None` without scores.
+    pub headline: Option<String>,
     /// The hours that have outcomes, in order: the last 20,000 of them.
     pub hourly_metrics: Vec<HourlyPerformance>,
     /// The summary of all these hours.
@@ -72,12 +74,12 @@ pub struct Failure {
 /// [`super::Figures`] are.
 fn performance_statement(simulation_id: Uuid, hours: f64) -> Statement {
     Statement::new(format!(
-        "WITH {scale}, outcomes AS (
+        r#"WITH {scale}, outcomes AS (
              SELECT outcome.execution_time, outcome.execution_time_ms, outcome.cost_usd,
-                 outcome.status,
+                 outcome.status, {headline} AS headline,
                  CASE WHEN outcome.invalidation IS NULL THEN {scaled} END AS reliability_score
              FROM arc_recorder.outcomes AS outcome
-             {JOIN_SCALE}
+             {joined}
              WHERE outcome.simulation_id = $1 AND {current}
                  AND outcome.execution_time >= pg_catalog.now()
                      - pg_catalog.make_interval(secs => $2::float8 * 3600::float8)
@@ -95,13 +97,16 @@ fn performance_statement(simulation_id: Uuid, hours: f64) -> Statement {
                          FILTER (WHERE cost_usd >= 9e6::float8), 0),
                  1.7976931348623157e308
              )::float8 AS total_cost,
-             pg_catalog.count(*) FILTER (WHERE status <> 'success') AS error_count
+             pg_catalog.count(*) FILTER (WHERE status <> 'success') AS error_count,
+             pg_catalog.mode() WITHIN GROUP (ORDER BY headline COLLATE "C") AS headline
          FROM outcomes
          GROUP BY GROUPING SETS ((1), ())
          ORDER BY 1 DESC NULLS FIRST
-         LIMIT 20001",
+         LIMIT 20001"#,
         scale = scale(),
         scaled = scaled_score("outcome"),
+        headline = headline("outcome"),
+        joined = join_scale("outcome"),
         current = is_current("outcome"),
     ))
     .with(simulation_id)
@@ -145,6 +150,7 @@ impl Store {
         let mut performance = Performance {
             simulation_id,
             time_range_hours: hours,
+            headline: None,
             hourly_metrics: Vec::new(),
             summary: PerformanceSummary::default(),
         };
@@ -159,6 +165,7 @@ impl Store {
                     error_count: row.get("error_count"),
                 }),
                 None => {
+                    performance.headline = row.get("headline");
                     performance.summary = PerformanceSummary {
                         total_outcomes: row.get("total_outcomes"),
                         avg_reliability: row.get("avg_reliability"),

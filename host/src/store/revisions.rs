@@ -35,7 +35,9 @@ pub struct Revision {
     pub revised_at: Option<Timestamp>,
     /// When it was received.
     pub received_at: Timestamp,
-    /// The value of its own score, as the tool wrote it.
+    /// The metric of its own score.
+    pub headline: Option<String>,
+    /// The value of that score, as the tool wrote it.
     pub score: Option<f64>,
     /// Whether it is marked as a result that does not count.
     pub invalidated: bool,
@@ -46,9 +48,9 @@ static REVISIONS: LazyLock<String> = LazyLock::new(|| {
     format!(
         r#"
     SELECT result_key, revision, revision = revisions AS counts, outcome_id, scenario_id, place,
-        revised_at, received_at, score, invalidated
+        revised_at, received_at, headline, score, invalidated
     FROM (
-        SELECT result_key, outcome_id, scenario_id, place, revised_at, received_at, score,
+        SELECT result_key, outcome_id, scenario_id, place, revised_at, received_at, headline, score,
             invalidation IS NOT NULL AS invalidated,
             pg_catalog.count(*) OVER (PARTITION BY result_key COLLATE "C") AS revisions,
             pg_catalog.row_number() OVER (
@@ -84,6 +86,7 @@ impl Store {
             place: row.get("place"),
             revised_at: row.get("revised_at"),
             received_at: row.get("received_at"),
+            headline: row.get("headline"),
             score: row.get("score"),
             invalidated: row.get("invalidated"),
         };

@@ -59,9 +59,9 @@ pub struct MetricDefinition {
     /// A result passes if its value reaches this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pass_threshold: Option<f64>,
-    /// Whether this metric is the simulation's score.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub headline: bool,
+    /// Whether this metric is the simulation's score; `false` in a declaration withdraws that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headline: Option<bool>,
 }
 
 impl MetricDefinition {
@@ -75,7 +75,8 @@ impl MetricDefinition {
         }
     }
 
-    /// Replaces the members that another definition of the same metric has.
+    /// Replaces the members that another definition of the same metric has. A withdrawn headline is no
+    /// member: another definition of the headline counts again.
     fn update(&mut self, other: &MetricDefinition) {
         fn replace<T: Clone>(own: &mut Option<T>, other: &Option<T>) {
             if other.is_some() {
@@ -88,7 +89,8 @@ impl MetricDefinition {
         replace(&mut self.higher_is_better, &other.higher_is_better);
         replace(&mut self.kind, &other.kind);
         replace(&mut self.pass_threshold, &other.pass_threshold);
-        self.headline |= other.headline;
+        replace(&mut self.headline, &other.headline);
+        self.headline = self.headline.filter(|headline| *headline);
     }
 
     /// Returns the range of the values, if it is known: the lowest is 0 if only the highest is known.
@@ -120,19 +122,21 @@ impl MetricDefinitions {
 
     /// Returns the metric that is the simulation's score, if one is defined as such.
     pub fn headline(&self) -> Option<&MetricDefinition> {
-        self.0.iter().find(|metric| metric.headline)
+        self.0.iter().find(|metric| metric.headline == Some(true))
     }
 
     /// Adds definitions, whose members replace earlier ones.
     pub fn update(&mut self, definitions: &[MetricDefinition]) {
         for definition in definitions {
-            if definition.headline {
-                self.0.iter_mut().for_each(|metric| metric.headline = false);
+            if definition.headline == Some(true) {
+                self.0.iter_mut().for_each(|metric| metric.headline = None);
             }
-            match self.0.iter_mut().find(|metric| metric.name == definition.name) {
-                Some(metric) => metric.update(definition),
-                None => self.0.push(definition.clone()),
+            if self.get(&definition.name).is_none() {
+                let name = definition.name.clone();
+                self.0.push(MetricDefinition { name, ..MetricDefinition::default() });
             }
+            let defined = self.0.iter_mut().filter(|metric| metric.name == definition.name);
+            defined.for_each(|metric| metric.update(definition));
         }
     }
 }
@@ -260,17 +264,21 @@ mod tests {
     fn later_definitions_replace_members() {
         let mut metrics = MetricDefinitions::default();
         metrics.update(&[
-            MetricDefinition { highest: Some(5.0), headline: true, ..metric("judge") },
+            MetricDefinition { highest: Some(5.0), headline: Some(true), ..metric("judge") },
             metric("style"),
         ]);
         metrics.update(&[MetricDefinition { lowest: Some(1.0), ..metric("judge") }]);
         assert_eq!(metrics.get("judge").unwrap().range(), Some((1.0, 5.0)));
         assert_eq!(metrics.headline().unwrap().name, "judge");
-        metrics.update(&[MetricDefinition { headline: true, ..metric("style") }]);
+        metrics.update(&[MetricDefinition { headline: Some(true), ..metric("style") }]);
         assert_eq!(metrics.headline().unwrap().name, "style");
         assert_eq!(metrics.list().len(), 2);
+        metrics.update(&[MetricDefinition { headline: Some(false), ..metric("judge") }]);
+        assert_eq!(metrics.headline().unwrap().name, "style", "it was not the headline");
         let text = serde_json::to_string(&metrics).unwrap();
         assert_eq!(serde_json::from_str::<MetricDefinitions>(&text).unwrap(), metrics);
+        metrics.update(&[MetricDefinition { headline: Some(false), ..metric("style") }]);
+        assert_eq!((metrics.headline(), metrics.get("style")), (None, Some(&metric("style"))));
     }
 
     #[test]

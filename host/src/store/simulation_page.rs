@@ -106,6 +106,8 @@ fn statement(
                  pg_catalog.row_number() OVER place AS place,
                  pg_catalog.sum({ROW_BYTES} + coalesce(pg_catalog.octet_length(simulation_name), 0)
                      + pg_catalog.octet_length(config_version_id)
+                     + coalesce(pg_catalog.octet_length(score_metric), 0)
+                     + coalesce(pg_catalog.octet_length(score_figure), 0)
                      + coalesce(pg_catalog.octet_length(modal_app_id), 0)) OVER place AS bytes
              FROM page WINDOW place AS (ORDER BY created_at DESC, simulation_id DESC)
          )

@@ -9,7 +9,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::connection::Transaction;
-use super::{Aggregation, Figures, MetricDefinitions, ReportedFigure, RunReport, Store};
+use super::{Figures, MetricDefinitions, RunReport, Store};
 use crate::error::{Error, Result};
 use crate::extraction::InvalidStatus;
 
@@ -104,6 +104,12 @@ pub struct Simulation {
     pub completed_at: Option<Timestamp>,
     /// The score that counts, from 0 to 1 if its scale is known; fixed by completing.
     pub overall_score: Option<f64>,
+    /// The metric of that score.
+    pub score_metric: Option<String>,
+    /// The name of its figure, such as `accuracy`; `mean` for a computed one.
+    pub score_figure: Option<String>,
+    /// The highest value of the scores as the tool wrote them; `None` if their scale is unknown.
+    pub score_scale: Option<f64>,
     /// The cost that counts, in US dollars; fixed by completing.
     pub total_cost_usd: Option<f64>,
     /// Its duration in milliseconds; fixed by completing.
@@ -124,8 +130,8 @@ pub struct Simulation {
 pub(super) const COLUMNS: &str =
     "simulation_id, simulation_name, config_version_id, status, trials,
     planned_scenarios, plan_sha256, modal_app_id, metadata::text AS metadata, created_at,
-    partition_time, started_at, completed_at, overall_score, total_cost_usd, execution_time_ms,
-    status_reason, metrics AS declared_metrics,
+    partition_time, started_at, completed_at, overall_score, score_metric, score_figure,
+    score_scale, total_cost_usd, execution_time_ms, status_reason, metrics AS declared_metrics,
     suite_figures - 'average_dimension_scores'::text AS suite_figures,
     CASE WHEN figures_state = 'frozen' AND status <> 'running'
         THEN computed_figures - '{overall_score,total_cost_usd}'::text[] END AS frozen,
@@ -152,6 +158,9 @@ impl Simulation {
             started_at: row.get("started_at"),
             completed_at: row.get("completed_at"),
             overall_score: row.get("overall_score"),
+            score_metric: row.get("score_metric"),
+            score_figure: row.get("score_figure"),
+            score_scale: row.get("score_scale"),
             total_cost_usd: row.get("total_cost_usd"),
             execution_time_ms: row.get("execution_time_ms"),
             suite_figures,
@@ -178,68 +187,12 @@ impl Simulation {
         metrics
     }
 
-    /// Returns the current score: the figure that the tool reports as the score of the run, or the
-    /// suite's own, or else that of the recorded outcomes, which late results change. It is from 0 to 1
-    /// if the second value, the highest one of the scores as the tool wrote them, is known; otherwise
-    /// it is as the tool wrote it.
-    pub fn score(&self, recorded: &Figures) -> (Option<f64>, Option<f64>) {
-        let reported = self.reported_score(recorded);
-        let own = reported.and_then(|figure| figure.value).or_else(|| self.suite_score());
-        let Some(own) = own else { return (recorded.overall_score, recorded.score_scale) };
-        // A sum of scores is not on their scale.
-        let on_scale = reported.is_none_or(|figure| figure.aggregation != Aggregation::Sum);
-        let Some(scale) = recorded.score_scale.filter(|_| on_scale) else {
-            return (Some(own), None);
-        };
-        let metrics = self.metrics();
-        let defined = recorded.headline.as_ref().and_then(|name| metrics.get(name)?.range());
-        let defined =
-            defined.or_else(|| metrics.get("").filter(|_| !self.declares_another_score())?.range());
-        let (lowest, highest) = defined.unwrap_or((0.0, scale));
-        match (lowest..=highest).contains(&own) {
-            true => (Some((own - lowest) / (highest - lowest)), Some(scale)),
-            false => (Some(own), None),
-        }
-    }
-
-    /// Returns the figure of the tool that is the score of the run: its own, or of a declared score the
-    /// first one.
-    pub fn reported_score(&self, recorded: &Figures) -> Option<&ReportedFigure> {
-        let report = self.run_report.as_ref()?;
-        let metric = recorded.headline.as_ref()?;
-        let comparable = |figure: &&ReportedFigure| {
-            figure.metric == *metric && figure.aggregation != Aggregation::NotComparable
-        };
-        report.headline().filter(|figure| figure.metric == *metric).or_else(|| {
-            let declared = self.declares_another_score();
-            report
-                .figures
-                .iter()
-                .filter(comparable)
-                .find(|figure| declared && figure.value.is_some())
-        })
-    }
-
-    /// Whether another metric was declared as the score than the results' own.
-    fn declares_another_score(&self) -> bool {
-        self.declared_metrics.headline().is_some_and(|metric| !metric.name.is_empty())
-    }
-
-    /// Returns the score of the suite's own summary, on the scale of the results; `None` if another
-    /// metric was declared as the score.
-    pub fn suite_score(&self) -> Option<f64> {
-        match self.declares_another_score() {
-            true => None,
-            false => self.suite_figure("average_reliability_score"),
-        }
-    }
-
     /// Returns the current cost in US dollars: the suite's own, or else that of the recorded outcomes.
     pub fn cost_usd(&self, recorded: &Figures) -> f64 {
         self.suite_figure("total_cost_usd").unwrap_or(recorded.total_cost_usd)
     }
 
-    fn suite_figure(&self, name: &str) -> Option<f64> {
+    pub(super) fn suite_figure(&self, name: &str) -> Option<f64> {
         self.suite_figures.as_ref()?.get(name)?.as_f64()
     }
 }

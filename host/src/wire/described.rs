@@ -8,8 +8,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{self, KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType};
+use utoipa::openapi::schema::{
+    self, KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, SchemaType,
+};
+use utoipa::openapi::{Ref, RefOr};
 use uuid::Uuid;
 
 use crate::json_text::JsonText;
@@ -182,13 +184,83 @@ describe! {
     }
 }
 
+/// A score of a result, as the tool wrote it. Absent members are unknown.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = Score)]
+pub(crate) struct ScoreBody {
+    /// The name of the metric.
+    name: String,
+    /// The number, if the result has one under this metric.
+    #[schema(nullable = false)]
+    value: Option<f64>,
+    /// The value as the tool wrote it, if that is not a number, such as `C` or `pass`.
+    #[schema(nullable = false)]
+    label: Option<String>,
+    /// The lowest value that the result itself declares.
+    #[schema(nullable = false)]
+    lowest: Option<f64>,
+    /// The highest value that the result itself declares.
+    #[schema(nullable = false)]
+    highest: Option<f64>,
+    /// The position of the scorer's text about this score in the document: offset and length in bytes.
+    #[schema(nullable = false, min_items = 2, max_items = 2)]
+    explanation: Option<Vec<u32>>,
+}
+
+/// A mark that a result does not count.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = Invalidation)]
+pub(crate) struct InvalidationBody {
+    /// The person or program that invalidated it.
+    #[schema(required)]
+    author: Option<String>,
+    /// The reason.
+    #[schema(required)]
+    reason: Option<String>,
+    /// The time, RFC 3339 in UTC.
+    #[schema(required)]
+    at: Option<String>,
+}
+
+/// The schema of a column: that of its type, unless the column has its own.
+macro_rules! column_schema {
+    (scores $type:ty) => {
+        utoipa::openapi::ArrayBuilder::new().items(Ref::from_schema_name("Score")).build().into()
+    };
+    (invalidation $type:ty) => {
+        Schema::from(
+            OneOfBuilder::new()
+                .item(ObjectBuilder::new().schema_type(schema::Type::Null))
+                .item(Ref::from_schema_name("Invalidation")),
+        )
+        .into()
+    };
+    ($name:ident $type:ty) => {
+        <$type as DescribedColumn>::schema()
+    };
+}
+
+macro_rules! column_schemas {
+    ($(($role:ident $name:ident [$type:ty] $value:tt))*) => {
+        /// The schemas of the columns, by name.
+        mod column {
+            use super::*;
+
+            $(pub(super) fn $name() -> RefOr<Schema> {
+                column_schema!($name $type)
+            })*
+        }
+    };
+}
+outcome_columns!(read => column_schemas);
+
 macro_rules! describe_outcome {
     ($(($role:ident $name:ident [$type:ty] $value:tt))*) => {
         describe! {
             /// A recorded outcome.
             struct RecordedOutcome of store {
                 outcome_id: Uuid,
-                $(#[schema(schema_with = <$type as DescribedColumn>::schema)] $name: $type,)*
+                $(#[schema(schema_with = column::$name)] $name: $type,)*
                 /// The document's own trajectory object, as JSON text, if requested and present.
                 #[serde(default, skip_deserializing, skip_serializing_if = "Option::is_none")]
                 #[schema(ignore)]
@@ -290,6 +362,8 @@ describe! {
         simulation_id: Uuid,
         /// The number of requested hours.
         time_range_hours: f64,
+        /// The metric of most scores; null without scores.
+        headline: Option<String>,
         /// The hours that have outcomes, in order: the last 20,000 of them.
         hourly_metrics: Vec<store::HourlyPerformance>,
         /// The summary of all these hours.
@@ -391,9 +465,9 @@ describe! {
         /// A result passes if its value reaches this one.
         #[serde(skip_serializing_if = "Option::is_none")]
         pass_threshold: Option<f64>,
-        /// Whether this metric is the simulation's score.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        headline: bool,
+        /// Whether this metric is the simulation's score; false in a declaration withdraws that.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        headline: Option<bool>,
     }
 }
 
@@ -438,7 +512,7 @@ describe! {
 describe! {
     /// The origin of a score.
     #[serde(rename_all = "snake_case")]
-    enum ScoreSource of recorder {
+    enum ScoreSource of store {
         /// The tool reports it as the score of the run.
         Tool,
         /// It is in the suite's own summary.
@@ -460,7 +534,7 @@ describe! {
         /// The standard error that the tool reports with it.
         standard_error: Option<f64>,
         /// Its origin.
-        source: recorder::ScoreSource,
+        source: store::ScoreSource,
         /// How the tool's figure counts results without a value; null if it is not the tool's.
         missing: Option<store::MissingPolicy>,
         /// The mean over the scenarios of the mean of each scenario's values.
@@ -469,6 +543,10 @@ describe! {
         scored: i64,
         /// How many of them count, but have none.
         unscored: i64,
+        /// Whether a higher value is better.
+        higher_is_better: bool,
+        /// Whether that is assumed, because nothing defines it.
+        higher_is_better_assumed: bool,
     }
 }
 
@@ -555,6 +633,11 @@ describe! {
         metrics: Vec<store::MetricFigures>,
         /// The definitions of the metrics.
         metric_definitions: Vec<store::MetricDefinition>,
+        /// The metrics of which nothing defines whether a higher value is better, which is assumed.
+        higher_is_better_assumed: Vec<String>,
+        /// Warnings about the score: `headline_missing`, `scale_unknown`.
+        #[schema(value_type = Vec<super::ViolationBody>)]
+        warnings: Vec<extraction::Violation>,
         /// How the recorded results compare with what the tool reports; null if it reports nothing.
         reconciliation: Option<recorder::Reconciliation>,
         /// Tokens of every attempt.
@@ -606,7 +689,7 @@ describe! {
         score_scale: Option<f64>,
         /// When it was completed first.
         completed_at: Timestamp,
-        /// Warnings about the suite's summary and the scale of the score.
+        /// Warnings about the suite's summary and the score: `headline_missing`, `scale_unknown`.
         #[schema(value_type = Vec<super::ViolationBody>)]
         warnings: Vec<extraction::Violation>,
     }
@@ -631,7 +714,9 @@ describe! {
         revised_at: Option<Timestamp>,
         /// When it was received.
         received_at: Timestamp,
-        /// The value of its own score, as the tool wrote it.
+        /// The metric of its own score.
+        headline: Option<String>,
+        /// The value of that score, as the tool wrote it.
         score: Option<f64>,
         /// Whether it is marked as a result that does not count.
         invalidated: bool,

@@ -13,9 +13,9 @@ mod spool;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use described::describe;
 #[cfg(all(test, feature = "export"))]
 pub(crate) use described::described_outcome;
+pub(crate) use described::{InvalidationBody, ScoreBody, describe};
 pub use documents::{
     ResultDocument, ResultsDocument, ResultsEnvelope, ScenarioDocument, SuiteDocument,
     TrajectoryDocument,

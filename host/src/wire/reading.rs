@@ -26,8 +26,15 @@ pub struct SimulationSummary {
     pub trials: i32,
     /// How many scenarios the plan has.
     pub planned_scenarios: i32,
-    /// The score of a completed simulation, from 0 to 1.
+    /// The score of a completed simulation: from 0 to 1 if its scale is known, otherwise as the tool
+    /// wrote it.
     pub overall_score: Option<f64>,
+    /// The metric of that score.
+    pub score_metric: Option<String>,
+    /// The name of its figure, such as `accuracy`; `mean` for a computed one.
+    pub score_figure: Option<String>,
+    /// The highest value of the scores as the tool wrote them; null if their scale is unknown.
+    pub score_scale: Option<f64>,
     /// The cost of a completed simulation in US dollars.
     pub total_cost_usd: Option<f64>,
     /// When it was recorded.
@@ -48,6 +55,9 @@ impl From<Simulation> for SimulationSummary {
             trials: simulation.trials,
             planned_scenarios: simulation.planned_scenarios,
             overall_score: simulation.overall_score,
+            score_metric: simulation.score_metric,
+            score_figure: simulation.score_figure,
+            score_scale: simulation.score_scale,
             total_cost_usd: simulation.total_cost_usd,
             created_at: simulation.created_at,
             started_at: simulation.started_at,

@@ -61,6 +61,8 @@ fn progress(
         overall_score: Some(score),
         score_scale: None,
         headline: None,
+        higher_is_better_assumed: Vec::new(),
+        warnings: Vec::new(),
         metrics: vec![MetricFigures { mean: Some(score), ..MetricFigures::default() }],
         metric_definitions: Vec::new(),
         reconciliation: None,

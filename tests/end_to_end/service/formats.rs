@@ -95,7 +95,7 @@ fn a_file_of_no_known_format_makes_no_simulation() {
     }
     assert_eq!(database.count("SELECT count(*) FROM arc_recorder.simulations"), 0);
 
-    // What is asked for by name, or has one result, is recorded, and the rest is rejected.
+    // A file whose format is named is recorded, and so is one with a single result of it.
     let named = record(&program, &files.path("report.json"), &["--format", "arc-guide"]);
     assert_eq!(named.ended(2).json()["rejected"], 1);
     let text = format!("{{}}\n{}\n", result("one", "success", 1.0));

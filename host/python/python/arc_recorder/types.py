@@ -39,7 +39,7 @@ class MetricDefinition(TypedDict):
     kind: NotRequired[Literal["binary", "fraction", "number", "label"]]
     #: A result passes if its value reaches this one.
     pass_threshold: NotRequired[float]
-    #: Whether this metric is the simulation's score.
+    #: Whether this metric is the simulation's score; `False` in a declaration withdraws that.
     headline: NotRequired[bool]
 
 
@@ -83,6 +83,9 @@ class Headline(TypedDict):
     #: The numbers of latest outcomes that have a value, and that count but have none.
     scored: int
     unscored: int
+    #: Whether a higher value is better, and whether that is assumed, because nothing defines it.
+    higher_is_better: bool
+    higher_is_better_assumed: bool
 
 
 class FigureComparison(TypedDict):
@@ -231,7 +234,7 @@ class SimulationCompleted(TypedDict):
     computed: SimulationFigures
     #: The highest value of the scores as the tool wrote them; `None` if their scale is unknown.
     score_scale: NotRequired[Optional[float]]
-    #: Warnings about the suite's summary, and `scale_unknown`.
+    #: Warnings about the suite's summary and the score: `headline_missing`, `scale_unknown`.
     warnings: list[Violation]
     #: Whether the completion is in a spool until the database is available. Then nothing is computed
     #: yet, and a figure that the suite does not have is NaN.
@@ -286,6 +289,10 @@ class SimulationStatus(TypedDict):
     metrics: list[MetricFigures]
     #: The definitions of the metrics, of the tool and as declared.
     metric_definitions: list[MetricDefinition]
+    #: The metrics of which nothing defines whether a higher value is better, which is assumed.
+    higher_is_better_assumed: list[str]
+    #: Warnings about the score: `headline_missing`, `scale_unknown`.
+    warnings: list[Violation]
     #: How the recorded results compare with what the tool reports; `None` if it reports nothing, or the
     #: simulation has not ended.
     reconciliation: Optional[Reconciliation]
@@ -347,7 +354,7 @@ class ScenarioOutcome(TypedDict):
     #: The score under the metric that is the simulation's score, from 0 to 1; `None` without a score, or if
     #: its scale is unknown.
     reliability_score: Optional[float]
-    #: The metric of the result's own score.
+    #: That metric: the declared one, or else the result's own.
     headline: Optional[str]
     #: That score as the tool wrote it, and the range that the result declares for it.
     score: Optional[float]
@@ -389,7 +396,9 @@ class Revision(TypedDict):
     #: When it was made; `None` if the tool does not report it, and then the time of receipt counts.
     revised_at: Optional[str]
     received_at: str
-    #: Its own score, as the tool wrote it.
+    #: The metric of its own score.
+    headline: Optional[str]
+    #: That score, as the tool wrote it.
     score: Optional[float]
     #: Whether it is marked as a result that does not count.
     invalidated: bool
@@ -420,6 +429,8 @@ class SimulationPerformance(TypedDict):
 
     simulation_id: str
     time_range_hours: float
+    #: The metric of most scores; `None` without scores.
+    headline: Optional[str]
     hourly_metrics: list[HourlyMetrics]
     summary: PerformanceSummary
 

@@ -57,10 +57,18 @@ def _sentence(status: Mapping[str, Any], skipped: int) -> str:
         parts.append(f"{skipped} skipped")
     if status.get("rejected_results"):
         parts.append(f"{status['rejected_results']} rejected")
-    unknown = " (scale unknown)" if score is not None and status.get("score_scale") is None else ""
-    parts.append(f"score {'none' if score is None else format(score, '.3f')}{unknown}")
+    parts.append(f"score {'none' if score is None else format(score, '.3f')}{_named(status)}")
     parts.append(f"cost ${cost:,.{2 if cost == 0 or cost >= 1 else 4}f}")
     return f"simulation {status['simulation_id']} {status['status']}: {', '.join(parts)}"
+
+
+def _named(status: Mapping[str, Any]) -> str:
+    """Returns the name of the score and, if it is unknown, its scale."""
+    headline = status.get("headline")
+    if status.get("overall_score") is None or headline is None:
+        return ""
+    unknown = ", scale unknown" if status.get("score_scale") is None else ""
+    return f" ({headline['figure']} of {headline['metric']}{unknown})"
 
 
 def _count(number: int, what: str) -> str:
