@@ -26,7 +26,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 PROGRAM = HERE.parent.parent / "target" / "release" / "arc-host"
 
-# For each format: the oldest Python that its tool runs on, the tool, and what it needs besides. A
+# For each format: the oldest Python that its tool runs on, the tool, and its further packages. A
 # newest release is installed without the versions.
 PINNED = {
     "inspect": ((3, 10), ["inspect_ai==0.3.285", "numpy==2.4.6"], []),

@@ -20,7 +20,7 @@ AUTHOR = ProvenanceData(author="check", reason="a check")
 
 
 def kind_of(source):
-    """Returns the metrics of a scorer, and what it answers."""
+    """Returns the metrics of a scorer, and its answers."""
     letter = lambda: source.choice("CCIPN")
     number = lambda: source.choice([source.random(), source.randrange(11), source.gauss(0, 1e6)])
     word = lambda: source.choice(["yes", "No", "TRUE", "false", True, False, "0.25", " 3 ", "1e2", "GOOD"])
@@ -74,7 +74,7 @@ def make(folder, seed):
     epochs = source.choice([1, 1, 2, 3])
     reducer = source.choice([None, None, [], "mean", "max", ["mean", "max"], ["median", "mode"]]) if epochs > 1 else None
     scorers = [random_scorer(f"scorer{number}", *kind_of(source)) for number in range(source.randrange(1, 4))]
-    samples = [Sample(id=source.choice([f"s{number}", number + 1]), input=f"What is {number}?", target="4")
+    samples = [Sample(id=source.choice([f"s{number}", number + 1]), input=f"Number {number}?", target="4")
                for number in range(source.randrange(1, 7))]
     share = source.choice([0, 0, 0.2])
     fail_on_error = source.random() < 0.2
