@@ -51,9 +51,9 @@ impl TestService {
     /// Returns the stored outcomes of a simulation, by their ids.
     fn stored(&self, simulation_id: &str) -> BTreeMap<Uuid, StoredResult> {
         let sql = format!(
-            "SELECT outcome_id, trial, modal_call_id, sandbox_id, document
-             FROM arc_recorder.outcomes
-             JOIN arc_recorder.documents USING (simulation_id, outcome_id, partition_time)
+            "SELECT outcome_id, outcome.trial, modal_call_id, sandbox_id, document_text
+             FROM arc_recorder.outcomes AS outcome
+             JOIN arc_recorder.outcome_documents USING (simulation_id, outcome_id, partition_time)
              WHERE simulation_id = '{simulation_id}'"
         );
         let rows = self.database.query(&sql);
