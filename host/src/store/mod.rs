@@ -78,8 +78,8 @@ pub use run_report::{
 pub use simulation_page::SimulationPage;
 pub use simulations::{Simulation, SimulationStatus};
 pub use sql::SqlAnswer;
+pub(crate) use starting::{ChangedDefinitions, scenario_key, whole};
 pub use starting::{NO_CONFIGURATION, NewSimulation, PlannedRow, SimulationStart};
-pub(crate) use starting::{scenario_key, whole};
 pub use writing::{RejectedRow, ResultKey};
 pub(crate) use writing::{Replay, RewriteTransaction, RewrittenOutcome};
 
