@@ -56,6 +56,7 @@ CREATE TABLE arc_recorder.simulations (
     modal_environment text NOT NULL,
     sandbox_instances integer,
     metadata json,
+    -- How many times each planned scenario is run that has no number of its own.
     trials integer NOT NULL CHECK (trials >= 1),
     planned_scenarios integer NOT NULL,
     plan_sha256 bytea NOT NULL,
@@ -117,6 +118,8 @@ CREATE TABLE arc_recorder.planned_scenarios (
     scenario_id text NOT NULL,
     execution_order integer NOT NULL,
     scenario_version_id uuid NOT NULL,
+    -- How many times it is run; null: as often as simulations.trials.
+    trials integer CHECK (trials >= 1),
     PRIMARY KEY (simulation_id, scenario_id)
 );
 
@@ -350,7 +353,8 @@ SELECT
     latest.received_at
 FROM arc_recorder.planned_scenarios AS plan
 JOIN arc_recorder.simulations AS simulation USING (simulation_id)
-CROSS JOIN LATERAL generate_series(1, simulation.trials) AS trials (trial)
+CROSS JOIN LATERAL
+    generate_series(1, coalesce(plan.trials, simulation.trials)) AS trials (trial)
 LEFT JOIN (
     SELECT *, coalesce(trial, row_number() OVER (
         PARTITION BY simulation_id, scenario_id, trial ORDER BY first_at, first_id)) AS number

@@ -20,6 +20,7 @@
 //! | [`packages`] | crates contain the files that their builds need, and nothing else |
 //! | [`pages`] | paged lists and their cursors |
 //! | [`plans`] | which indexes the important queries use |
+//! | [`growing_plans`] | plans whose scenarios are not run equally often, and that grow with every log |
 //! | [`history`] | rejected results replayed, outcomes extracted again |
 //! | [`python`] | the Python package: its own tests, against the wheel |
 //! | [`queries`] | performance by the hour, the latest failures, how simulations end |
@@ -60,6 +61,7 @@ mod errors;
 mod exports;
 mod faults;
 mod formats;
+mod growing_plans;
 mod history;
 mod late_results;
 mod manual;

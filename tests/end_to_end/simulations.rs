@@ -33,6 +33,7 @@ fn start_runners_simulation(database: &TestDatabase) -> Uuid {
         name: None,
         task_prompt: None,
         definition: None,
+        trials: None,
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {

@@ -29,6 +29,7 @@ fn start(database: &TestDatabase) -> String {
             name: None,
             task_prompt: None,
             definition: None,
+            trials: None,
         })
     });
     with_store(database, async |store| {

@@ -18,7 +18,7 @@ use super::survey::{PlanReader, Survey, scenario_list};
 use super::{DeliveryAnswer, Destination, Sink as _};
 use crate::documents::DocumentFile;
 use crate::error::{Error, Result};
-use crate::extraction::Extractor;
+use crate::extraction::{Extractor, Violation};
 use crate::formats::OpenedFile;
 use crate::paging::is_full;
 use crate::recorder::{
@@ -90,7 +90,7 @@ impl FileRecording {
 
     /// Starts the simulation that the survey describes, or finds the existing one: `start` has its id,
     /// and the file its plan and its metadata. Returns its status, unless the start is in the spool of
-    /// a service whose database is unavailable.
+    /// a service whose database is unavailable, and warnings about the plan.
     ///
     /// # Errors
     /// [`Error::Conflict`] if the id exists with another plan; [`Error::Invalid`] if the plan is too
@@ -99,7 +99,7 @@ impl FileRecording {
         &self,
         survey: &Survey,
         mut start: SimulationStart,
-    ) -> Result<DeliveryAnswer<SimulationStatus>> {
+    ) -> Result<(DeliveryAnswer<SimulationStatus>, Vec<Violation>)> {
         let plan = PlanReader::open(self, survey).await;
         // PostgreSQL does not allow NUL in text.
         start.simulation_name = start.simulation_name.map(|name| name.replace('\0', "\u{FFFD}"));
@@ -113,16 +113,18 @@ impl FileRecording {
             Destination::Database(recorder) => {
                 let scenarios = u32::try_from(survey.scenarios()).unwrap_or(u32::MAX);
                 let new = NewSimulation::new(start, scenarios, survey.plan_sha256());
-                let simulation = recorder.start_planned(&new, plan).await?;
-                Ok(DeliveryAnswer::Committed(simulation.status))
+                let (simulation, warnings) = recorder.start_planned(&new, plan).await?;
+                Ok((DeliveryAnswer::Committed(simulation.status), warnings))
             }
             Destination::Service(client) => {
                 start.scenarios = scenario_list(plan)?;
+                start.scenario_trials = survey.scenario_trials().to_vec();
                 let started = client.start_simulation(start).await?;
-                Ok(match started.spooled {
+                let answer = match started.spooled {
                     true => DeliveryAnswer::Spooled,
                     false => DeliveryAnswer::Committed(started.simulation.status),
-                })
+                };
+                Ok((answer, started.simulation.warnings))
             }
         }
     }

@@ -190,6 +190,7 @@ impl Sink for MemorySink {
                 status: SimulationStatus::Running,
                 created_at: Timestamp::UNIX_EPOCH,
                 configuration_exists: false,
+                warnings: Vec::new(),
             };
             Ok(StartAnswer { simulation, spooled: false })
         })

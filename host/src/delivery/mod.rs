@@ -223,6 +223,7 @@ impl<S: Sink> Delivery<S> {
                     status: SimulationStatus::Running,
                     created_at,
                     configuration_exists: false,
+                    warnings: Vec::new(),
                 };
                 Ok(StartAnswer { simulation, spooled: true })
             }

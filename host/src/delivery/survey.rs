@@ -27,6 +27,8 @@ pub struct Survey {
     plan: SurveyedPlan,
     plan_sha256: [u8; 32],
     trials: u32,
+    /// The trials of each scenario, if they are not equally many.
+    scenario_trials: Vec<u32>,
     results: u64,
     /// The tool's own id of the run, of the header or of the first result that has one.
     run_id: Option<String>,
@@ -50,9 +52,15 @@ impl Survey {
         self.plan.len()
     }
 
-    /// Returns the greatest trial number of a result.
+    /// Returns the greatest number of trials of a scenario.
     pub fn trials(&self) -> u32 {
         self.trials
+    }
+
+    /// Returns the number of trials of each scenario, in the order of the plan; empty if each has as many
+    /// as [`Survey::trials`].
+    pub fn scenario_trials(&self) -> &[u32] {
+        &self.scenario_trials
     }
 
     /// Returns the id that is derived from the tool's own id of the run: every log of the run contains it,
@@ -104,8 +112,14 @@ impl SurveyedPlan {
 
     /// Adds the next scenario, which is defined by the result at this place.
     fn add(&mut self, row: PlannedRow, place: DocumentPlace) {
-        let PlannedRow { scenario_version_id: _, scenario_id, name, task_prompt, definition } =
-            &row;
+        let PlannedRow {
+            scenario_version_id: _,
+            scenario_id,
+            name,
+            task_prompt,
+            definition,
+            trials: _,
+        } = &row;
         let texts = [name, task_prompt, definition].into_iter().flatten().map(String::len);
         let bytes = size_of::<PlannedRow>() + scenario_id.len() + texts.sum::<usize>();
         match self.left_bytes.checked_sub(bytes) {
@@ -138,10 +152,9 @@ impl FileRecording {
         let document_bytes = self.extractor.limits().document_bytes;
         let mut frames = self.file.frames(document_bytes)?;
         let mut plan = SurveyedPlan::keeping(plan_bytes);
-        let mut seen = HashSet::new();
+        let mut places = Places::default();
         let mut digest = PlanDigest::new();
         let (mut trials, mut results) = (1, 0);
-        let mut places = Places::default();
         let (mut run_id, mut revised_at) = (None, None);
         let mut first_violation = None;
         let header = self.file.header();
@@ -176,12 +189,10 @@ impl FileRecording {
             run_id = run_id.or(planned.run_id);
             let revised = planned.revised_at.as_deref().and_then(|time| time.parse().ok());
             revised_at = revised_at.max(revised);
-            if let (None, Some(place)) = (planned.trial, &planned.place) {
-                trials = trials.max(places.add(scenario_key(&planned.scenario.id), place));
-            }
-            if seen.insert(scenario_key(&planned.scenario.id)) {
+            let result_place = planned.place.filter(|_| planned.trial.is_none());
+            if places.add(scenario_key(&planned.scenario.id), result_place.as_deref()) {
                 let most = self.file.limits().scenarios;
-                if seen.len() > most {
+                if places.of_scenario.len() > most {
                     return Err(FileLimits::broken(self.file.name(), most, "scenarios"));
                 }
                 let row = self.planned_row(planned.scenario, &text);
@@ -189,6 +200,9 @@ impl FileRecording {
                 plan.add(row, place);
             }
         }
+        trials = trials.max(places.most());
+        let scenario_trials = places.uneven_trials(trials);
+        digest.add_trials(&scenario_trials);
         let (sha256, envelope) = frames.finish()?;
         if results == 0 && envelope.is_none() && header.is_none() {
             return Err(Error::invalid(format!("{} holds no results", self.file.name())));
@@ -240,6 +254,7 @@ impl FileRecording {
             plan,
             plan_sha256: digest.finish(),
             trials,
+            scenario_trials,
             results,
         })
     }
@@ -282,23 +297,45 @@ impl FileRecording {
     }
 }
 
-/// The places of results whose trials have no numbers.
+/// The scenarios of a file, with the places of results whose trials have no numbers.
 #[derive(Default)]
 struct Places {
     seen: HashSet<(Uuid, Uuid)>,
-    of_scenario: HashMap<Uuid, u32>,
+    /// The position of each scenario in the plan.
+    of_scenario: HashMap<Uuid, usize>,
+    /// The number of places of each scenario, in the order of the plan.
+    counts: Vec<u32>,
 }
 
 impl Places {
-    /// Adds a place of a scenario, and returns how many the scenario has.
-    fn add(&mut self, scenario: Uuid, place: &str) -> u32 {
-        let mut fingerprint = Fingerprint::new("place");
-        fingerprint.part(place.as_bytes());
-        let count = self.of_scenario.entry(scenario).or_default();
-        if self.seen.insert((scenario, fingerprint.uuid())) {
-            *count = count.saturating_add(1);
+    /// Adds a scenario and a place of it, and returns whether the scenario is new.
+    fn add(&mut self, scenario: Uuid, place: Option<&str>) -> bool {
+        let next = self.counts.len();
+        let position = *self.of_scenario.entry(scenario).or_insert(next);
+        if position == next {
+            self.counts.push(0);
         }
-        *count
+        if let (Some(place), Some(count)) = (place, self.counts.get_mut(position)) {
+            let mut fingerprint = Fingerprint::new("place");
+            fingerprint.part(place.as_bytes());
+            if self.seen.insert((scenario, fingerprint.uuid())) {
+                *count = count.saturating_add(1);
+            }
+        }
+        position == next
+    }
+
+    /// Returns the greatest number of places of a scenario.
+    fn most(&self) -> u32 {
+        self.counts.iter().copied().max().unwrap_or_default()
+    }
+
+    /// Returns the number of trials of each scenario; empty if each has this many. Numbers of trials
+    /// are those of all scenarios; places are the trials of their own scenario only.
+    fn uneven_trials(self, trials: u32) -> Vec<u32> {
+        let counts = self.counts.into_iter().map(|count| if count == 0 { trials } else { count });
+        let counts: Vec<u32> = counts.collect();
+        if counts.iter().all(|count| *count == trials) { Vec::new() } else { counts }
     }
 }
 
@@ -507,10 +544,12 @@ impl Iterator for PlanReader<'_> {
             return Some(Err(self.recording.stopped_at_the_start()));
         }
         self.next += 1;
-        match rows.get(number) {
-            Some(row) => Some(Ok(row.clone())),
-            None => places.get(number - rows.len()).map(|place| self.read(*place)),
-        }
+        let trials = self.survey.scenario_trials.get(number).copied();
+        let row = match rows.get(number) {
+            Some(row) => Ok(row.clone()),
+            None => places.get(number - rows.len()).map(|place| self.read(*place))?,
+        };
+        Some(row.map(|row| PlannedRow { trials, ..row }))
     }
 }
 

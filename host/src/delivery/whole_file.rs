@@ -119,7 +119,7 @@ pub struct FileReport {
     pub total_tokens: Option<i64>,
     /// The cost in US dollars.
     pub total_cost_usd: Option<f64>,
-    /// Planned scenarios times trials, and unplanned ones.
+    /// The planned trials of all scenarios, and unplanned ones.
     pub total_scenarios: Option<i64>,
     /// Those with an outcome.
     pub completed_scenarios: Option<i64>,
@@ -220,7 +220,10 @@ pub async fn record_file(
     let declared = start.declared_metrics();
     let mut notes = survey.summary.notes.clone();
     let started = match recording.start(&survey, start).await {
-        Ok(started) => Some(started),
+        Ok((started, warnings)) => {
+            notes.extend(warnings.into_iter().map(|warning| warning.message));
+            Some(started)
+        }
         // The simulation exists with a plan of its own, and gets the results.
         Err(Error::Conflict(_)) => {
             if !matches!(options.identity, FileIdentity::Named(_)) {

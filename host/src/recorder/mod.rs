@@ -29,8 +29,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 use tokio::sync::{OnceCell, Semaphore};
 use uuid::Uuid;
 
-pub use plan::PlanDigest;
 pub(crate) use plan::planned_row;
+pub use plan::{DEFINITION_CHANGED, PlanDigest};
 pub use progress::{
     HEADLINE_MISSING, Headline, SCALE_UNKNOWN, SimulationCompleted, SimulationFigures,
     SimulationProgress,
@@ -54,7 +54,7 @@ pub use crate::formats::ResultFormat;
 
 use crate::blocking::blocking;
 use crate::error::{Error, Result};
-use crate::extraction::{Extractor, ExtractorIdentity};
+use crate::extraction::{Extractor, ExtractorIdentity, Violation};
 use crate::formats::Formats;
 use crate::identity;
 use crate::lock::lock;
@@ -240,15 +240,16 @@ impl Recorder {
 
     /// Starts a simulation from the rows of its plan, which need not fit into memory. The first writer
     /// of an id wins: starting it again with the same plan returns the simulation in its current state.
-    /// Metrics that it does not define in this way yet are declared.
+    /// Metrics that it does not define in this way yet are declared. The warnings are about scenarios
+    /// whose definition is not that of the existing plan, if that can grow.
     ///
     /// # Errors
-    /// [`Error::Conflict`] if the id exists with another plan.
+    /// [`Error::Conflict`] if the id exists with another plan that cannot grow.
     pub async fn start_planned(
         &self,
         new: &NewSimulation,
         mut plan: impl Iterator<Item = Result<PlannedRow>>,
-    ) -> Result<Simulation> {
+    ) -> Result<(Simulation, Vec<Violation>)> {
         check_metrics(&new.start().metrics, new.start().score_scale)?;
         self.make_ready().await?;
         let store = &self.shared.store;
@@ -257,16 +258,18 @@ impl Recorder {
             // A simulation with the same id might have been removed, and was started at another time.
             self.plans().forget(new.simulation_id);
         }
+        let mut warnings = Vec::new();
         if written {
-            return Ok(simulation);
+            return Ok((simulation, warnings));
         }
         let same_plan =
             simulation.plan_sha256 == new.plan_sha256 && simulation.trials == new.trials();
         let simulation = if same_plan {
             simulation
         } else if new.plan_may_grow() {
-            let simulation = store.extend_plan(new, plan).await?;
+            let (simulation, changed) = store.extend_plan(new, plan).await?;
             self.plans().forget(new.simulation_id);
+            warnings.extend(plan::changed_definitions(&changed));
             simulation
         } else {
             return Err(Error::conflict(format!(
@@ -278,10 +281,11 @@ impl Recorder {
         let declared = new.start().declared_metrics();
         let mut updated = simulation.declared_metrics.clone();
         updated.update(declared.list());
-        match updated == simulation.declared_metrics {
-            true => Ok(simulation),
-            false => store.declare_metrics(new.simulation_id, declared.list()).await,
-        }
+        let simulation = match updated == simulation.declared_metrics {
+            true => simulation,
+            false => store.declare_metrics(new.simulation_id, declared.list()).await?,
+        };
+        Ok((simulation, warnings))
     }
 
     /// Declares metrics of a simulation, without recording its results again: their unit, range and
@@ -359,8 +363,8 @@ impl Recorder {
         }
         self.make_ready().await?;
         let simulation = self.shared.store.simulation(simulation_id).await?;
-        let keys = self.shared.store.planned_keys(simulation_id).await?;
-        let plan = Arc::new(Plan::new(&simulation, keys));
+        let trials = self.shared.store.planned_trials(&simulation).await?;
+        let plan = Arc::new(Plan::new(&simulation, trials));
         self.plans().keep(Arc::clone(&plan));
         self.expected_plans().forget(simulation_id);
         Ok(plan)

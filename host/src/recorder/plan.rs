@@ -1,26 +1,28 @@
 //! A simulation's plan: which scenarios, and how many trials of each.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::extraction::Scenario;
+use crate::extraction::{Scenario, Violation};
 use crate::identity::{self, Fingerprint};
-use crate::store::{PlannedRow, Simulation, scenario_key};
+use crate::store::{ChangedDefinitions, PlannedRow, Simulation, scenario_key, whole};
 
 /// The fields of a simulation that recording needs; they are immutable after the start.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) simulation_id: Uuid,
     pub(super) partition_time: Timestamp,
-    pub(super) trials: i32,
-    scenarios: HashSet<Uuid>,
+    /// How many times a scenario is run that the plan does not have.
+    trials: i32,
+    /// How many times each planned scenario is run.
+    scenarios: HashMap<Uuid, i32>,
 }
 
 impl Plan {
-    pub(super) fn new(simulation: &Simulation, scenarios: HashSet<Uuid>) -> Self {
+    pub(super) fn new(simulation: &Simulation, scenarios: HashMap<Uuid, i32>) -> Self {
         Plan {
             simulation_id: simulation.simulation_id,
             partition_time: simulation.partition_time,
@@ -35,20 +37,27 @@ impl Plan {
             simulation_id,
             partition_time: Timestamp::now(),
             trials: 1,
-            scenarios: HashSet::new(),
+            scenarios: HashMap::new(),
         }
     }
 
     /// Returns the plan of a start that is not in the database yet.
     pub(super) fn expected(simulation_id: Uuid, trials: i32, planned: &[PlannedRow]) -> Self {
-        let scenarios = planned.iter().map(|row| scenario_key(&row.scenario_id)).collect();
+        let trials_of = |row: &PlannedRow| row.trials.map_or(trials, whole);
+        let scenarios =
+            planned.iter().map(|row| (scenario_key(&row.scenario_id), trials_of(row))).collect();
         Plan { trials, scenarios, ..Plan::unknown(simulation_id) }
     }
 
     /// Whether a scenario and trial are part of the plan.
     pub(super) fn contains(&self, scenario_id: &str, trial: Option<i32>) -> bool {
-        trial.is_none_or(|trial| trial <= self.trials)
-            && self.scenarios.contains(&scenario_key(scenario_id))
+        let planned = self.scenarios.get(&scenario_key(scenario_id));
+        planned.is_some_and(|trials| trial.is_none_or(|trial| trial <= *trials))
+    }
+
+    /// Returns how many times a scenario is run.
+    pub(super) fn trials_of(&self, scenario_id: &str) -> i32 {
+        self.scenarios.get(&scenario_key(scenario_id)).copied().unwrap_or(self.trials)
     }
 }
 
@@ -112,7 +121,29 @@ pub(crate) fn planned_row(scenario: Scenario, document: &str) -> PlannedRow {
         scenario_id: scenario.id,
         name: scenario.name,
         task_prompt: scenario.task_prompt,
+        trials: None,
     }
+}
+
+/// The code of the warning that scenarios have another definition than in the simulation's plan.
+pub const DEFINITION_CHANGED: &str = "definition_changed";
+
+/// Returns the warning about scenarios whose definition is not that of the plan, if there are any.
+pub(super) fn changed_definitions(changed: &ChangedDefinitions) -> Option<Violation> {
+    let ChangedDefinitions { scenario_ids, count } = changed;
+    let ids: Vec<String> = scenario_ids.iter().map(|id| format!("{id:?}")).collect();
+    let more = match count - ids.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (*count > 0).then(|| Violation {
+        path: "/scenarios".to_owned(),
+        code: DEFINITION_CHANGED.to_owned(),
+        message: format!(
+            "the plan has another definition, which stays, of {}{more}",
+            ids.join(", ")
+        ),
+    })
 }
 
 /// The digest of a plan, to which scenarios are added one by one in order. Two starts with the same id
@@ -129,6 +160,13 @@ impl PlanDigest {
     /// Adds the next scenario.
     pub fn add(&mut self, planned: &PlannedRow) {
         self.0.part(planned.scenario_version_id.as_bytes());
+    }
+
+    /// Adds how many times each scenario is run, if they are not run equally often.
+    pub fn add_trials(&mut self, scenario_trials: &[u32]) {
+        for trials in scenario_trials {
+            self.0.part(&trials.to_le_bytes());
+        }
     }
 
     /// Returns the digest of all scenarios.

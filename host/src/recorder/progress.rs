@@ -31,7 +31,7 @@ pub struct SimulationProgress {
     /// Completed scenarios, with those whose results were invalidated, as a percentage of all, from 0 to
     /// 100.
     pub progress_percentage: f64,
-    /// Planned scenarios times trials, plus those that were recorded without being planned.
+    /// The planned trials of all scenarios, plus those that were recorded without being planned.
     pub total_scenarios: i64,
     /// Scenarios that have an outcome.
     pub completed_scenarios: i64,

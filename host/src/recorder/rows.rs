@@ -160,10 +160,10 @@ impl ReceivedResult {
             },
             // The places of a scenario are its trials.
             None if outcome.place.is_some() => None,
-            None if target.plan.trials > 1 => {
+            None if target.plan.trials_of(&outcome.scenario.id) > 1 => {
                 let message = format!(
-                    "the plan has {} trials of each scenario, and the result has no trial number",
-                    target.plan.trials
+                    "the plan has {} trials of the scenario, and the result has no trial number",
+                    target.plan.trials_of(&outcome.scenario.id)
                 );
                 return self
                     .into_rejected(target, vec![trial_violation("trial_required", message)]);

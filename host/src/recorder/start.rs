@@ -32,7 +32,7 @@ const MAX_METRICS: usize = 1_000;
 const SCENARIOS_BYTES: usize = 16 << 20;
 
 /// The answer to a start.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SimulationStarted {
     /// The simulation's id.
     pub simulation_id: Uuid,
@@ -44,6 +44,9 @@ pub struct SimulationStarted {
     pub created_at: Timestamp,
     /// Whether the version of the configuration was created before.
     pub configuration_exists: bool,
+    /// Warnings: [`DEFINITION_CHANGED`](super::DEFINITION_CHANGED).
+    #[serde(default)]
+    pub warnings: Vec<Violation>,
 }
 
 /// A start that was validated as far as is possible without the database.
@@ -105,11 +108,10 @@ impl Recorder {
     pub async fn start_simulation(&self, mut start: SimulationStart) -> Result<SimulationStarted> {
         check(&start)?;
         let plan = self.read_scenarios(std::mem::take(&mut start.scenarios)).await?;
-        let mut digest = PlanDigest::new();
-        plan.iter().for_each(|planned| digest.add(planned));
+        let (plan, plan_sha256) = with_trials(plan, &start.scenario_trials)?;
         let planned_scenarios = u32::try_from(plan.len()).unwrap_or(u32::MAX);
-        let new = NewSimulation::new(start, planned_scenarios, digest.finish());
-        let simulation = self.start_planned(&new, plan.into_iter().map(Ok)).await?;
+        let new = NewSimulation::new(start, planned_scenarios, plan_sha256);
+        let (simulation, warnings) = self.start_planned(&new, plan.into_iter().map(Ok)).await?;
         let store = &self.shared.store;
         Ok(SimulationStarted {
             simulation_id: simulation.simulation_id,
@@ -117,6 +119,7 @@ impl Recorder {
             status: simulation.status,
             created_at: simulation.created_at,
             configuration_exists: store.configuration_exists(&simulation.config_version_id).await?,
+            warnings,
         })
     }
 
@@ -136,12 +139,11 @@ impl Recorder {
     pub(crate) async fn read_start(&self, start: &SimulationStart) -> Result<CheckedStart> {
         let trials = check(start)?;
         let planned = self.read_scenarios(start.scenarios.clone()).await?;
-        let mut digest = PlanDigest::new();
-        planned.iter().for_each(|planned| digest.add(planned));
+        let (planned, plan_sha256) = with_trials(planned, &start.scenario_trials)?;
         let plan = start.simulation_id.map(|id| Plan::expected(id, whole(trials), &planned));
         Ok(CheckedStart {
             scenario_count: u32::try_from(planned.len()).unwrap_or(u32::MAX),
-            identity: Some((trials, digest.finish())),
+            identity: Some((trials, plan_sha256)),
             plan,
         })
     }
@@ -210,14 +212,38 @@ pub(crate) fn configuration_id(
 /// Validates a start except for its scenarios, and returns the number of trials.
 fn check(start: &SimulationStart) -> Result<u32> {
     let trials = start.trials();
-    if !(1..=MAX_TRIALS).contains(&trials) {
-        return Err(Error::invalid(format!(
-            "a plan has 1 to {MAX_TRIALS} trials of each scenario, not {trials}"
-        )));
+    for trials in start.scenario_trials.iter().chain([&trials]) {
+        if !(1..=MAX_TRIALS).contains(trials) {
+            return Err(Error::invalid(format!(
+                "a plan has 1 to {MAX_TRIALS} trials of each scenario, not {trials}"
+            )));
+        }
     }
     check_texts(start)?;
     check_metrics(&start.metrics, start.score_scale)?;
     Ok(trials)
+}
+
+/// Returns a plan with the number of trials of each scenario, and its digest.
+fn with_trials(
+    mut plan: Vec<PlannedRow>,
+    scenario_trials: &[u32],
+) -> Result<(Vec<PlannedRow>, [u8; 32])> {
+    if !scenario_trials.is_empty() && scenario_trials.len() != plan.len() {
+        return Err(Error::invalid(format!(
+            "scenario_trials has {} numbers for {} scenarios",
+            scenario_trials.len(),
+            plan.len()
+        ))
+        .with_hint("pass one number for each scenario, in the order of the scenarios"));
+    }
+    let mut digest = PlanDigest::new();
+    plan.iter().for_each(|planned| digest.add(planned));
+    digest.add_trials(scenario_trials);
+    for (planned, trials) in plan.iter_mut().zip(scenario_trials) {
+        planned.trials = Some(*trials);
+    }
+    Ok((plan, digest.finish()))
 }
 
 /// Validates the definitions of metrics.

@@ -56,7 +56,7 @@ describe! {
         total_tokens: Option<i64>,
         /// The cost in US dollars.
         total_cost_usd: Option<f64>,
-        /// Planned scenarios times trials, and unplanned ones.
+        /// The planned trials of all scenarios, and unplanned ones.
         total_scenarios: Option<i64>,
         /// Those that have an outcome.
         completed_scenarios: Option<i64>,

@@ -14,7 +14,7 @@ pub enum DeliveryAnswer<T> {
 }
 
 /// The answer to a start.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct StartAnswer {
     /// The simulation, as far as it is known.
     #[serde(flatten)]

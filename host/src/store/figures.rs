@@ -26,7 +26,7 @@ use crate::extraction::OutcomeStatus;
 /// counts by status and category use every attempt.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Figures {
-    /// Planned scenarios times trials, plus those that were recorded without being planned.
+    /// The planned trials of all scenarios, plus those that were recorded without being planned.
     pub total_scenarios: i64,
     /// How many of them have an outcome that counts.
     pub completed_scenarios: i64,
@@ -133,7 +133,8 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
             pg_catalog.count(*) FILTER (WHERE latest AND NOT invalidated) AS latest,
             pg_catalog.count(*) FILTER (WHERE latest AND invalidated) AS invalidated,
             pg_catalog.count(*) FILTER (WHERE latest
-                AND (plan.scenario_id IS NULL OR ranked.trial > simulation.trials)
+                AND (plan.scenario_id IS NULL
+                    OR ranked.trial > coalesce(plan.trials, simulation.trials))
                 AND ranked.trial IS NOT NULL) AS unplanned,
             pg_catalog.count(*) FILTER (WHERE ranked.scored) AS scored,
             pg_catalog.count(scaled) FILTER (WHERE ranked.scored) AS scaled,
@@ -152,11 +153,12 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
     ), unnumbered AS (
         SELECT pg_catalog.sum(greatest(0::bigint, places - planned))::bigint AS unplanned
         FROM (
-            SELECT pg_catalog.count(*) AS places, CASE WHEN EXISTS (
-                SELECT FROM arc_recorder.planned_scenarios AS plan
+            SELECT pg_catalog.count(*) AS places, coalesce((
+                SELECT coalesce(plan.trials, simulation.trials)
+                FROM arc_recorder.planned_scenarios AS plan
+                JOIN arc_recorder.simulations AS simulation USING (simulation_id)
                 WHERE plan.simulation_id = $1 AND plan.scenario_id = ranked.scenario_id
-            ) THEN (SELECT trials FROM arc_recorder.simulations WHERE simulation_id = $1) ELSE 0 END
-                AS planned
+            ), 0) AS planned
             FROM ranked
             WHERE latest AND trial IS NULL
             GROUP BY ranked.scenario_id
@@ -186,8 +188,11 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
         WHERE scored > 0
     )
     SELECT
-        (SELECT planned_scenarios::bigint * trials FROM arc_recorder.simulations
-            WHERE simulation_id = $1) AS planned,
+        (SELECT (
+                SELECT coalesce(pg_catalog.sum(coalesce(plan.trials, simulation.trials)), 0)
+                FROM arc_recorder.planned_scenarios AS plan WHERE plan.simulation_id = $1)
+            FROM arc_recorder.simulations AS simulation WHERE simulation.simulation_id = $1)
+            AS planned,
         coalesce(pg_catalog.sum(unplanned), 0)::bigint
             + coalesce((SELECT unplanned FROM unnumbered), 0) AS unplanned,
         coalesce(pg_catalog.sum(latest), 0)::bigint AS completed,

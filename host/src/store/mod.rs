@@ -80,8 +80,8 @@ pub use simulation_page::SimulationPage;
 pub use simulation_score::{ScoreSource, SimulationScore};
 pub use simulations::{Simulation, SimulationStatus};
 pub use sql::SqlAnswer;
+pub(crate) use starting::{ChangedDefinitions, scenario_key, whole};
 pub use starting::{NO_CONFIGURATION, NewSimulation, PlannedRow, SimulationStart};
-pub(crate) use starting::{scenario_key, whole};
 pub use writing::{RejectedRow, ResultKey};
 pub(crate) use writing::{Replay, RewriteTransaction, RewrittenOutcome};
 

@@ -1,10 +1,11 @@
 //! Starting a simulation: its row and its plan, in one transaction.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::Store;
@@ -36,6 +37,9 @@ pub struct SimulationStart {
     pub scenarios: String,
     /// How many times each scenario is run, from 1 to 10,000. Default: 1.
     pub trials: Option<u32>,
+    /// The same for each scenario, in the order of `scenarios`, if they are not run equally often.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scenario_trials: Vec<u32>,
     /// A display name.
     pub simulation_name: Option<String>,
     /// The Modal app that runs the evaluation.
@@ -69,6 +73,7 @@ impl Default for SimulationStart {
             config_version_id: NO_CONFIGURATION.to_owned(),
             scenarios: String::new(),
             trials: None,
+            scenario_trials: Vec::new(),
             simulation_name: None,
             modal_app_id: None,
             modal_environment: None,
@@ -162,6 +167,8 @@ pub struct PlannedRow {
     pub task_prompt: Option<String>,
     /// Its own JSON object.
     pub definition: Option<String>,
+    /// How many times it is run; `None`: as often as each scenario of the simulation.
+    pub trials: Option<u32>,
 }
 
 impl Store {
@@ -234,7 +241,7 @@ impl Store {
             if first_order == 1 {
                 transaction.batch_execute(lock_scenarios(last)).await.map_err(failed)?;
             }
-            write_plan(&transaction, *simulation_id, first_order, &rows).await?;
+            write_plan(&transaction, *simulation_id, new.trials(), first_order, &rows).await?;
             first_order = first_order.saturating_add(i32::try_from(rows.len()).unwrap_or(i32::MAX));
             if last {
                 break;
@@ -244,8 +251,9 @@ impl Store {
         Ok((Simulation::from_row(&row), true))
     }
 
-    /// Adds the scenarios that the plan of an existing simulation lacks, and returns its row. A scenario
-    /// that it has keeps its definition. The plan is read once, in order.
+    /// Adds the scenarios and trials that the plan of an existing simulation lacks, and returns its row. A
+    /// scenario that it has keeps its definition; those that have another one here are returned, too. The
+    /// plan is read once, in order.
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Unavailable`], or an error of reading the plan.
@@ -253,7 +261,7 @@ impl Store {
         &self,
         new: &NewSimulation,
         plan: impl Iterator<Item = Result<PlannedRow>>,
-    ) -> Result<Simulation> {
+    ) -> Result<(Simulation, ChangedDefinitions)> {
         let failed = |error| Error::postgres("extend the simulation's plan", error);
         let simulation_id = new.simulation_id;
         let mut client = self.client().await?;
@@ -263,14 +271,19 @@ impl Store {
         let mut first_order = simulation.planned_scenarios.saturating_add(1);
         transaction.batch_execute(lock_scenarios(false)).await.map_err(failed)?;
         let mut plan = plan.peekable();
+        let mut changed = ChangedDefinitions::default();
         while plan.peek().is_some() {
-            let rows = next_rows(&mut plan)?;
-            write_plan(&transaction, simulation_id, first_order, &rows).await?;
+            let mut rows = next_rows(&mut plan)?;
+            // What applies to each scenario of one start does not apply to those of another.
+            for row in &mut rows {
+                row.trials.get_or_insert(new.start.trials());
+            }
+            write_plan(&transaction, simulation_id, simulation.trials, first_order, &rows).await?;
+            changed.find(&transaction, simulation_id, &rows).await.map_err(failed)?;
             first_order = first_order.saturating_add(i32::try_from(rows.len()).unwrap_or(i32::MAX));
         }
         let update = format!(
-            "UPDATE arc_recorder.simulations SET trials = greatest(trials, $2),
-                 planned_scenarios = $3
+            "UPDATE arc_recorder.simulations SET planned_scenarios = $2
              WHERE simulation_id = $1 RETURNING {COLUMNS}"
         );
         let count = "SELECT pg_catalog.count(*)::integer FROM arc_recorder.planned_scenarios
@@ -278,26 +291,74 @@ impl Store {
         let count: i32 =
             transaction.query_one(count, &[&simulation_id]).await.map_err(failed)?.get(0);
         let row = transaction
-            .query_one(update.as_str(), &[&simulation_id, &new.trials(), &count])
+            .query_one(update.as_str(), &[&simulation_id, &count])
             .await
             .map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
-        Ok(Simulation::from_row(&row))
+        Ok((Simulation::from_row(&row), changed))
     }
 
-    /// Returns the fingerprints of the planned scenarios' ids (see [`scenario_key`]).
-    pub(crate) async fn planned_keys(&self, simulation_id: Uuid) -> Result<HashSet<Uuid>> {
+    /// Returns how many times each planned scenario is run, by the fingerprint of its id (see
+    /// [`scenario_key`]).
+    pub(crate) async fn planned_trials(
+        &self,
+        simulation: &Simulation,
+    ) -> Result<HashMap<Uuid, i32>> {
         let failed = |error| Error::postgres("read the simulation's plan", error);
         let client = self.client().await?;
         let select = client
             .prepare_cached(
-                "SELECT scenario_id FROM arc_recorder.planned_scenarios WHERE simulation_id = $1",
+                "SELECT scenario_id, coalesce(trials, $2) FROM arc_recorder.planned_scenarios
+                 WHERE simulation_id = $1",
             )
             .await
             .map_err(failed)?;
-        let parameters: [&Uuid; 1] = [&simulation_id];
+        let parameters: [&(dyn ToSql + Sync); 2] = [&simulation.simulation_id, &simulation.trials];
         let rows = client.query_raw(&select, parameters).await.map_err(failed)?;
-        rows.map_ok(|row| scenario_key(row.get(0))).try_collect().await.map_err(failed)
+        let planned = rows.map_ok(|row| (scenario_key(row.get(0)), row.get(1)));
+        planned.try_collect().await.map_err(failed)
+    }
+}
+
+/// The scenarios of a start whose definition is not that of the existing plan.
+#[derive(Debug, Default)]
+pub(crate) struct ChangedDefinitions {
+    /// The first of their ids.
+    pub(crate) scenario_ids: Vec<String>,
+    /// How many they are.
+    pub(crate) count: usize,
+}
+
+impl ChangedDefinitions {
+    /// The most ids that are kept.
+    const MOST: usize = 10;
+
+    /// Adds those of the scenarios that the plan has with another definition.
+    async fn find(
+        &mut self,
+        transaction: &Transaction<'_>,
+        simulation_id: Uuid,
+        rows: &[PlannedRow],
+    ) -> std::result::Result<(), tokio_postgres::Error> {
+        let select = transaction
+            .prepare_cached(
+                "SELECT planned.scenario_id
+                 FROM unnest($2::text[], $3::uuid[]) AS row (scenario_id, version_id)
+                 JOIN arc_recorder.planned_scenarios AS planned
+                     ON planned.scenario_id = row.scenario_id
+                 WHERE planned.simulation_id = $1
+                     AND planned.scenario_version_id <> row.version_id
+                 ORDER BY planned.execution_order",
+            )
+            .await?;
+        let scenario_ids = column(rows, |row| row.scenario_id.as_str());
+        let version_ids = column(rows, |row| row.scenario_version_id);
+        let found =
+            transaction.query(&select, &[&simulation_id, &scenario_ids, &version_ids]).await?;
+        self.count += found.len();
+        let left = Self::MOST.saturating_sub(self.scenario_ids.len());
+        self.scenario_ids.extend(found.iter().take(left).map(|row| row.get(0)));
+        Ok(())
     }
 }
 
@@ -333,9 +394,12 @@ fn lock_scenarios(one_statement: bool) -> &'static str {
     }
 }
 
+/// Writes scenarios of a plan. One that the plan has gets further trials, if it is run more often than
+/// that; `trials` is the number of those without one of their own.
 async fn write_plan(
     transaction: &Transaction<'_>,
     simulation_id: Uuid,
+    trials: i32,
     first_order: i32,
     rows: &[PlannedRow],
 ) -> Result<()> {
@@ -369,17 +433,28 @@ async fn write_plan(
         .map_err(failed)?;
     let plan = transaction
         .prepare_cached(
-            "INSERT INTO arc_recorder.planned_scenarios
-                 (simulation_id, scenario_id, execution_order, scenario_version_id)
-             SELECT $1, scenario_id, $2 + place::integer - 1, version_id
-             FROM unnest($3::text[], $4::uuid[]) WITH ORDINALITY
-                 AS row (scenario_id, version_id, place)
-             ON CONFLICT (simulation_id, scenario_id) DO NOTHING",
+            "INSERT INTO arc_recorder.planned_scenarios AS planned
+                 (simulation_id, scenario_id, execution_order, scenario_version_id, trials)
+             SELECT $1, scenario_id, $2 + place::integer - 1, version_id, trials
+             FROM unnest($3::text[], $4::uuid[], $5::integer[]) WITH ORDINALITY
+                 AS row (scenario_id, version_id, trials, place)
+             ON CONFLICT (simulation_id, scenario_id) DO UPDATE SET trials = excluded.trials
+             WHERE excluded.trials > coalesce(planned.trials, $6)",
         )
         .await
         .map_err(failed)?;
     transaction
-        .execute(&plan, &[&simulation_id, &first_order, &scenario_ids, &version_ids])
+        .execute(
+            &plan,
+            &[
+                &simulation_id,
+                &first_order,
+                &scenario_ids,
+                &version_ids,
+                &column(rows, |row| row.trials.map(whole)),
+                &trials,
+            ],
+        )
         .await
         .map_err(failed)?;
     Ok(())

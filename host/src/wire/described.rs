@@ -604,7 +604,7 @@ describe! {
         status_reason: Option<String>,
         /// The percentage of completed scenarios, from 0 to 100.
         progress_percentage: f64,
-        /// Planned scenarios times trials, and recorded ones that were not planned.
+        /// The planned trials of all scenarios, and recorded ones that were not planned.
         total_scenarios: i64,
         /// How many of them have an outcome.
         completed_scenarios: i64,
@@ -736,6 +736,10 @@ describe! {
         created_at: Timestamp,
         /// Whether the version of the configuration was created before.
         configuration_exists: bool,
+        /// Warnings: a scenario has another definition than in the plan of the existing simulation,
+        /// which stays as it is (`definition_changed`).
+        #[schema(value_type = Vec<super::ViolationBody>)]
+        warnings: Vec<extraction::Violation>,
     }
 }
 

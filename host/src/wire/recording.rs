@@ -54,6 +54,9 @@ pub struct StartSimulationRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 10_000)]
     pub trials: Option<u32>,
+    /// The same for each scenario, in the order of `scenarios`, if they are not run equally often.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scenario_trials: Vec<u32>,
     /// A name for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub simulation_name: Option<String>,
@@ -95,6 +98,7 @@ impl From<StartSimulationRequest> for SimulationStart {
             config_version_id: request.config_version_id,
             scenarios: text(request.scenarios),
             trials: request.trials,
+            scenario_trials: request.scenario_trials,
             simulation_name: request.simulation_name,
             modal_app_id: request.modal_app_id,
             modal_environment: request.modal_environment,
@@ -122,6 +126,7 @@ impl TryFrom<SimulationStart> for StartSimulationRequest {
             config_version_id: start.config_version_id,
             scenarios: raw("the list of scenarios", start.scenarios)?,
             trials: start.trials,
+            scenario_trials: start.scenario_trials,
             simulation_name: start.simulation_name,
             modal_app_id: start.modal_app_id,
             modal_environment: start.modal_environment,

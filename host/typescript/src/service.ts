@@ -657,7 +657,7 @@ export interface components {
             total_cost_usd?: number | null;
             /**
              * Format: int64
-             * @description Planned scenarios times trials, and unplanned ones.
+             * @description The planned trials of all scenarios, and unplanned ones.
              */
             total_scenarios?: number | null;
             /**
@@ -1443,7 +1443,7 @@ export interface components {
             total_cost_usd: number;
             /**
              * Format: int64
-             * @description Planned scenarios times trials, and recorded ones that were not planned.
+             * @description The planned trials of all scenarios, and recorded ones that were not planned.
              */
             total_scenarios: number;
             /**
@@ -1473,6 +1473,11 @@ export interface components {
             simulation_id: string;
             /** @description `running`, or the current status of a simulation that was started before. */
             status: components["schemas"]["SimulationStatus"];
+            /**
+             * @description Warnings: a scenario has another definition than in the plan of the existing simulation,
+             *     which stays as it is (`definition_changed`).
+             */
+            warnings: components["schemas"]["Violation"][];
         };
         /**
          * @description The status of a simulation.
@@ -1688,6 +1693,8 @@ export interface components {
              * @description How many sandboxes run at once.
              */
             sandbox_instances?: number | null;
+            /** @description The same for each scenario, in the order of `scenarios`, if they are not run equally often. */
+            scenario_trials?: number[];
             /** @description The planned scenarios: an array of scenario objects. */
             scenarios: unknown[];
             /**

@@ -206,6 +206,8 @@ class SimulationStarted(TypedDict):
     created_at: str
     #: Whether the version of the configuration was created before.
     configuration_exists: NotRequired[bool]
+    #: A scenario has another definition than in the plan of the existing simulation, which stays.
+    warnings: NotRequired[list[Violation]]
     #: Whether the start is in a spool until the database is available.
     spooled: NotRequired[bool]
     #: The reason for which nothing was recorded.
@@ -266,7 +268,7 @@ class SimulationStatus(TypedDict):
     status_reason: Optional[str]
     #: From 0 to 100.
     progress_percentage: float
-    #: Planned scenarios times trials, plus the scenarios that were recorded without being planned.
+    #: The planned trials of all scenarios, plus the scenarios that were recorded without being planned.
     total_scenarios: int
     completed_scenarios: int
     #: Scenarios whose latest outcome is a success.
