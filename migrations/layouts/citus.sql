@@ -31,8 +31,8 @@ BEGIN
 
     -- simulations comes first: the other tables are colocated with it.
     FOREACH name IN ARRAY ARRAY[
-        'simulations', 'planned_scenarios', 'metric_declarations', 'outcomes', 'rejected_results',
-        'replaced_extractions'
+        'simulations', 'planned_scenarios', 'metric_declarations', 'selections', 'outcomes',
+        'rejected_results', 'replaced_extractions'
     ] LOOP
         qualified := 'arc_recorder.' || name;
         IF NOT EXISTS (

@@ -209,7 +209,7 @@ mod tests {
             "simulation_id": Uuid::nil(), "config_version_id": "", "status": "running",
             "progress_percentage": 0.0, "total_scenarios": 9, "completed_scenarios": count,
             "successful_outcomes": 0, "failed_outcomes": 0, "rejected_results": 0,
-            "invalidated_outcomes": 0, "metrics": [], "metric_definitions": [],
+            "invalidated_outcomes": 0, "superseded_outcomes": 0, "superseded_results": [], "metrics": [], "metric_definitions": [],
             "recorded_outcomes": count, "by_status": {}, "by_error_category": {},
             "total_tokens": 0, "total_cost_usd": 0.0, "execution_time_ms": 0.0,
             "created_at": "2026-01-01T00:00:00Z", "started_at": "2026-01-01T00:00:00Z",

@@ -50,12 +50,13 @@ pub struct RemovedRows {
 }
 
 /// A table with rows of a simulation, and the column that distinguishes its rows.
-const PARTS: [(&str, &str); 5] = [
+const PARTS: [(&str, &str); 6] = [
     ("outcomes", "outcome_id"),
     ("rejected_results", "outcome_id"),
     ("replaced_extractions", "outcome_id"),
     ("planned_scenarios", "scenario_id"),
     ("metric_declarations", "declaration_id"),
+    ("selections", "selection_id"),
 ];
 
 /// A running simulation that has recently received results is in use.

@@ -8,6 +8,7 @@ export type BatchVerdicts = Schemas['BatchVerdicts'];
 export type ConfigurationCreated = Schemas['ConfigurationCreated'];
 export type FailureList = Schemas['FailureList'];
 export type Headline = Schemas['Headline'];
+export type ListedResults = Schemas['ListedResults'];
 export type MetricDefinition = Schemas['MetricDefinition'];
 export type MetricFigures = Schemas['MetricFigures'];
 export type Stats = Schemas['Stats'];
@@ -18,9 +19,11 @@ export type ProblemCode = Schemas['ProblemCode'];
 export type Violation = Schemas['Violation'];
 export type Reconciliation = Schemas['Reconciliation'];
 export type RejectedList = Schemas['RejectedList'];
+export type ResultList = Schemas['ResultList'];
 export type ResultVerdict = Schemas['ResultVerdict'];
 export type Revision = Schemas['Revision'];
 export type RevisionList = Schemas['RevisionList'];
+export type SelectRevisionRequest = Schemas['SelectRevisionRequest'];
 export type ServiceHealth = Schemas['ServiceHealth'];
 export type SimulationCompleted = Schemas['SimulationCompleted'];
 export type SimulationEnded = Schemas['SimulationEnded'];
@@ -28,6 +31,7 @@ export type SimulationList = Schemas['SimulationList'];
 export type SimulationProgress = Schemas['SimulationProgress'];
 export type SimulationStarted = Schemas['StartedBody'];
 export type SimulationStatus = Schemas['SimulationStatus'];
+export type SupersededResult = Schemas['SupersededResult'];
 
 /** A score of a result, as the tool wrote it. */
 export interface Score {

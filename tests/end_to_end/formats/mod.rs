@@ -5,6 +5,7 @@ mod figures;
 mod hostile;
 mod registry;
 mod revisions;
+mod selections;
 mod templates;
 mod work;
 
