@@ -95,7 +95,10 @@ CREATE TABLE arc_recorder.simulations (
     figures_state text NOT NULL DEFAULT 'stale'
         CHECK (figures_state IN ('stale', 'computing', 'frozen')),
     figures_claim uuid,
-    figures_claimed_at timestamptz
+    figures_claimed_at timestamptz,
+    -- The newest final list of the run's results: when the tool made it, and when it was recorded.
+    final_list_at timestamptz,
+    final_list_recorded_at timestamptz
 );
 CREATE INDEX simulations_newest ON arc_recorder.simulations (created_at DESC, simulation_id DESC);
 -- The simulations of one status, newest first.
@@ -111,6 +114,31 @@ CREATE TABLE arc_recorder.metric_declarations (
     metrics jsonb NOT NULL,
     PRIMARY KEY (simulation_id, declaration_id)
 );
+
+-- Which revisions of results count, if these are not the ones that were made last, and which results are
+-- superseded. Rows are only added: of the rows with the same key, the newest one is valid.
+CREATE TABLE arc_recorder.selections (
+    simulation_id uuid NOT NULL,
+    selection_id uuid NOT NULL,
+    selected_at timestamptz NOT NULL,
+    result_key text COLLATE "C" NOT NULL,
+    -- The selected revision; null: the one that was made last counts.
+    outcome_id uuid,
+    -- The time of the selected revision in the order of revisions; null: after all others. The file of a
+    -- tool that has undone a change has the bytes of an earlier revision, and a later time.
+    revised_at timestamptz,
+    -- Whether the tool's final list lacks the result, so that no revision counts.
+    superseded boolean NOT NULL,
+    PRIMARY KEY (simulation_id, selection_id)
+);
+CREATE INDEX selections_keys ON arc_recorder.selections (simulation_id, result_key);
+
+-- The valid selection of each result that has one.
+CREATE VIEW arc_recorder.valid_selections AS
+SELECT DISTINCT ON (simulation_id, result_key)
+    simulation_id, result_key, outcome_id, revised_at, superseded
+FROM arc_recorder.selections
+ORDER BY simulation_id, result_key, selected_at DESC, selection_id DESC;
 
 -- The scenarios with which a simulation was started.
 CREATE TABLE arc_recorder.planned_scenarios (
@@ -323,18 +351,25 @@ ALTER TABLE arc_recorder.outcomes ALTER COLUMN simulation_id SET STATISTICS 0;
 ALTER TABLE arc_recorder.documents ALTER COLUMN simulation_id SET STATISTICS 0;
 ALTER TABLE arc_recorder.rejected_results ALTER COLUMN simulation_id SET STATISTICS 0;
 
--- The current revision of each result: all rows without a key, and of the rows with the same key the
--- one that was made last.
+-- The outcomes that count: all rows without a key, and of the rows with the same key the selected one,
+-- or the one that was made last, unless the result is superseded.
 CREATE VIEW arc_recorder.current_outcomes AS
 SELECT outcome.*
 FROM arc_recorder.outcomes AS outcome
 WHERE outcome.result_key IS NULL OR NOT EXISTS (
-    SELECT FROM arc_recorder.outcomes AS later
-    WHERE later.simulation_id = outcome.simulation_id
-        AND later.result_key COLLATE "C" = outcome.result_key
-        AND (coalesce(later.revised_at, later.received_at), later.received_at, later.outcome_id)
-            > (coalesce(outcome.revised_at, outcome.received_at), outcome.received_at,
-                outcome.outcome_id)
+    SELECT FROM arc_recorder.outcomes AS other
+    LEFT JOIN arc_recorder.valid_selections AS selected
+        ON selected.simulation_id = outcome.simulation_id
+        AND selected.result_key = outcome.result_key COLLATE "C"
+    WHERE other.simulation_id = outcome.simulation_id
+        AND other.result_key COLLATE "C" = outcome.result_key
+        AND (selected.superseded OR (CASE WHEN selected.outcome_id = other.outcome_id
+                THEN coalesce(selected.revised_at, 'infinity')
+                ELSE coalesce(other.revised_at, other.received_at) END,
+            other.received_at, other.outcome_id) > (CASE WHEN selected.outcome_id = outcome.outcome_id
+                THEN coalesce(selected.revised_at, 'infinity')
+                ELSE coalesce(outcome.revised_at, outcome.received_at) END,
+            outcome.received_at, outcome.outcome_id))
 );
 
 -- Each planned scenario and trial with its status: the outcome of the latest attempt. Trials that
@@ -373,13 +408,19 @@ LEFT JOIN (
                 ORDER BY received_at, outcome_id)
         ) AS outcome
         WHERE outcome.result_key IS NULL OR NOT EXISTS (
-            SELECT FROM arc_recorder.outcomes AS later
-            WHERE later.simulation_id = outcome.simulation_id
-                AND later.result_key COLLATE "C" = outcome.result_key
-                AND (coalesce(later.revised_at, later.received_at), later.received_at,
-                        later.outcome_id)
-                    > (coalesce(outcome.revised_at, outcome.received_at), outcome.received_at,
-                        outcome.outcome_id)
+            SELECT FROM arc_recorder.outcomes AS other
+            LEFT JOIN arc_recorder.valid_selections AS selected
+                ON selected.simulation_id = outcome.simulation_id
+                AND selected.result_key = outcome.result_key COLLATE "C"
+            WHERE other.simulation_id = outcome.simulation_id
+                AND other.result_key COLLATE "C" = outcome.result_key
+                AND (selected.superseded OR (CASE WHEN selected.outcome_id = other.outcome_id
+                        THEN coalesce(selected.revised_at, 'infinity')
+                        ELSE coalesce(other.revised_at, other.received_at) END,
+                    other.received_at, other.outcome_id) > (CASE WHEN selected.outcome_id = outcome.outcome_id
+                        THEN coalesce(selected.revised_at, 'infinity')
+                        ELSE coalesce(outcome.revised_at, outcome.received_at) END,
+                    outcome.received_at, outcome.outcome_id))
         )
         ORDER BY simulation_id, scenario_id, trial, place,
             CASE WHEN result_key IS NULL THEN received_at ELSE execution_time END DESC,

@@ -65,6 +65,28 @@ def test_the_same_run_in_another_file_has_revisions(database_url: str) -> None:
                 assert outcomes[later["outcome_id"]]["result_key"] == later["result_key"]
             with pytest.raises(NotFoundError):
                 await api.get_revisions("01920000-0000-7000-8000-0000000000ff")
+            # Another revision is selected, and then the last one again.
+            key = revisions[0]["result_key"]
+            with pytest.raises(ValidationError, match="expected the key of one"):
+                await api.select_revision(simulation_id, 1)
+            selected = await api.select_revision(simulation_id, 1, result_key=key)
+            assert [one["counts"] for one in selected] == [True, False]
+            assert [one["selected"] for one in selected] == [True, False]
+            selected = await api.select_revision(simulation_id, None, result_key=key)
+            assert [one["counts"] for one in selected] == [False, True]
+            with pytest.raises(NotFoundError, match="no revision 3"):
+                await api.select_revision(simulation_id, 3, result_key=key)
+            # Two final lists, of which the first one lacks a result.
+            ids = [one["outcome_id"] for one in revisions]
+            lacking = [one["outcome_id"] for one in revisions if one["result_key"] != key]
+            for listed, superseded, restored in ((lacking, 1, 0), (ids, 0, 1)):
+                answer = await api.compare_results(simulation_id, listed, is_final=True)
+                assert answer == {"superseded": superseded, "restored": restored, "selected": []}
+                status = await api.get_simulation_status(simulation_id)
+                assert status["superseded_outcomes"] == superseded
+                assert [one["result_key"] for one in status["superseded_results"]] == (
+                    [key] * superseded
+                )
 
     asyncio.run(record())
 

@@ -154,6 +154,14 @@ def test_revisions_and_scales_over_a_service(service: Service, database_url: str
         revisions = over.get_revisions(simulation)
         assert len(revisions) == first["stored"] + second["stored"] == 20
         assert revisions == inside.get_revisions(simulation)
+        key = revisions[0]["result_key"]
+        selected = over.select_revision(simulation, 1, result_key=key)
+        assert selected == inside.get_revisions(simulation)[:2]
+        assert [one["counts"] for one in selected] == [True, False]
+        lacking = [one["outcome_id"] for one in revisions if one["result_key"] != key]
+        # A person's selection counts, also if the list lacks the result.
+        answer = over.compare_results(simulation, lacking, is_final=True)
+        assert answer == {"superseded": 0, "restored": 0, "selected": []}
         with pytest.raises(NotFoundError):
             over.get_revisions("01920000-0000-7000-8000-0000000000ff")
         simulation = over.start_simulation("c", [{"id": "a"}], score_scale=5)["simulation_id"]

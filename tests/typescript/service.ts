@@ -366,6 +366,21 @@ export const checks: Record<string, Check> = {
     same((await arc.simulationStatus(id)).overall_score, 1);
     const { outcomes } = await arc.outcomes(id);
     same(outcomes.map(({ outcome_id, scores }) => [outcome_id, scores[0]?.label]), [[revisions[1]?.outcome_id, 'C']]);
+    // The first one is selected, and then the last one again.
+    const selected = await arc.selectRevision(id, { revision: 1 });
+    same(selected.revisions.map(({ counts, selected }) => [counts, selected]), [[true, true], [false, false]]);
+    same((await arc.simulationStatus(id)).overall_score, 0);
+    await arc.selectRevision(id, { revision: null, result_key: `${run}/1` });
+    same((await arc.simulationStatus(id)).overall_score, 1);
+    same((await failure(() => arc.selectRevision(id, { revision: 3 }))).code, 'not_found');
+    // A final list without the result supersedes it, and one with it takes that back.
+    const lists: [string[], [number, number]][] = [[[], [1, 0]], [[revisions[1]?.outcome_id ?? ''], [0, 1]]];
+    for (const [listed, [superseded, restored]] of lists) {
+      const answer = await arc.compareResults(id, { outcome_ids: listed, is_final: true });
+      same(answer, { superseded, restored, selected: [] });
+      const status = await arc.simulationStatus(id);
+      same([status.superseded_outcomes, status.superseded_results.length], [superseded, superseded]);
+    }
   },
 
   async 'watching a simulation'({ service }) {

@@ -18,7 +18,7 @@ use arc_host::formats::FormatSettings;
 use arc_host::lock::lock;
 use arc_host::recorder::{ItemVerdict, ResultFormat, SimulationStart, Verdict};
 use arc_host::store::{
-    Attachments, ExportSelection, MetricDefinition, OutcomeFilter, RecordedOutcome,
+    Attachments, ExportSelection, MetricDefinition, OutcomeFilter, RecordedOutcome, ResultList,
     SimulationStatus,
 };
 use arc_host::{Error, Result};
@@ -346,6 +346,34 @@ impl Host {
         let definitions = Declaration::read(py, Some(declaration))?.definitions();
         self.recording_call(py, move |opened| async move {
             opened.destination.declare_metrics(simulation_id, &definitions).await
+        })
+    }
+
+    /// Selects the revision of a result that counts, and returns all its revisions. It goes past the
+    /// spool.
+    #[pyo3(signature = (simulation_id, result_key, revision))]
+    fn select_revision(
+        &self,
+        py: Python<'_>,
+        simulation_id: &str,
+        result_key: Option<String>,
+        revision: Option<i64>,
+    ) -> PyResult<Call> {
+        let simulation_id = simulation(py, simulation_id)?;
+        self.recording_call(py, move |opened| async move {
+            let result_key = result_key.as_deref();
+            opened.destination.select_revision(simulation_id, result_key, revision).await
+        })
+    }
+
+    /// Compares a list of results, as JSON, with those of their simulation. It goes past the spool.
+    fn compare_results(&self, py: Python<'_>, simulation_id: &str, list: &str) -> PyResult<Call> {
+        let simulation_id = simulation(py, simulation_id)?;
+        let list: ResultList = serde_json::from_str(list).map_err(|error| {
+            errors::exception(py, &Error::invalid("invalid list of results").with_source(error))
+        })?;
+        self.recording_call(py, move |opened| async move {
+            opened.destination.compare_results(simulation_id, &list).await
         })
     }
 

@@ -92,7 +92,7 @@ pub(super) enum Command {
         after_help = "Examples:\n  arc-host metrics 0192f3c1-…\n  arc-host metrics 0192f3c1-… --score-scale 10\n  arc-host metrics 0192f3c1-… --metric judge:lowest=1,highest=5,headline=true"
     )]
     Metrics(Metrics),
-    /// Show which revisions of results count.
+    /// Show or select which revisions of results count.
     Revisions(Revisions),
     /// Show the outcomes of a simulation.
     Outcomes(Outcomes),

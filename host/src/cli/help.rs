@@ -48,7 +48,7 @@ const EXAMPLES: &[(&[&str], &str)] = &[
         &["run"],
         "arc-host run runner.wasm -- --trials 3\narc-host run --dir data --env MODEL=small runner.wasm",
     ),
-    (&["revisions"], "arc-host revisions 0192f3c1-…"),
+    (&["revisions"], "arc-host revisions 0192f3c1-…\narc-host revisions 0192f3c1-… --use 1"),
     (&["formats", "list"], "arc-host formats list"),
     (&["formats", "add"], "arc-host formats add my-format.wasm"),
     (&["formats", "remove"], "arc-host formats remove my-format"),

@@ -296,6 +296,26 @@ pub(super) fn figure(figure: &str, metric: &str) -> String {
     printable(&format!("{figure} of {metric}"))
 }
 
+/// How many superseded results are named.
+const NAMED_SUPERSEDED: usize = 5;
+
+/// Formats the number of superseded results, and the names of the first ones, as a field, if there
+/// are any.
+pub(super) fn superseded(progress: &SimulationProgress) -> Option<(&'static str, String)> {
+    let total = progress.superseded_outcomes;
+    let named = progress.superseded_results.iter().take(NAMED_SUPERSEDED);
+    let mut names: Vec<String> = named
+        .map(|result| {
+            let place = result.place.as_ref().unwrap_or(&result.result_key);
+            format!("{} ({})", printable(&result.scenario_id), printable(place))
+        })
+        .collect();
+    if i64::try_from(names.len()).is_ok_and(|named| named < total) {
+        names.push("…".to_owned());
+    }
+    (total > 0).then(|| ("superseded", format!("{}: {}", count(total), names.join(", "))))
+}
+
 /// Formats the score of a simulation with its name, and beside the tool's figure the recorded one.
 pub(super) fn headline(progress: &SimulationProgress) -> String {
     let Some(headline) = &progress.headline else { return score(progress.overall_score) };

@@ -301,6 +301,7 @@ impl FileDisplay<'_> {
                 ("cost", output::dollars(known.total_cost_usd)),
             ]);
         }
+        fields.extend(progress.as_ref().and_then(output::superseded));
         if let Some(reason) =
             self.0.progress.as_ref().and_then(|known| known.status_reason.as_ref())
         {

@@ -154,6 +154,7 @@ fn lines(status: &SimulationProgress) -> Vec<String> {
     if status.invalidated_outcomes > 0 {
         fields.insert(3, ("invalidated", output::count(status.invalidated_outcomes)));
     }
+    fields.extend(output::superseded(status));
     if let Some(reason) = &status.status_reason {
         fields.push(("reason", output::printable(reason)));
     }

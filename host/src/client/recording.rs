@@ -16,12 +16,12 @@ use crate::recorder::{
     Submission, Verdict,
 };
 use crate::spool::{DeliveryAnswer, StartAnswer};
-use crate::store::{MetricDefinition, SimulationStatus};
+use crate::store::{ListedResults, MetricDefinition, ResultList, Revision, SimulationStatus};
 use crate::wire::{
     BatchVerdicts, ConfigurationCreated, DOCUMENT_BYTES, DeclareMetricsRequest,
     EndSimulationRequest, HEADER_BYTES, NotFiniteBody, ONE_DOCUMENT, ResultVerdict,
-    ResultsMetadata, SimulationEnded, StartSimulationRequest, StartedBody, VerdictKind,
-    ViolationBody,
+    ResultsMetadata, RevisionList, SelectRevisionRequest, SimulationEnded, StartSimulationRequest,
+    StartedBody, VerdictKind, ViolationBody,
 };
 
 /// The longest ids in bytes of a result that is sent separately, because they are in the URL.
@@ -249,6 +249,36 @@ impl ServiceClient {
         let body = written(&DeclareMetricsRequest { metrics: definitions.to_vec() })?;
         let path = format!("v1/simulations/{simulation_id}/metrics");
         self.json(Call::post(path, JSON, body)).await
+    }
+
+    /// Selects the revision of a result that counts, and returns all its revisions.
+    ///
+    /// # Errors
+    /// As [`Recorder::select_revision`](crate::Recorder::select_revision).
+    pub async fn select_revision(
+        &self,
+        simulation_id: Uuid,
+        result_key: Option<&str>,
+        revision: Option<i64>,
+    ) -> Result<Vec<Revision>> {
+        let result_key = result_key.map(str::to_owned);
+        let body = written(&SelectRevisionRequest { result_key, revision })?;
+        let path = format!("v1/simulations/{simulation_id}/revisions");
+        let RevisionList { revisions } = self.json(Call::post(path, JSON, body)).await?;
+        Ok(revisions)
+    }
+
+    /// Compares a list of recorded results with those of their simulation.
+    ///
+    /// # Errors
+    /// As [`Recorder::compare_results`](crate::Recorder::compare_results).
+    pub async fn compare_results(
+        &self,
+        simulation_id: Uuid,
+        list: &ResultList,
+    ) -> Result<ListedResults> {
+        let path = format!("v1/simulations/{simulation_id}/result-list");
+        self.json(Call::post(path, JSON, written(list)?)).await
     }
 
     /// Ends a simulation as failed or cancelled, for a reason.

@@ -12,7 +12,9 @@ use crate::recorder::{
     CheckedStart, ItemVerdict, ReceivedResult, SimulationCompleted, SimulationProgress,
     SimulationStart, Verdict,
 };
-use crate::store::{DatabaseClock, MetricDefinition, SimulationStatus};
+use crate::store::{
+    DatabaseClock, ListedResults, MetricDefinition, ResultList, Revision, SimulationStatus,
+};
 
 /// How long an available destination can take to answer a ping.
 const ANSWER_TIME: Duration = Duration::from_secs(3);
@@ -131,6 +133,41 @@ impl Destination {
             Destination::Service(client) => {
                 client.declare_metrics(simulation_id, definitions).await
             }
+        }
+    }
+
+    /// Selects the revision of a result that counts, and returns all its revisions.
+    ///
+    /// # Errors
+    /// As [`Recorder::select_revision`].
+    pub async fn select_revision(
+        &self,
+        simulation_id: Uuid,
+        result_key: Option<&str>,
+        revision: Option<i64>,
+    ) -> Result<Vec<Revision>> {
+        match self {
+            Destination::Database(recorder) => {
+                recorder.select_revision(simulation_id, result_key, revision).await
+            }
+            Destination::Service(client) => {
+                client.select_revision(simulation_id, result_key, revision).await
+            }
+        }
+    }
+
+    /// Compares a list of recorded results with those of their simulation.
+    ///
+    /// # Errors
+    /// As [`Recorder::compare_results`].
+    pub async fn compare_results(
+        &self,
+        simulation_id: Uuid,
+        list: &ResultList,
+    ) -> Result<ListedResults> {
+        match self {
+            Destination::Database(recorder) => recorder.compare_results(simulation_id, list).await,
+            Destination::Service(client) => client.compare_results(simulation_id, list).await,
         }
     }
 }

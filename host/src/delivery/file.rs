@@ -24,7 +24,7 @@ use crate::paging::is_full;
 use crate::recorder::{
     ItemVerdict, ReceivedResult, ResultFormat, SCALE_UNKNOWN, Submission, whole_failure,
 };
-use crate::store::{NewSimulation, SimulationStart, SimulationStatus};
+use crate::store::{NewSimulation, ResultList, SimulationStart, SimulationStatus};
 
 /// How many batches are recorded concurrently: one is stored while the next is extracted.
 const BATCHES_UNDER_WAY: usize = 2;
@@ -249,6 +249,37 @@ impl FileRecording {
     pub(super) fn changed(&self) -> Error {
         Error::invalid(format!("{} has changed while it was read", self.file.name()))
             .with_hint("run again")
+    }
+
+    /// Compares the recorded results of the file with those of the run's other files. Only a file with
+    /// all results of a run that has ended, each of them recorded, shows which results it lacks.
+    ///
+    /// # Errors
+    /// As [`Destination::compare_results`].
+    pub(super) async fn compare(
+        &self,
+        survey: &Survey,
+        simulation_id: Uuid,
+        summary: &mut FileSummary,
+    ) -> Result<()> {
+        let run = &survey.summary.run;
+        let recorded = summary.outcome_ids.len() as u64 == survey.results();
+        #[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
+        let all = run.reported_results == Some(survey.results() as f64);
+        // What waits in the spool of a service is not recorded yet.
+        let is_recorded = !summary.outcome_ids.is_empty() && summary.spooled == 0;
+        if survey.run_simulation_id().is_none() || !is_recorded {
+            return Ok(());
+        }
+        let list = ResultList {
+            outcome_ids: summary.outcome_ids.clone(),
+            is_final: recorded && all && run.status == Some(SimulationStatus::Completed),
+            made_at: run.created_at.max(run.completed_at),
+            modified_at: self.file.modified_at(),
+        };
+        let listed = self.destination.compare_results(simulation_id, &list).await?;
+        summary.count_again(&listed.selected);
+        Ok(())
     }
 
     /// Completes the simulation with the file's own summary, and returns warnings about the summary.

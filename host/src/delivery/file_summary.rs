@@ -1,13 +1,13 @@
 //! The summary of recording a file's results.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::extraction::Violation;
-use crate::recorder::{FailureKind, ItemVerdict, Verdict};
+use crate::recorder::{FailureKind, ItemVerdict, LATER_REVISION_COUNTS, Verdict};
 
 /// How many rejected results are listed; all of them are counted, and stored in the database.
 pub const REMEMBERED_REJECTED: usize = 1_000;
@@ -71,12 +71,32 @@ pub struct FileSummary {
     pub warnings: BTreeMap<String, u64>,
     /// Whether recording was stopped before the end of the file.
     pub interrupted: bool,
+    /// The outcomes of the results that are recorded.
+    pub(super) outcome_ids: Vec<Uuid>,
+    /// Those of them with the warning that a later revision counts.
+    pub(super) replaced: HashSet<Uuid>,
 }
 
 impl FileSummary {
+    /// Removes the warning that a later revision counts from revisions that were selected since.
+    pub(super) fn count_again(&mut self, selected: &[Uuid]) {
+        let replaced = &mut self.replaced;
+        let again = selected.iter().filter(|outcome_id| replaced.remove(outcome_id)).count() as u64;
+        if let Some(total) = self.warnings.get_mut(LATER_REVISION_COUNTS) {
+            *total = total.saturating_sub(again);
+        }
+        self.warnings.retain(|_, total| *total > 0);
+    }
+
     /// Counts the verdict on the result at this position.
     pub(super) fn add(&mut self, position: u64, item: ItemVerdict) {
+        if matches!(item.verdict, Verdict::Stored | Verdict::Duplicate) {
+            self.outcome_ids.push(item.outcome_id);
+        }
         for warning in item.warnings {
+            if warning.code == LATER_REVISION_COUNTS {
+                self.replaced.insert(item.outcome_id);
+            }
             *self.warnings.entry(warning.code).or_default() += 1;
         }
         match item.verdict {

@@ -208,7 +208,7 @@ impl FileRecording {
             return Err(Error::invalid(format!("{} holds no results", self.file.name())));
         }
         if let (Some(known), Some(violation), true) =
-            (&self.unrecognised, first_violation, seen.is_empty())
+            (&self.unrecognised, first_violation, plan.len() == 0)
         {
             return Err(self.unknown_format(known, &violation));
         }

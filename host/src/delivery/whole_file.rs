@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::extraction::OutcomeStatus;
 use crate::formats::OpenedFile;
 use crate::recorder::{Headline, Reconciliation, SimulationProgress, new_simulation_id};
-use crate::store::{SimulationStart, SimulationStatus};
+use crate::store::{SimulationStart, SimulationStatus, SupersededResult};
 
 /// The simulation that a file is recorded in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -115,7 +115,11 @@ pub struct FileReport {
     pub reconciliation: Option<Reconciliation>,
     /// Why the simulation did not complete.
     pub status_reason: Option<String>,
-    /// All tokens.
+    /// Results that the tool's final list lacks, and that do not count.
+    pub superseded_outcomes: Option<i64>,
+    /// The first of them, at most 100.
+    pub superseded_results: Vec<SupersededResult>,
+    /// The tokens of everything that ran.
     pub total_tokens: Option<i64>,
     /// The cost in US dollars.
     pub total_cost_usd: Option<f64>,
@@ -170,6 +174,10 @@ impl RecordedFile {
             headline: progress.and_then(|known| known.headline.clone()),
             reconciliation: self.reconciliation().cloned(),
             status_reason: progress.and_then(|known| known.status_reason.clone()),
+            superseded_outcomes: progress.map(|known| known.superseded_outcomes),
+            superseded_results: progress
+                .map(|known| known.superseded_results.clone())
+                .unwrap_or_default(),
             total_tokens: progress.map(|known| known.total_tokens),
             total_cost_usd: progress.map(|known| known.total_cost_usd),
             total_scenarios: progress.map(|known| known.total_scenarios),
@@ -239,7 +247,12 @@ pub async fn record_file(
         }
         Err(error) => return Err(error),
     };
-    let summary = recording.record(&survey, simulation_id, report).await?;
+    let mut summary = recording.record(&survey, simulation_id, report).await?;
+    // A named simulation can have the results of several runs.
+    let compared = match options.identity {
+        FileIdentity::Named(_) => Ok(()),
+        _ => recording.compare(&survey, simulation_id, &mut summary).await,
+    };
     let mut ending = Ending { recording: &recording, survey: &survey, simulation_id, notes };
     // Results that can never be recorded do not keep the simulation open.
     let whole = !summary.retryable && !summary.interrupted;
@@ -253,6 +266,7 @@ pub async fn record_file(
             };
             ending.directly(&source, started, options.identity).await
         };
+    let completion_error = completion_error.or(compared.err());
     let mut notes = ending.notes;
     if let Some(known) = &progress
         && let Some(headline) = &known.headline

@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_framing::Content;
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
@@ -75,6 +76,8 @@ pub struct DocumentFile {
     path: Option<PathBuf>,
     name: String,
     length: u64,
+    /// When the file was last changed; `None` for standard input and for bytes.
+    modified_at: Option<Timestamp>,
     documents: Documents,
     header: Option<Arc<str>>,
     limits: FileLimits,
@@ -118,6 +121,7 @@ impl DocumentFile {
             path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
         };
         let failed = |error| Error::io(format!("could not read {}", path.display()), error);
+        let mut modified_at = None;
         let file = if standard_input {
             copy_to_temporary(&mut io::stdin().lock()).map_err(failed)?
         } else {
@@ -126,11 +130,17 @@ impl DocumentFile {
             if metadata.is_dir() {
                 return Err(failed(io::ErrorKind::IsADirectory.into()));
             }
-            if metadata.is_file() { file } else { copy_to_temporary(&mut file).map_err(failed)? }
+            if metadata.is_file() {
+                modified_at = metadata.modified().ok().and_then(|time| time.try_into().ok());
+                file
+            } else {
+                copy_to_temporary(&mut file).map_err(failed)?
+            }
         };
         let length = file.metadata().map_err(failed)?.len();
         Ok(DocumentFile {
             path: (!standard_input).then(|| path.to_owned()),
+            modified_at,
             ..Self::of(file, name, length)
         })
     }
@@ -155,6 +165,7 @@ impl DocumentFile {
             path: None,
             name,
             length,
+            modified_at: None,
             documents,
             header: None,
             limits: FileLimits::default(),
@@ -189,6 +200,11 @@ impl DocumentFile {
     /// Returns the file's length in bytes.
     pub fn length(&self) -> u64 {
         self.length
+    }
+
+    /// Returns when the file was last changed, if it was opened by its path.
+    pub fn modified_at(&self) -> Option<Timestamp> {
+        self.modified_at
     }
 
     /// Returns the header of the file's results, after [`laid_out`](Self::laid_out).

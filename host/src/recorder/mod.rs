@@ -59,8 +59,12 @@ use crate::formats::Formats;
 use crate::identity;
 use crate::lock::lock;
 pub use crate::store::SimulationStart;
-use crate::store::{MetricDefinition, NewSimulation, PlannedRow, Simulation, Store};
+use crate::store::{
+    ListedResults, MetricDefinition, NewSimulation, PlannedRow, ResultList, Revision, Simulation,
+    Store,
+};
 use plan::{Plan, Plans};
+pub(crate) use queue::LATER_REVISION_COUNTS;
 use queue::Queue;
 use rows::UNPLANNED;
 use scheduling::CALLS_AT_ONCE;
@@ -305,6 +309,35 @@ impl Recorder {
         self.make_ready().await?;
         self.shared.store.declare_metrics(simulation_id, definitions).await?;
         SimulationProgress::read(&self.shared.store, simulation_id).await
+    }
+
+    /// Selects the revision of a result that counts: the one with this number, or else the one that was
+    /// made last. Returns all its revisions.
+    ///
+    /// # Errors
+    /// As [`Store::select_revision`].
+    pub async fn select_revision(
+        &self,
+        simulation_id: Uuid,
+        result_key: Option<&str>,
+        revision: Option<i64>,
+    ) -> Result<Vec<Revision>> {
+        self.make_ready().await?;
+        self.shared.store.select_revision(simulation_id, result_key, revision).await
+    }
+
+    /// Compares a list of recorded results with those of their simulation: a result that the tool's
+    /// final list lacks is superseded, and an earlier revision that a newer file has counts again.
+    ///
+    /// # Errors
+    /// As [`Store::compare_results`].
+    pub async fn compare_results(
+        &self,
+        simulation_id: Uuid,
+        list: &ResultList,
+    ) -> Result<ListedResults> {
+        self.make_ready().await?;
+        self.shared.store.compare_results(simulation_id, list).await
     }
 
     /// Records results of one simulation and returns a verdict for each, in order. The results are

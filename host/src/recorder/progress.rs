@@ -12,7 +12,7 @@ use crate::extraction::{OutcomeStatus, Violation};
 use crate::json_text::JsonText;
 use crate::store::{
     Figures, MetricDefinition, MetricFigures, MissingPolicy, ScoreSource, Simulation,
-    SimulationScore, SimulationStatus, Store,
+    SimulationScore, SimulationStatus, Store, SupersededResult,
 };
 
 /// The progress of a simulation.
@@ -41,6 +41,10 @@ pub struct SimulationProgress {
     pub failed_outcomes: i64,
     /// Scenarios whose latest outcome was invalidated, and does not count.
     pub invalidated_outcomes: i64,
+    /// Results that the tool's final list lacks, and that do not count.
+    pub superseded_outcomes: i64,
+    /// The first of them, at most 100.
+    pub superseded_results: Vec<SupersededResult>,
     /// How many results were rejected.
     pub rejected_results: i64,
     /// Recorded outcomes, of every attempt.
@@ -65,7 +69,7 @@ pub struct SimulationProgress {
     pub warnings: Vec<Violation>,
     /// How the recorded results compare with what the tool reports; `None` if it reports nothing.
     pub reconciliation: Option<Reconciliation>,
-    /// Tokens of every attempt.
+    /// Tokens of everything that ran: of every attempt, also of superseded results.
     pub total_tokens: i64,
     /// The cost that counts, in US dollars.
     pub total_cost_usd: f64,
@@ -121,6 +125,8 @@ impl SimulationProgress {
             successful_outcomes: figures.successful_outcomes,
             failed_outcomes: figures.failed_outcomes,
             invalidated_outcomes: figures.invalidated_outcomes,
+            superseded_outcomes: figures.superseded_outcomes,
+            superseded_results: figures.superseded_results.clone(),
             rejected_results: figures.rejected_results,
             recorded_outcomes: figures.recorded_outcomes,
             by_status: figures.by_status.clone(),

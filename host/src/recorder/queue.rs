@@ -10,7 +10,7 @@
 //! much as between two requests. Large ones are extracted before they are queued, on several
 //! cores.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -23,7 +23,11 @@ use super::rows::{ExtractionResult, Target};
 use super::scheduling::InlineExtraction;
 use super::submission::{FailureKind, ItemVerdict, Verdict};
 use super::writing::{WriteSummary, write_all};
+use crate::extraction::Violation;
 use crate::store::{OutcomeRow, RejectedRow, Store};
+
+/// Warning: the result was recorded before, and a later revision of it counts.
+pub(crate) const LATER_REVISION_COUNTS: &str = "later_revision_counts";
 
 /// How many bytes can be in the queue and in open transactions.
 const QUEUE_BYTES: usize = 48 << 20;
@@ -233,12 +237,37 @@ impl Shared {
             }
         }
         let mut written = write_all(&self.store, &self.retry_reason, &outcomes, &rejected).await;
+        let replaced = self.replaced(&outcomes, &written).await;
         for ExtractedCall { extracted, answer, room } in taken {
-            let verdicts = extracted.into_iter().map(|item| verdict(item, &mut written)).collect();
+            let verdicts =
+                extracted.into_iter().map(|item| verdict(item, &mut written, &replaced)).collect();
             drop(room);
             // The caller might have been cancelled; the rows remain stored.
             let _ = answer.send(verdicts);
         }
+    }
+
+    /// Returns the duplicates of which a later revision counts.
+    async fn replaced(&self, outcomes: &[&OutcomeRow], written: &WriteSummary) -> HashSet<Uuid> {
+        let mut duplicates: BTreeMap<Uuid, Vec<Uuid>> = BTreeMap::new();
+        for row in outcomes {
+            let stored_before =
+                !written.new.contains(&row.key) && !written.failed.contains_key(&row.key);
+            if row.result_key.is_some() && stored_before {
+                duplicates.entry(row.key.simulation_id).or_default().push(row.key.outcome_id);
+            }
+        }
+        let mut replaced = HashSet::new();
+        for (simulation_id, outcome_ids) in duplicates {
+            match self.store.replaced_outcomes(simulation_id, outcome_ids).await {
+                Ok(found) => replaced.extend(found),
+                // The results are recorded.
+                Err(error) => {
+                    tracing::warn!(target: "arc_host::recorder", %simulation_id, error = error.report(), hint = error.hint().as_deref(), "it is unknown which revisions of results count");
+                }
+            }
+        }
+        replaced
     }
 
     /// Returns the extracted results of each call.
@@ -258,8 +287,12 @@ impl Shared {
 }
 
 /// Returns the verdict on an item. Of several items with the same document, the first was stored.
-fn verdict(item: ExtractionResult, written: &mut WriteSummary) -> ItemVerdict {
-    let (key, warnings, verdict) = match item {
+fn verdict(
+    item: ExtractionResult,
+    written: &mut WriteSummary,
+    replaced: &HashSet<Uuid>,
+) -> ItemVerdict {
+    let (key, mut warnings, verdict) = match item {
         ExtractionResult::Failed { outcome_id, error } => {
             tracing::warn!(target: "arc_host::recorder", %outcome_id, retryable = error.retryable(), %error, hint = error.hint(), "a result got no verdict from the extractor");
             let verdict = Verdict::not_extracted(&error);
@@ -278,5 +311,14 @@ fn verdict(item: ExtractionResult, written: &mut WriteSummary) -> ItemVerdict {
         Some(failure) => failure.clone(),
         None => verdict,
     };
+    if verdict == Verdict::Duplicate && replaced.contains(&key.outcome_id) {
+        warnings.push(Violation {
+            path: String::new(),
+            code: LATER_REVISION_COUNTS.to_owned(),
+            message: "the result was recorded before, and a later revision of it counts: \
+                      `arc-host revisions` lists them, and selects another"
+                .to_owned(),
+        });
+    }
     ItemVerdict { outcome_id: key.outcome_id, verdict, warnings }
 }

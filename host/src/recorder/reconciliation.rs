@@ -51,10 +51,11 @@ impl Reconciliation {
     pub(super) fn of(report: &RunReport, figures: &Figures) -> Option<Self> {
         let mut compared = Vec::new();
         let recorded = figures.completed_scenarios + figures.invalidated_outcomes;
+        // The tools sum the results that their file has: the last try of each.
         let counts = [
             ("results", report.reported_results, as_number(recorded)),
-            ("tokens", report.total_tokens, as_number(figures.total_tokens)),
-            ("cost_usd", report.total_cost_usd, figures.total_cost_usd),
+            ("tokens", report.total_tokens, as_number(figures.latest_tokens)),
+            ("cost_usd", report.total_cost_usd, figures.latest_cost_usd),
         ];
         for (figure, reported, computed) in counts {
             if let Some(reported) = reported {
@@ -239,7 +240,8 @@ mod tests {
     fn recorded() -> Figures {
         Figures {
             completed_scenarios: 20,
-            total_tokens: 24_323,
+            total_tokens: 30_000,
+            latest_tokens: 24_323,
             metrics: vec![MetricFigures {
                 name: "match".to_owned(),
                 mean: Some(0.8),

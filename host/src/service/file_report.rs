@@ -52,7 +52,11 @@ describe! {
         reconciliation: Option<recorder::Reconciliation>,
         /// Why the simulation did not complete.
         status_reason: Option<String>,
-        /// All tokens.
+        /// Results that the tool's final list lacks, and that do not count.
+        superseded_outcomes: Option<i64>,
+        /// The first of them, at most 100.
+        superseded_results: Vec<store::SupersededResult>,
+        /// The tokens of everything that ran.
         total_tokens: Option<i64>,
         /// The cost in US dollars.
         total_cost_usd: Option<f64>,

@@ -69,6 +69,8 @@ fn recording() -> OpenApiRouter<SharedApp> {
         .routes(routes!(simulations::start_simulation))
         .routes(routes!(simulations::complete_simulation))
         .routes(routes!(simulations::declare_metrics))
+        .routes(routes!(simulations::select_revision))
+        .routes(routes!(simulations::compare_results))
         .routes(routes!(simulations::fail_simulation))
         .routes(routes!(simulations::cancel_simulation))
 }

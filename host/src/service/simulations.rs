@@ -18,11 +18,11 @@ use super::parameters::{
 use crate::blocking::blocking;
 use crate::delivery::DeliveryAnswer;
 use crate::recorder::{SimulationCompleted, SimulationProgress};
-use crate::store::SimulationStatus;
+use crate::store::{ListedResults, ResultList, SimulationStatus};
 use crate::wire::{
     ConfigurationCreated, ConfigurationRequest, DeclareMetricsRequest, EndSimulationRequest,
-    Problem, ProblemCode, SimulationEnded, SimulationList, StartSimulationRequest, StartedBody,
-    SuiteDocument,
+    Problem, ProblemCode, RevisionList, SelectRevisionRequest, SimulationEnded, SimulationList,
+    StartSimulationRequest, StartedBody, SuiteDocument,
 };
 
 /// The default number of simulations of a page.
@@ -262,6 +262,71 @@ pub(super) async fn declare_metrics(
         let DeclareMetricsRequest { metrics } = parsed(&bytes).await?;
         let progress = app.recorder.declare_metrics(simulation_id, &metrics).await?;
         Ok(answer::done(false, &progress))
+    };
+    app.keys.once(asked, Box::pin(answer)).await
+}
+
+/// Select the revision of a result that counts.
+///
+/// Every selection is kept, and the newest one is valid. The simulation's figures are computed anew.
+#[utoipa::path(
+    post, path = "/v1/simulations/{simulation_id}/revisions", tag = "recording",
+    operation_id = "select_revision",
+    params(
+        ("simulation_id" = Uuid, Path, description = "The simulation's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "A retry with the same key gets the first answer", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
+    ),
+    request_body = SelectRevisionRequest,
+    responses(
+        (status = 200, description = "All revisions of the result", body = RevisionList),
+        (status = "default", description = "An error", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn select_revision(
+    State(app): State<SharedApp>,
+    SimulationId(simulation_id): SimulationId,
+    request: Request,
+) -> Answer {
+    let JsonRequest { bytes, asked, _room } =
+        read(&app, request, app.settings.max_suite_kib).await?;
+    let answer = async {
+        let SelectRevisionRequest { result_key, revision } = parse(&bytes)?;
+        let selected =
+            app.recorder.select_revision(simulation_id, result_key.as_deref(), revision).await?;
+        Ok(answer::done(false, &RevisionList { revisions: selected }))
+    };
+    app.keys.once(asked, Box::pin(answer)).await
+}
+
+/// Compare a list of recorded results with those of their simulation.
+///
+/// A result that the tool's final list lacks is superseded: it stays recorded, and is in no figure. One
+/// that comes back in a later final list counts again. If the file was changed after a result was
+/// invalidated, and has an earlier revision of it, that one counts again.
+#[utoipa::path(
+    post, path = "/v1/simulations/{simulation_id}/result-list", tag = "recording",
+    operation_id = "compare_results",
+    params(
+        ("simulation_id" = Uuid, Path, description = "The simulation's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "A retry with the same key gets the first answer", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
+    ),
+    request_body = ResultList,
+    responses(
+        (status = 200, description = "The changes", body = ListedResults),
+        (status = "default", description = "An error", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn compare_results(
+    State(app): State<SharedApp>,
+    SimulationId(simulation_id): SimulationId,
+    request: Request,
+) -> Answer {
+    let JsonRequest { bytes, asked, _room } =
+        read(&app, request, app.settings.max_body_mib << 10).await?;
+    let answer = async {
+        let _turn = turn(&app, &bytes).await;
+        let list: ResultList = parsed(&bytes).await?;
+        Ok(answer::done(false, &app.recorder.compare_results(simulation_id, &list).await?))
     };
     app.keys.once(asked, Box::pin(answer)).await
 }

@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::Store;
 use super::outcome_sql::{
-    ATTEMPT_ORDER, IS_CURRENT, headline, join_scale, raw_score, scale_with_headline, scaled_score,
-    superseded,
+    ATTEMPT_ORDER, IS_NOT_REPLACED, IS_SUPERSEDED, headline, join_scale, raw_score, replaced,
+    scale_with_headline, scaled_score,
 };
 use super::statement::Statement;
 #[cfg(doc)]
@@ -22,8 +22,9 @@ use crate::extraction::OutcomeStatus;
 /// The figures of a simulation's recorded outcomes.
 ///
 /// Of the revisions of a result, only the one that counts is in any figure. Score and progress use the
-/// latest attempt at each scenario and trial, and leave out invalidated results; cost, tokens and the
-/// counts by status and category use every attempt.
+/// latest attempt at each scenario and trial, and leave out invalidated results; the counts by status and
+/// category use every attempt. Superseded results are in no figure but cost and tokens, which are those
+/// of everything that ran.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Figures {
     /// The planned trials of all scenarios, plus those that were recorded without being planned.
@@ -36,6 +37,10 @@ pub struct Figures {
     pub failed_outcomes: i64,
     /// How many of them have an invalidated result as their latest outcome.
     pub invalidated_outcomes: i64,
+    /// Results that the tool's final list lacks, and that do not count.
+    pub superseded_outcomes: i64,
+    /// The first of them, at most 100, in order of scenario, place and key.
+    pub superseded_results: Vec<SupersededResult>,
     /// Recorded outcomes, of every attempt.
     pub recorded_outcomes: i64,
     /// Rejected results.
@@ -52,10 +57,14 @@ pub struct Figures {
     pub score_lowest: Option<f64>,
     /// How many of the latest outcomes have a score.
     pub scored_outcomes: i64,
-    /// The cost in US dollars.
+    /// The cost of everything that ran, in US dollars.
     pub total_cost_usd: f64,
-    /// The number of tokens.
+    /// The tokens of everything that ran.
     pub total_tokens: i64,
+    /// The cost of the latest outcomes, in US dollars.
+    pub latest_cost_usd: f64,
+    /// The tokens of the latest outcomes.
+    pub latest_tokens: i64,
     /// The suite's duration in milliseconds, if the suite has reported it.
     pub execution_time_ms: Option<f64>,
     /// How many outcomes have each status.
@@ -65,6 +74,17 @@ pub struct Figures {
     /// The figures of each metric, as the tool wrote its values: the simulation's score first, then in
     /// order of the names; at most 1,000. Empty if they were not requested.
     pub metrics: Vec<MetricFigures>,
+}
+
+/// A result that the tool's final list lacks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SupersededResult {
+    /// The scenario's id.
+    pub scenario_id: String,
+    /// The result's place in the run.
+    pub place: Option<String>,
+    /// The tool's own id of the execution.
+    pub result_key: String,
 }
 
 /// The figures of one metric, over the latest attempt at each scenario and trial.
@@ -97,19 +117,20 @@ pub struct MetricFigures {
 /// its id first, because numbers are sorted far faster than texts with a common prefix.
 fn ranked(columns: &str, joins: &str) -> String {
     format!(
-        r#"{superseded}, ranked AS (
+        r#"{replaced}, ranked AS (
             SELECT outcome.scenario_id, outcome.trial, outcome.invalidation IS NOT NULL AS invalidated,
+                {IS_SUPERSEDED} AS superseded,
                 {columns},
-                pg_catalog.lead(1) OVER (
+                NOT {IS_SUPERSEDED} AND pg_catalog.lead(1) OVER (
                     PARTITION BY pg_catalog.hashtextextended(outcome.scenario_id, 0),
                         outcome.scenario_id COLLATE "C", outcome.trial, outcome.place COLLATE "C"
-                    ORDER BY {ATTEMPT_ORDER}
+                    ORDER BY {IS_SUPERSEDED} DESC, {ATTEMPT_ORDER}
                 ) IS NULL AS latest
             FROM arc_recorder.outcomes AS outcome
             {joins}
-            WHERE outcome.simulation_id = $1 AND {IS_CURRENT}
+            WHERE outcome.simulation_id = $1 AND {IS_NOT_REPLACED}
         )"#,
-        superseded = superseded()
+        replaced = replaced()
     )
 }
 
@@ -123,13 +144,12 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
     format!(
         r#"WITH {scale}, {ranked}, grouped AS MATERIALIZED (
         SELECT ranked.status, ranked.error_category, ranked.headline,
-            pg_catalog.count(*) AS recorded,
+            pg_catalog.count(*) FILTER (WHERE NOT superseded) AS recorded,
+            pg_catalog.count(*) FILTER (WHERE superseded) AS superseded,
             pg_catalog.sum(tokens_used) AS tokens,
-            coalesce(pg_catalog.sum((cost_usd * 1e12::float8)::bigint)
-                    FILTER (WHERE cost_usd < 9e6::float8), 0)
-                    * 0.000000000001
-                + coalesce(pg_catalog.sum(cost_usd::numeric)
-                    FILTER (WHERE cost_usd >= 9e6::float8), 0) AS cost_usd,
+            {cost_usd} AS cost_usd,
+            pg_catalog.sum(tokens_used) FILTER (WHERE latest) AS latest_tokens,
+            {latest_cost_usd} AS latest_cost_usd,
             pg_catalog.count(*) FILTER (WHERE latest AND NOT invalidated) AS latest,
             pg_catalog.count(*) FILTER (WHERE latest AND invalidated) AS invalidated,
             pg_catalog.count(*) FILTER (WHERE latest
@@ -199,7 +219,7 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
         coalesce(pg_catalog.sum(invalidated), 0)::bigint AS invalidated,
         coalesce(pg_catalog.sum(latest) FILTER (WHERE status = 'success'), 0)::bigint AS successful,
         (SELECT headline FROM chosen) AS headline,
-        pg_catalog.count(DISTINCT grouped.headline) > 1 AS several_headlines,
+        pg_catalog.count(DISTINCT grouped.headline) FILTER (WHERE recorded > 0) > 1 AS several_headlines,
         (SELECT coalesce(scored, 0)::bigint FROM scores) AS scored,
         (SELECT CASE
                 WHEN scaled = scored AND single
@@ -214,19 +234,39 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
         (SELECT CASE WHEN scaled = scored AND scored > 0::numeric THEN lowest END
             FROM scores) AS score_lowest,
         coalesce(pg_catalog.sum(recorded), 0)::bigint AS recorded,
+        coalesce(pg_catalog.sum(superseded), 0)::bigint AS superseded,
+        (SELECT coalesce(pg_catalog.json_agg(listed), '[]') FROM (
+            SELECT outcome.scenario_id, outcome.place, selected.result_key
+            FROM selected
+            CROSS JOIN LATERAL (
+                SELECT scenario_id, place FROM arc_recorder.outcomes
+                WHERE simulation_id = $1 AND result_key COLLATE "C" = selected.result_key
+                LIMIT 1
+            ) AS outcome
+            WHERE selected.superseded
+            ORDER BY outcome.scenario_id COLLATE "C", outcome.place COLLATE "C",
+                selected.result_key COLLATE "C"
+            LIMIT 100) AS listed) AS superseded_results,
         least(coalesce(pg_catalog.sum(cost_usd), 0), 1.7976931348623157e308)::float8
             AS total_cost_usd,
         least(coalesce(pg_catalog.sum(tokens), 0), 9223372036854775807)::bigint AS total_tokens,
+        least(coalesce(pg_catalog.sum(latest_cost_usd), 0), 1.7976931348623157e308)::float8
+            AS latest_cost_usd,
+        least(coalesce(pg_catalog.sum(latest_tokens), 0), 9223372036854775807)::bigint
+            AS latest_tokens,
         (SELECT pg_catalog.count(*) FROM arc_recorder.rejected_results WHERE simulation_id = $1)
             AS rejected,
         (SELECT coalesce(pg_catalog.json_object_agg(status, total), '{{}}') FROM
-            (SELECT status, pg_catalog.sum(recorded)::bigint AS total FROM grouped GROUP BY status)
-                AS statuses) AS by_status,
+            (SELECT status, pg_catalog.sum(recorded)::bigint AS total FROM grouped
+                GROUP BY status HAVING pg_catalog.sum(recorded) > 0::numeric) AS statuses) AS by_status,
         (SELECT coalesce(pg_catalog.json_object_agg(error_category, total), '{{}}') FROM
             (SELECT error_category, pg_catalog.sum(recorded)::bigint AS total FROM grouped
-                WHERE error_category IS NOT NULL GROUP BY error_category) AS categories)
+                WHERE error_category IS NOT NULL
+                GROUP BY error_category HAVING pg_catalog.sum(recorded) > 0::numeric) AS categories)
             AS by_error_category
     FROM grouped"#,
+        cost_usd = cost_usd("true"),
+        latest_cost_usd = cost_usd("latest"),
         raw = within_double("raw / nullif(scored, 0::numeric)"),
         mean_raw = within_double("means.raw"),
         scale = scale_with_headline(),
@@ -243,6 +283,16 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
         )
     )
 });
+
+/// Returns the exact sum of the cost of the rows that satisfy a condition.
+fn cost_usd(condition: &str) -> String {
+    format!(
+        "coalesce(pg_catalog.sum((cost_usd * 1e12::float8)::bigint)
+                FILTER (WHERE cost_usd < 9e6::float8 AND {condition}), 0) * 0.000000000001
+            + coalesce(pg_catalog.sum(cost_usd::numeric)
+                FILTER (WHERE cost_usd >= 9e6::float8 AND {condition}), 0)"
+    )
+}
 
 /// The most metrics that are returned: a result can have 100,000 scores.
 const MOST_METRICS: usize = 1_000;
@@ -398,6 +448,9 @@ impl Figures {
             successful_outcomes: successful,
             failed_outcomes: completed - successful,
             invalidated_outcomes: row.get("invalidated"),
+            superseded_outcomes: row.get("superseded"),
+            superseded_results: serde_json::from_value(row.get("superseded_results"))
+                .unwrap_or_default(),
             recorded_outcomes: row.get("recorded"),
             rejected_results: row.get("rejected"),
             headline: row.get("headline"),
@@ -407,6 +460,8 @@ impl Figures {
             scored_outcomes: row.get("scored"),
             total_cost_usd: row.get("total_cost_usd"),
             total_tokens: row.get("total_tokens"),
+            latest_cost_usd: row.get("latest_cost_usd"),
+            latest_tokens: row.get("latest_tokens"),
             execution_time_ms: None,
             by_status: counts(&row.get("by_status"), OutcomeStatus::from_database),
             by_error_category: counts(&row.get("by_error_category"), str::to_owned),
@@ -420,6 +475,7 @@ impl Figures {
         frozen: &Value,
         overall_score: Option<f64>,
         total_cost_usd: f64,
+        latest_cost_usd: f64,
     ) -> Option<Self> {
         let count = |name: &str| frozen.get(name)?.as_i64();
         Some(Figures {
@@ -428,6 +484,9 @@ impl Figures {
             successful_outcomes: count("successful_outcomes")?,
             failed_outcomes: count("failed_outcomes")?,
             invalidated_outcomes: count("invalidated_outcomes")?,
+            superseded_outcomes: count("superseded_outcomes")?,
+            superseded_results: serde_json::from_value(frozen.get("superseded_results")?.clone())
+                .ok()?,
             recorded_outcomes: count("recorded_outcomes")?,
             rejected_results: count("rejected_results")?,
             headline: frozen.get("headline")?.as_str().map(str::to_owned),
@@ -437,6 +496,8 @@ impl Figures {
             scored_outcomes: count("scored_outcomes")?,
             total_cost_usd,
             total_tokens: count("total_tokens")?,
+            latest_cost_usd,
+            latest_tokens: count("latest_tokens")?,
             execution_time_ms: None,
             by_status: counts(frozen.get("by_status")?, OutcomeStatus::from_database),
             by_error_category: counts(frozen.get("by_error_category")?, str::to_owned),

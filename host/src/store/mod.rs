@@ -32,6 +32,7 @@ mod rejected;
 mod retention;
 mod revisions;
 mod run_report;
+mod selections;
 mod simulation_page;
 mod simulation_score;
 mod simulations;
@@ -56,7 +57,7 @@ pub(crate) use connection::fuzz_connections;
 pub use export::{ExportSelection, OutcomeRows};
 pub use extracted::ColumnChange;
 pub(crate) use extracted::ExtractedColumns;
-pub use figures::{FigureScope, Figures, MetricFigures};
+pub use figures::{FigureScope, Figures, MetricFigures, SupersededResult};
 pub use health::{Health, Policy, PoolStats};
 pub(crate) use history::{ExtractedOutcome, RejectedSubmission};
 pub use layout::Layout;
@@ -76,6 +77,7 @@ pub use run_report::{
     Aggregation, MetricDefinition, MetricDefinitions, MetricKind, MissingPolicy, ReportedFigure,
     RunReport,
 };
+pub use selections::{ListedResults, ResultList};
 pub use simulation_page::SimulationPage;
 pub use simulation_score::{ScoreSource, SimulationScore};
 pub use simulations::{Simulation, SimulationStatus};

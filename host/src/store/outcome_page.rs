@@ -14,8 +14,8 @@ use uuid::Uuid;
 use super::column_type::ColumnType;
 use super::outcome_columns::{SELECTED, outcome_columns};
 use super::outcome_sql::{
-    READING_ORDER, document as whole_document, is_current, join_scale, numbered, read_column, scale,
-    scaled_score,
+    READING_ORDER, document as whole_document, is_current, join_scale, numbered, read_column,
+    scale, scaled_score,
 };
 use super::outcomes::{OutcomeFilter, RecordedOutcome};
 use super::statement::Statement;

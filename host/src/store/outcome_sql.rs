@@ -4,25 +4,46 @@
 //! known ([`join_scale`]). Whether all scores of a simulation without a range are from 0 to 1 is known
 //! from an index that contains only the others.
 
-/// The place of the row `alias` in the order of the revisions of a result, of which the last one counts.
-pub(super) fn revision(alias: &str) -> String {
+/// The place of the row `alias` in the order in which the revisions of a result were made.
+pub(super) fn made(alias: &str) -> String {
     format!(
         "(coalesce({alias}.revised_at, {alias}.received_at), {alias}.received_at, {alias}.outcome_id)"
     )
 }
 
-/// A common table expression: the revisions of results of simulation `$1` that do not count, because
-/// there is a later one. It is empty, and read from an empty index, if no result has a key.
-pub(super) fn superseded() -> String {
+/// The place of the row `alias` in the order of the revisions of a result, of which the last one counts.
+/// `selected` is the valid selection of the result, if there is one.
+pub(super) fn revision(alias: &str) -> String {
+    format!("({}, {alias}.received_at, {alias}.outcome_id)", revision_time(alias))
+}
+
+/// The time of the row `alias` in that order.
+pub(super) fn revision_time(alias: &str) -> String {
     format!(
-        r#"repeated AS MATERIALIZED (
+        "CASE WHEN selected.outcome_id = {alias}.outcome_id
+            THEN coalesce(selected.revised_at, 'infinity')
+            ELSE coalesce({alias}.revised_at, {alias}.received_at) END"
+    )
+}
+
+/// Common table expressions: the valid selections of simulation `$1`, and the revisions of results that
+/// do not count, because another one does. Both are empty, and read from empty indexes, if no result
+/// has a key.
+pub(super) fn replaced() -> String {
+    format!(
+        r#"selected AS MATERIALIZED (
+            SELECT result_key, outcome_id, revised_at, superseded
+            FROM arc_recorder.valid_selections
+            WHERE simulation_id = $1
+        ), repeated AS MATERIALIZED (
             SELECT revision.result_key COLLATE "C" AS result_key
             FROM arc_recorder.outcomes AS revision
             WHERE revision.simulation_id = $1 AND revision.result_key IS NOT NULL
             GROUP BY 1 HAVING pg_catalog.count(*) > 1
-        ), superseded AS MATERIALIZED (
-            SELECT earlier.outcome_id
+        ), replaced AS MATERIALIZED (
+            SELECT other.outcome_id
             FROM repeated
+            LEFT JOIN selected USING (result_key)
             CROSS JOIN LATERAL (
                 SELECT revision.outcome_id
                 FROM arc_recorder.outcomes AS revision
@@ -30,16 +51,21 @@ pub(super) fn superseded() -> String {
                     AND revision.result_key COLLATE "C" = repeated.result_key
                 ORDER BY {revision} DESC
                 OFFSET 1
-            ) AS earlier
+            ) AS other
         )"#,
         revision = revision("revision")
     )
 }
 
-/// Whether an outcome is the revision of its result that counts. It needs [`superseded`], which is
-/// hashed: a join with it could become a nested loop, because the planner expects few rows.
-pub(super) const IS_CURRENT: &str =
-    "outcome.outcome_id NOT IN (SELECT superseded.outcome_id FROM superseded)";
+/// Whether an outcome is the revision that counts of its result, which can be superseded. It needs
+/// [`replaced`], which is hashed: a join with it could become a nested loop, because the planner expects
+/// few rows.
+pub(super) const IS_NOT_REPLACED: &str =
+    "outcome.outcome_id NOT IN (SELECT replaced.outcome_id FROM replaced)";
+
+/// Whether an outcome is of a result that the tool's final list lacks. It needs [`replaced`].
+pub(super) const IS_SUPERSEDED: &str = r#"coalesce(outcome.result_key COLLATE "C" IN (
+    SELECT selected.result_key FROM selected WHERE selected.superseded), false)"#;
 
 /// The document of the outcome `alias`, byte for byte.
 pub(super) fn document(alias: &str) -> String {
@@ -188,49 +214,83 @@ pub(super) fn read_column(alias: &str, name: &str) -> String {
     }
 }
 
-/// Whether the row `alias` is the revision of its result that counts: one index look-up for a result
-/// that has a key.
+/// Whether the row `alias` counts: two index look-ups for a result that has a key. The views of the
+/// migration have the same condition.
 pub(super) fn is_current(alias: &str) -> String {
+    let condition = format!("(selected.superseded OR {})", later(alias));
+    format!("({alias}.result_key IS NULL OR NOT {})", exists(alias, &condition))
+}
+
+/// Whether another revision of the result of the row `alias` comes later in the order.
+pub(super) fn is_replaced(alias: &str) -> String {
+    format!("({alias}.result_key IS NOT NULL AND {})", exists(alias, &later(alias)))
+}
+
+fn later(alias: &str) -> String {
+    format!("{} > {}", revision("other"), revision(alias))
+}
+
+/// Whether a revision `other` of the result of the row `alias` satisfies a condition.
+fn exists(alias: &str, condition: &str) -> String {
     format!(
-        r#"({alias}.result_key IS NULL OR NOT EXISTS (
-            SELECT FROM arc_recorder.outcomes AS later
-            WHERE later.simulation_id = {alias}.simulation_id
-                AND later.result_key COLLATE "C" = {alias}.result_key
-                AND {later} > {this}))"#,
-        later = revision("later"),
-        this = revision(alias)
+        r#"EXISTS (
+    SELECT FROM arc_recorder.outcomes AS other
+    LEFT JOIN arc_recorder.valid_selections AS selected
+        ON selected.simulation_id = {alias}.simulation_id
+        AND selected.result_key = {alias}.result_key COLLATE "C"
+    WHERE other.simulation_id = {alias}.simulation_id
+        AND other.result_key COLLATE "C" = {alias}.result_key
+        AND {condition}
+)"#
     )
 }
 
 /// The query of outcomes with their trials and attempts: the rows `outcome` of simulation `$1` that
 /// satisfy a condition, with `columns`. A trial without a number has the rank of its place among
-/// those of its scenario, in the order in which they were first received. The condition must not
-/// separate the rows of a scenario that have the same `trial`. The columns contain those of
-/// [`READING_ORDER`] that belong to the table.
+/// those of its scenario that have an outcome that counts, in the order in which they were first received.
+/// The condition must not separate the rows of a scenario that have the same `trial`. The columns contain
+/// those of [`READING_ORDER`] that belong to the table.
 pub(super) fn numbered(columns: &str, condition: &str) -> String {
     format!(
         r#"SELECT *, CASE WHEN stored_trial > 0 THEN stored_trial ELSE pg_catalog.dense_rank() OVER (
-                PARTITION BY scenario_id COLLATE "C", stored_trial ORDER BY first_at, first_id
+                PARTITION BY scenario_id COLLATE "C", stored_trial, counts ORDER BY first_at, first_id
             )::integer END AS trial
         FROM (
-            SELECT {columns}, coalesce(outcome.trial, 0) AS stored_trial,
-                {current} AS is_current,
-                pg_catalog.count(*) FILTER (WHERE {current}) OVER (
-                    PARTITION BY outcome.scenario_id COLLATE "C", coalesce(outcome.trial, 0),
-                        outcome.place COLLATE "C"
-                    ORDER BY {ATTEMPT_ORDER}
-                ) AS attempt,
+            SELECT {columns}, coalesce(outcome.trial, 0) AS stored_trial, outcome.is_current,
+                pg_catalog.count(*) FILTER (WHERE outcome.is_current)
+                    OVER (place ORDER BY {ATTEMPT_ORDER}) AS attempt,
+                pg_catalog.bool_or(outcome.is_current) OVER place AS counts,
                 CASE WHEN outcome.result_key IS NULL THEN outcome.received_at
                     ELSE outcome.execution_time END AS attempted_at,
                 pg_catalog.first_value(outcome.received_at) OVER received AS first_at,
                 pg_catalog.first_value(outcome.outcome_id) OVER received AS first_id
-            FROM arc_recorder.outcomes AS outcome
-            WHERE outcome.simulation_id = $1 {condition}
-            WINDOW received AS (
+            FROM (
+                -- The OFFSET keeps the planner from repeating the condition.
+                SELECT outcome.*, {current} AS is_current
+                FROM arc_recorder.outcomes AS outcome
+                WHERE outcome.simulation_id = $1 {condition}
+                OFFSET 0
+            ) AS outcome
+            WINDOW place AS (
                 PARTITION BY outcome.scenario_id COLLATE "C", coalesce(outcome.trial, 0),
                     outcome.place COLLATE "C"
-                ORDER BY outcome.received_at, outcome.outcome_id)
+            ), received AS (place ORDER BY outcome.received_at, outcome.outcome_id)
         ) AS placed"#,
         current = is_current("outcome")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The views cannot call a function of this program, so the migration repeats the condition.
+    #[test]
+    fn the_views_have_the_same_condition() {
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let migration = words(include_str!("../../../migrations/0001_recording.sql"));
+        let condition = words(&is_current("outcome"));
+        let condition = condition.strip_prefix('(').and_then(|text| text.strip_suffix(')'));
+        assert_eq!(migration.matches(condition.unwrap()).count(), 2, "{condition:?}");
+    }
 }

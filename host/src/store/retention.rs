@@ -50,7 +50,7 @@ pub struct RemovedRows {
 }
 
 /// A table with rows of a simulation, and the column that distinguishes its rows.
-const PARTS: [(&str, &str); 7] = [
+const PARTS: [(&str, &str); 8] = [
     // Before the documents, so that no outcome lacks its document.
     ("outcomes", "outcome_id"),
     ("documents", "outcome_id"),
@@ -59,6 +59,7 @@ const PARTS: [(&str, &str); 7] = [
     ("replaced_extractions", "outcome_id"),
     ("planned_scenarios", "scenario_id"),
     ("metric_declarations", "declaration_id"),
+    ("selections", "selection_id"),
 ];
 
 /// A running simulation that has recently received results is in use.

@@ -1,13 +1,15 @@
-//! The revisions of results: rows with the same key, of which the one that was made last counts.
+//! The revisions of results: rows with the same key, of which the one that was made last counts, or the
+//! selected one.
 
 use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::Store;
-use super::outcome_sql::revision;
+use super::outcome_sql::{made, revision};
 use super::statement::Statement;
 #[cfg(doc)]
 use crate::error::Error;
@@ -25,6 +27,10 @@ pub struct Revision {
     pub revision: i64,
     /// Whether it is the one that counts.
     pub counts: bool,
+    /// Whether it was selected as the one that counts.
+    pub selected: bool,
+    /// Whether the tool's final list lacks the result, so that no revision counts.
+    pub superseded: bool,
     /// The outcome's id.
     pub outcome_id: Uuid,
     /// The scenario's id.
@@ -43,44 +49,55 @@ pub struct Revision {
     pub invalidated: bool,
 }
 
-/// Only results that have several revisions.
+/// Results that have several revisions, or a selection; or that with the key `$3`.
 static REVISIONS: LazyLock<String> = LazyLock::new(|| {
     format!(
         r#"
-    SELECT result_key, revision, revision = revisions AS counts, outcome_id, scenario_id, place,
-        revised_at, received_at, headline, score, invalidated
+    SELECT result_key, revision, outcome_id = current_id AND superseded IS NOT TRUE AS counts,
+        selected_id IS NOT DISTINCT FROM outcome_id AS selected,
+        superseded IS TRUE AS superseded, outcome_id, scenario_id, place, revised_at, received_at,
+        headline, score, invalidated
     FROM (
-        SELECT result_key, outcome_id, scenario_id, place, revised_at, received_at, headline, score,
-            invalidation IS NOT NULL AS invalidated,
-            pg_catalog.count(*) OVER (PARTITION BY result_key COLLATE "C") AS revisions,
+        SELECT outcome.result_key, outcome.outcome_id, outcome.scenario_id, outcome.place,
+            outcome.revised_at, outcome.received_at, outcome.headline, outcome.score,
+            selected.superseded, selected.outcome_id AS selected_id,
+            outcome.invalidation IS NOT NULL AS invalidated,
+            pg_catalog.count(*) OVER (PARTITION BY outcome.result_key COLLATE "C") AS revisions,
             pg_catalog.row_number() OVER (
-                PARTITION BY result_key COLLATE "C" ORDER BY {order}) AS revision
+                PARTITION BY outcome.result_key COLLATE "C" ORDER BY {made}) AS revision,
+            pg_catalog.first_value(outcome.outcome_id) OVER (
+                PARTITION BY outcome.result_key COLLATE "C" ORDER BY {order} DESC) AS current_id
         FROM arc_recorder.outcomes AS outcome
-        WHERE simulation_id = $1 AND result_key IS NOT NULL
+        LEFT JOIN arc_recorder.valid_selections AS selected
+            ON selected.simulation_id = $1
+            AND selected.result_key = outcome.result_key COLLATE "C"
+        WHERE outcome.simulation_id = $1 AND outcome.result_key IS NOT NULL
+            AND ($3::text IS NULL OR outcome.result_key COLLATE "C" = $3)
     ) AS numbered
-    WHERE revisions > 1
+    WHERE $3::text IS NOT NULL OR revisions > 1 OR superseded
     ORDER BY scenario_id COLLATE "C", result_key COLLATE "C", revision
     LIMIT $2"#,
+        made = made("outcome"),
         order = revision("outcome")
     )
 });
 
-impl Store {
-    /// Returns the results of a simulation that have several revisions, with each of them, in order of
-    /// scenario, key and revision: at most 10,000.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] if there is no such simulation.
-    pub async fn revisions(&self, simulation_id: Uuid) -> Result<Vec<Revision>> {
-        let statement = Statement::new(REVISIONS.as_str()).with(simulation_id).with(MOST_REVISIONS);
-        let rows = self.rows(&statement, "read the revisions").await?;
-        if rows.is_empty() {
-            self.simulation(simulation_id).await?;
-        }
-        let read = |row: &tokio_postgres::Row| Revision {
+/// Returns the query of the revisions of a simulation's results, or of the result with a key.
+pub(super) fn revisions_statement(simulation_id: Uuid, result_key: Option<&str>) -> Statement {
+    Statement::new(REVISIONS.as_str())
+        .with(simulation_id)
+        .with(MOST_REVISIONS)
+        .with(result_key.map(str::to_owned))
+}
+
+impl Revision {
+    pub(super) fn from_row(row: &Row) -> Self {
+        Revision {
             result_key: row.get("result_key"),
             revision: row.get("revision"),
             counts: row.get("counts"),
+            selected: row.get("selected"),
+            superseded: row.get("superseded"),
             outcome_id: row.get("outcome_id"),
             scenario_id: row.get("scenario_id"),
             place: row.get("place"),
@@ -89,7 +106,22 @@ impl Store {
             headline: row.get("headline"),
             score: row.get("score"),
             invalidated: row.get("invalidated"),
-        };
-        Ok(rows.iter().map(read).collect())
+        }
+    }
+}
+
+impl Store {
+    /// Returns the results of a simulation that have several revisions or are superseded, with each
+    /// revision, in order of scenario, key and revision: at most 10,000.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such simulation.
+    pub async fn revisions(&self, simulation_id: Uuid) -> Result<Vec<Revision>> {
+        let rows =
+            self.rows(&revisions_statement(simulation_id, None), "read the revisions").await?;
+        if rows.is_empty() {
+            self.simulation(simulation_id).await?;
+        }
+        Ok(rows.iter().map(Revision::from_row).collect())
     }
 }

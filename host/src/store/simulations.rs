@@ -134,9 +134,10 @@ pub(super) const COLUMNS: &str =
     score_scale, total_cost_usd, execution_time_ms, status_reason, metrics AS declared_metrics,
     suite_figures - 'average_dimension_scores'::text AS suite_figures,
     CASE WHEN figures_state = 'frozen' AND status <> 'running'
-        THEN computed_figures - '{overall_score,total_cost_usd}'::text[] END AS frozen,
+        THEN computed_figures - '{overall_score,total_cost_usd,latest_cost_usd}'::text[] END AS frozen,
     (computed_figures->>'overall_score'::text)::float8 AS frozen_score,
-    coalesce((computed_figures->>'total_cost_usd'::text)::float8, 0) AS frozen_cost_usd";
+    coalesce((computed_figures->>'total_cost_usd'::text)::float8, 0) AS frozen_cost_usd,
+    coalesce((computed_figures->>'latest_cost_usd'::text)::float8, 0) AS frozen_latest_cost_usd";
 
 impl Simulation {
     pub(super) fn from_row(row: &Row) -> Self {
@@ -172,7 +173,7 @@ impl Simulation {
                 .unwrap_or_default(),
             frozen: row.get::<_, Option<serde_json::Value>>("frozen").and_then(|frozen| {
                 let (score, cost) = (row.get("frozen_score"), row.get("frozen_cost_usd"));
-                Figures::from_frozen(&frozen, score, cost)
+                Figures::from_frozen(&frozen, score, cost, row.get("frozen_latest_cost_usd"))
             }),
         }
     }

@@ -614,6 +614,10 @@ describe! {
         failed_outcomes: i64,
         /// How many of them have an invalidated result as their latest outcome.
         invalidated_outcomes: i64,
+        /// How many results the tool's final list lacks; they do not count.
+        superseded_outcomes: i64,
+        /// The first of them, at most 100.
+        superseded_results: Vec<store::SupersededResult>,
         /// How many results were rejected.
         rejected_results: i64,
         /// Recorded outcomes, of every attempt.
@@ -640,7 +644,7 @@ describe! {
         warnings: Vec<extraction::Violation>,
         /// How the recorded results compare with what the tool reports; null if it reports nothing.
         reconciliation: Option<recorder::Reconciliation>,
-        /// Tokens of every attempt.
+        /// Tokens of everything that ran: of every attempt, also of superseded results.
         total_tokens: i64,
         /// The cost that counts, in US dollars.
         total_cost_usd: f64,
@@ -696,6 +700,45 @@ describe! {
 }
 
 describe! {
+    /// A result that the tool's final list lacks.
+    struct SupersededResult of store {
+        /// The scenario's id.
+        scenario_id: String,
+        /// The result's place in the run.
+        place: Option<String>,
+        /// The tool's own id of the execution.
+        result_key: String,
+    }
+}
+
+describe! {
+    /// The results of a run that a file, or another list of the tool, has.
+    struct ResultList of store {
+        /// The ids of their outcomes.
+        outcome_ids: Vec<Uuid>,
+        /// Whether these are all results of the run, which has ended.
+        #[serde(default)]
+        is_final: bool,
+        /// When the tool made the list.
+        made_at: Option<Timestamp>,
+        /// When the file was last changed.
+        modified_at: Option<Timestamp>,
+    }
+}
+
+describe! {
+    /// The effects of a list of results.
+    struct ListedResults of store {
+        /// How many results are superseded, because the list is the final one and lacks them.
+        superseded: u64,
+        /// How many superseded results count again, because the final list has them.
+        restored: u64,
+        /// The earlier revisions that count again, because the file is newer than the later ones.
+        selected: Vec<Uuid>,
+    }
+}
+
+describe! {
     /// One revision of a result.
     struct Revision of store {
         /// The tool's own id of the execution, which all revisions of the result share.
@@ -704,6 +747,10 @@ describe! {
         revision: i64,
         /// Whether it is the one that counts.
         counts: bool,
+        /// Whether it was selected as the one that counts.
+        selected: bool,
+        /// Whether the tool's final list lacks the result, so that no revision counts.
+        superseded: bool,
         /// The outcome's id.
         outcome_id: Uuid,
         /// The scenario's id.

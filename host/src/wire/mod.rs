@@ -29,7 +29,8 @@ pub(crate) use recording::BatchWriter;
 pub use recording::{
     BatchVerdicts, ConfigurationCreated, ConfigurationRequest, DeclareMetricsRequest,
     EndSimulationRequest, NotFiniteBody, RecordingVerdicts, ResultVerdict, ResultsMetadata,
-    SimulationEnded, StartSimulationRequest, StartedBody, VerdictKind, ViolationBody,
+    SelectRevisionRequest, SimulationEnded, StartSimulationRequest, StartedBody, VerdictKind,
+    ViolationBody,
 };
 pub use spool::{
     DeadLetterSelection, SpoolDropped, SpoolEntry, SpoolEntryDocument, SpoolEntryKind,

@@ -148,6 +148,18 @@ pub struct DeclareMetricsRequest {
     pub metrics: Vec<MetricDefinition>,
 }
 
+/// The request that selects the revision of a result that counts.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SelectRevisionRequest {
+    /// The tool's own id of the execution; not needed if only one result has several revisions.
+    #[serde(default)]
+    pub result_key: Option<String>,
+    /// The number of the revision; null or absent: the one that was made last.
+    #[serde(default)]
+    pub revision: Option<i64>,
+}
+
 /// The response to a start.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct StartedBody {

@@ -54,6 +54,8 @@ fn progress(
         successful_outcomes: 1,
         failed_outcomes: 0,
         invalidated_outcomes: 0,
+        superseded_outcomes: 0,
+        superseded_results: Vec::new(),
         rejected_results: 0,
         recorded_outcomes: 1,
         by_status: BTreeMap::new(),

@@ -3,6 +3,7 @@ import type {
   ConfigurationCreated,
   FailureList,
   ItemVerdict,
+  ListedResults,
   MetricDeclaration,
   Stats,
   Outcome,
@@ -10,8 +11,10 @@ import type {
   OutcomeStatus,
   Performance,
   RejectedList,
+  ResultList,
   ResultVerdict,
   RevisionList,
+  SelectRevisionRequest,
   ServiceHealth,
   SimulationCompleted,
   SimulationEnded,
@@ -233,11 +236,31 @@ export class ArcClient {
   }
 
   /**
-   * Returns the results of a simulation that have several revisions, with each of them, in order of scenario,
-   * key and revision: at most 10,000.
+   * Returns the results of a simulation that have several revisions or are superseded, with each revision, in
+   * order of scenario, key and revision: at most 10,000.
    */
   revisions(simulationId: string, options: CallOptions = {}): Promise<RevisionList> {
     return this.#get(`${path(simulationId)}/revisions`, options);
+  }
+
+  /**
+   * Selects the revision of a result that counts, and returns all its revisions: the one with this number, or
+   * the one that was made last. Every selection is kept, and the newest one is valid.
+   */
+  selectRevision(
+    simulationId: string,
+    selection: SelectRevisionRequest,
+    options: CallOptions = {},
+  ): Promise<RevisionList> {
+    return this.#post(`${path(simulationId)}/revisions`, selection, options);
+  }
+
+  /**
+   * Compares a list of recorded results with those of their simulation. A result that the tool's final list
+   * lacks is superseded: it stays recorded, and is in no figure.
+   */
+  compareResults(simulationId: string, list: ResultList, options: CallOptions = {}): Promise<ListedResults> {
+    return this.#post(`${path(simulationId)}/result-list`, list, options);
   }
 
   /** Returns a page of a simulation's outcomes, in order of scenario, trial and attempt. */

@@ -23,6 +23,7 @@ export type {
   Headline,
   Invalidation,
   ItemVerdict,
+  ListedResults,
   MetricDeclaration,
   MetricDefinition,
   MetricFigures,
@@ -36,10 +37,12 @@ export type {
   Violation,
   Reconciliation,
   RejectedList,
+  ResultList,
   ResultVerdict,
   Revision,
   RevisionList,
   Score,
+  SelectRevisionRequest,
   ServiceHealth,
   SimulationCompleted,
   SimulationEnded,
@@ -48,6 +51,7 @@ export type {
   SimulationStarted,
   SimulationStatus,
   StartSimulationRequest,
+  SupersededResult,
 } from './bodies.js';
 /** The component's own records: `extraction.Outcome`, `extraction.Scenario` and so on. */
 export type * as extraction from './records.js';

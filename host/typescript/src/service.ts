@@ -340,6 +340,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/simulations/{simulation_id}/result-list": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Compare a list of recorded results with those of their simulation.
+         * @description A result that the tool's final list lacks is superseded: it stays recorded, and is in no figure. One
+         *     that comes back in a later final list counts again. If the file was changed after a result was
+         *     invalidated, and has an earlier revision of it, that one counts again.
+         */
+        post: operations["compare_results"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/simulations/{simulation_id}/revisions": {
         parameters: {
             query?: never;
@@ -350,7 +372,11 @@ export interface paths {
         /** The results of a simulation that have several revisions, and which of them counts. */
         get: operations["list_revisions"];
         put?: never;
-        post?: never;
+        /**
+         * Select the revision of a result that counts.
+         * @description Every selection is kept, and the newest one is valid. The simulation's figures are computed anew.
+         */
+        post: operations["select_revision"];
         delete?: never;
         options?: never;
         head?: never;
@@ -651,6 +677,13 @@ export interface components {
              */
             stored: number;
             /**
+             * Format: int64
+             * @description Results that the tool's final list lacks, and that do not count.
+             */
+            superseded_outcomes?: number | null;
+            /** @description The first of them, at most 100. */
+            superseded_results: components["schemas"]["SupersededResult"][];
+            /**
              * Format: double
              * @description The cost in US dollars.
              */
@@ -662,7 +695,7 @@ export interface components {
             total_scenarios?: number | null;
             /**
              * Format: int64
-             * @description All tokens.
+             * @description The tokens of everything that ran.
              */
             total_tokens?: number | null;
             /** @description How many accepted results have each warning. */
@@ -784,6 +817,21 @@ export interface components {
          * @enum {string}
          */
         Layout: "plain" | "timescale" | "citus";
+        /** @description The effects of a list of results. */
+        ListedResults: {
+            /**
+             * Format: int64
+             * @description How many superseded results count again, because the final list has them.
+             */
+            restored: number;
+            /** @description The earlier revisions that count again, because the file is newer than the later ones. */
+            selected: string[];
+            /**
+             * Format: int64
+             * @description How many results are superseded, because the list is the final one and lacks them.
+             */
+            superseded: number;
+        };
         /** @description The definition of a metric in a simulation. Absent members are unknown. */
         MetricDefinition: {
             /** @description Whether this metric is the simulation's score. */
@@ -1128,6 +1176,23 @@ export interface components {
             /** @default null */
             trajectory: components["schemas"]["TrajectoryDocument"] | null;
         };
+        /** @description The results of a run that a file, or another list of the tool, has. */
+        ResultList: {
+            /** @description Whether these are all results of the run, which has ended. */
+            is_final?: boolean;
+            /**
+             * Format: date-time
+             * @description When the tool made the list.
+             */
+            made_at?: string | null;
+            /**
+             * Format: date-time
+             * @description When the file was last changed.
+             */
+            modified_at?: string | null;
+            /** @description The ids of their outcomes. */
+            outcome_ids: string[];
+        };
         /** @description The body of a request that records: one result, an array of them, or an object with `results`. */
         ResultsDocument: components["schemas"]["ResultDocument"] | components["schemas"]["ResultDocument"][] | components["schemas"]["ResultsEnvelope"];
         /** @description Several results, with the members that belong to each of them. */
@@ -1238,6 +1303,10 @@ export interface components {
              * @description The value of its own score, as the tool wrote it.
              */
             score?: number | null;
+            /** @description Whether it was selected as the one that counts. */
+            selected: boolean;
+            /** @description Whether the tool's final list lacks the result, so that no revision counts. */
+            superseded: boolean;
         };
         /** @description The results of a simulation that have several revisions. */
         RevisionList: {
@@ -1267,6 +1336,16 @@ export interface components {
          * @enum {string}
          */
         ScoreSource: "tool" | "suite" | "computed";
+        /** @description The request that selects the revision of a result that counts. */
+        SelectRevisionRequest: {
+            /** @description The tool's own id of the execution; not needed if only one result has several revisions. */
+            result_key?: string | null;
+            /**
+             * Format: int64
+             * @description The number of the revision; null or absent: the one that was made last.
+             */
+            revision?: number | null;
+        };
         /**
          * @description The health of the service, its database and its spool. The status is `degraded` if the database
          *     answers, but some results cannot reach it: `error` has the reason.
@@ -1437,6 +1516,13 @@ export interface components {
              */
             successful_outcomes: number;
             /**
+             * Format: int64
+             * @description How many results the tool's final list lacks; they do not count.
+             */
+            superseded_outcomes: number;
+            /** @description The first of them, at most 100. */
+            superseded_results: components["schemas"]["SupersededResult"][];
+            /**
              * Format: double
              * @description The cost that counts, in US dollars.
              */
@@ -1448,7 +1534,7 @@ export interface components {
             total_scenarios: number;
             /**
              * Format: int64
-             * @description Tokens of every attempt.
+             * @description Tokens of everything that ran: of every attempt, also of superseded results.
              */
             total_tokens: number;
         };
@@ -1811,6 +1897,15 @@ export interface components {
              * @default null
              */
             total_tokens_used: number | null;
+        };
+        /** @description A result that the tool's final list lacks. */
+        SupersededResult: {
+            /** @description The result's place in the run. */
+            place?: string | null;
+            /** @description The tool's own id of the execution. */
+            result_key: string;
+            /** @description The scenario's id. */
+            scenario_id: string;
         };
         /** @description The trajectory of a run. */
         TrajectoryDocument: {
@@ -2651,6 +2746,45 @@ export interface operations {
             };
         };
     };
+    compare_results: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A retry with the same key gets the first answer */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The simulation's id */
+                simulation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResultList"];
+            };
+        };
+        responses: {
+            /** @description The changes */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListedResults"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_revisions: {
         parameters: {
             query?: never;
@@ -2664,6 +2798,45 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description In order of scenario, key and revision */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RevisionList"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    select_revision: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A retry with the same key gets the first answer */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The simulation's id */
+                simulation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SelectRevisionRequest"];
+            };
+        };
+        responses: {
+            /** @description All revisions of the result */
             200: {
                 headers: {
                     [name: string]: unknown;

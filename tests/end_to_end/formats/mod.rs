@@ -6,6 +6,7 @@ mod hostile;
 mod registry;
 mod revisions;
 mod scores;
+mod selections;
 mod templates;
 mod work;
 

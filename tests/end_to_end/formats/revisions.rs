@@ -1,7 +1,8 @@
 //! Logs of one run that are edited, retried and continued, against a model: the figures are those of the
-//! latest revisions of the latest attempts, in any order of recording.
+//! latest or selected revisions of the latest attempts that the newest final log has, in any order of
+//! recording.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -24,6 +25,10 @@ struct Revision {
     epoch: usize,
     /// Executions of the same sample and epoch, in the order in which they ran.
     attempt: usize,
+    /// The step in which it ran.
+    step: usize,
+    /// The step in which the revision was made.
+    made: usize,
     /// Its place in the order of the revisions.
     revision: usize,
     /// In quarters.
@@ -38,20 +43,18 @@ impl Revision {
 
     /// Its entry in a log. An edit changes the history of the score, an invalidation the mark.
     fn entry(&self) -> Value {
-        let time = |minutes: usize, seconds: usize| {
-            format!("2026-11-01T1{}:{minutes:02}:{seconds:02}+00:00", self.attempt)
-        };
-        let edited = time(30, self.revision);
+        let edited = time(self.made, 10);
         let history: Vec<Value> = (0..self.revision)
             .map(|number| {
+                let at = time(self.made, 11 + number - self.revision);
                 json!({"value": 0.0, "provenance": {
-                    "timestamp": time(30, number + 1), "author": "tester", "metadata": {}}})
+                    "timestamp": at, "author": "tester", "metadata": {}}})
             })
             .collect();
         let mut entry = json!({
             "id": format!("s{}", self.sample), "epoch": self.epoch + 1, "uuid": self.key(),
             "input": "q", "target": "a",
-            "started_at": time(0, 0), "completed_at": time(1, 0),
+            "started_at": time(self.step, 0), "completed_at": time(self.step, 1),
             "scores": {"judge": {"value": f64::from(self.score) / 4.0, "history": history}},
             "model_usage": {"m": {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15}},
         });
@@ -63,13 +66,21 @@ impl Revision {
     }
 }
 
-/// A log of the run with the current revisions of some executions.
-fn log(created: usize, entries: &[&Revision]) -> String {
+/// The time in a step.
+fn time(step: usize, seconds: usize) -> String {
+    format!("2026-11-01T10:{step:02}:{seconds:02}+00:00")
+}
+
+/// A log of the run with the current revisions of some executions, which can be its final list.
+fn log(run: Uuid, step: usize, entries: &[&Revision], is_final: bool) -> String {
+    let total = entries.len();
+    let results = json!({"total_samples": total, "completed_samples": total, "scores": []});
     json!({
         "version": 2, "status": "success",
+        "results": if is_final { results } else { Value::Null },
         "eval": {
-            "task_id": "run-of-the-test", "run_id": "run", "eval_id": "eval",
-            "created": format!("2026-11-01T09:{created:02}:00+00:00"), "task": "edited",
+            "task_id": run.to_string(), "run_id": "run", "eval_id": "eval",
+            "created": time(step, 20), "task": "edited",
             "dataset": {"samples": SAMPLES}, "model": "mockllm/model",
             "config": {"epochs": EPOCHS},
             "scorers": [{"name": "judge", "options": {}, "metadata": {},
@@ -92,60 +103,95 @@ struct Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    (0..SAMPLES, 0..EPOCHS, 0_u8..=4, 0_u8..6, any::<bool>()).prop_map(
+    (0..SAMPLES, 0..EPOCHS, 0_u8..=4, 0_u8..7, any::<bool>()).prop_map(
         |(sample, epoch, score, what, single)| Step { sample, epoch, score, what, single },
     )
 }
 
-/// Returns the logs, and the revisions of each execution.
-fn logs(steps: &[Step]) -> (Vec<String>, Vec<Revision>) {
+/// What happened to a run.
+struct Run {
+    logs: Vec<String>,
+    /// The revisions of each execution, in order.
+    all: Vec<Revision>,
+    /// The newest final log: its step, and the samples and epochs that it has.
+    final_list: Option<(usize, BTreeSet<(usize, usize)>)>,
+}
+
+fn run_of(id: Uuid, steps: &[Step]) -> Run {
     let mut current: BTreeMap<(usize, usize), Revision> = BTreeMap::new();
-    let (mut files, mut all) = (Vec::new(), Vec::new());
+    let mut attempts: BTreeMap<(usize, usize), usize> = BTreeMap::new();
+    let mut run = Run { logs: Vec::new(), all: Vec::new(), final_list: None };
     for (number, step) in steps.iter().enumerate() {
         let place = (step.sample, step.epoch);
         let next = match (current.get(&place), step.what) {
-            (None, _) => Revision {
-                sample: step.sample,
-                epoch: step.epoch,
-                attempt: 0,
-                revision: 0,
-                score: step.score,
-                invalidated: false,
-            },
-            // The sample is run again.
-            (Some(known), 0 | 1) if known.attempt < 9 => Revision {
-                attempt: known.attempt + 1,
-                revision: 0,
-                score: step.score,
-                invalidated: false,
-                ..known.clone()
-            },
-            (Some(known), 2) => {
-                Revision { revision: known.revision + 1, invalidated: true, ..known.clone() }
+            // The next final log lacks the sample.
+            (Some(_), 6) => None,
+            // The sample is run, or run again.
+            (None, _) | (Some(_), 0 | 1) => {
+                let attempt = attempts.entry(place).or_default();
+                *attempt += 1;
+                Some(Revision {
+                    sample: step.sample,
+                    epoch: step.epoch,
+                    attempt: *attempt,
+                    step: number,
+                    made: number,
+                    revision: 0,
+                    score: step.score,
+                    invalidated: false,
+                })
             }
-            (Some(known), _) => Revision {
+            (Some(known), what) => Some(Revision {
+                made: number,
                 revision: known.revision + 1,
-                score: step.score,
-                invalidated: false,
+                score: if what == 2 { known.score } else { step.score },
+                invalidated: what == 2,
                 ..known.clone()
-            },
+            }),
         };
-        all.push(next.clone());
-        current.insert(place, next.clone());
-        let entries: Vec<&Revision> =
-            if step.single { vec![&next] } else { current.values().collect() };
-        files.push(log(number, &entries));
+        run.all.extend(next.clone());
+        match &next {
+            Some(next) => current.insert(place, next.clone()),
+            None => current.remove(&place),
+        };
+        let single = next.as_ref().filter(|_| step.single);
+        let entries: Vec<&Revision> = match single {
+            Some(next) => vec![next],
+            None => current.values().collect(),
+        };
+        if single.is_none() && !entries.is_empty() {
+            run.final_list = Some((number, current.keys().copied().collect()));
+        }
+        run.logs.push(log(id, number, &entries, single.is_none()));
     }
-    (files, all)
+    run
 }
 
-/// The mean over the samples of the mean over their epochs that count, and the tokens of every execution.
-fn model(all: &[Revision]) -> (Option<f64>, i64) {
-    let mut latest: BTreeMap<(usize, usize), &Revision> = BTreeMap::new();
+/// The right figures: the mean over the samples of the mean over their epochs that count, the tokens of
+/// every execution, and the number of superseded ones. The selected revision counts of its execution.
+fn model(run: &Run, selected: Option<&Revision>) -> (Option<f64>, i64, i64) {
     let mut executions: BTreeMap<String, &Revision> = BTreeMap::new();
-    for revision in all {
-        latest.insert((revision.sample, revision.epoch), revision);
+    for revision in &run.all {
         executions.insert(revision.key(), revision);
+    }
+    if let Some(revision) = selected {
+        executions.insert(revision.key(), revision);
+    }
+    let total = executions.len() as i64;
+    let is_superseded = |one: &Revision| {
+        let of_list = |(step, places): &(usize, BTreeSet<(usize, usize)>)| {
+            one.step <= *step && !places.contains(&(one.sample, one.epoch))
+        };
+        let is_selected = selected.is_some_and(|selected| selected.key() == one.key());
+        !is_selected && run.final_list.as_ref().is_some_and(of_list)
+    };
+    executions.retain(|_, one| !is_superseded(one));
+    let mut latest: BTreeMap<(usize, usize), &Revision> = BTreeMap::new();
+    for one in executions.values() {
+        let place = latest.entry((one.sample, one.epoch)).or_insert(one);
+        if one.attempt > place.attempt {
+            *place = one;
+        }
     }
     let mut samples: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
     for revision in latest.values().filter(|revision| !revision.invalidated) {
@@ -154,11 +200,11 @@ fn model(all: &[Revision]) -> (Option<f64>, i64) {
     let means: Vec<f64> =
         samples.values().map(|values| values.iter().sum::<f64>() / values.len() as f64).collect();
     let mean = (!means.is_empty()).then(|| means.iter().sum::<f64>() / means.len() as f64);
-    (mean, executions.len() as i64 * 15)
+    (mean, total * 15, total - executions.len() as i64)
 }
 
 #[test]
-fn the_latest_revisions_of_the_latest_attempts_count_in_any_order() {
+fn the_revisions_that_count_are_those_of_the_model_in_any_order() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let service = Service::start(&Program::on(&database), &files, &["--log-level", "warn"]);
     let settings = ClientSettings { url: service.url().to_owned(), token: None, compress: None };
@@ -166,41 +212,66 @@ fn the_latest_revisions_of_the_latest_attempts_count_in_any_order() {
     let runtime = Runtime::new().unwrap();
     let strategy = prop::collection::vec(step(), 1..9).prop_flat_map(|steps| {
         let order = Just((0..steps.len()).collect::<Vec<_>>()).prop_shuffle();
-        (Just(steps), order)
+        (Just(steps), order, any::<prop::sample::Index>())
     });
     let config = Config { cases: 24, failure_persistence: None, ..Config::default() };
     TestRunner::new(config)
-        .run(&strategy, |(steps, order)| {
-            let (logs, all) = logs(&steps);
-            let id = Uuid::now_v7();
+        .run(&strategy, |(steps, order, index)| {
+            let run = run_of(Uuid::now_v7(), &steps);
+            let mut id = Uuid::nil();
+            // A file is changed at the end of its step.
+            let record_log = |number: usize| {
+                let path = files.write("log.json", &run.logs[number]);
+                let changed: jiff::Timestamp = time(number, 30).parse().unwrap();
+                let file = std::fs::File::options().write(true).open(&path).unwrap();
+                file.set_modified(changed.into()).unwrap();
+                record(&service.program(), &path, &[])
+            };
             for number in order {
-                let path = files.write("log.json", &logs[number]);
-                let summary = record(&service.program(), &path, &["--simulation", &id.to_string()]);
+                let summary = record_log(number);
                 prop_assert!(summary.code.is_some_and(|code| code != 1), "{}", summary.stderr);
+                id = summary.json()["simulation_id"].as_str().unwrap().parse().unwrap();
             }
-            let status = runtime.block_on(client.simulation_status(id)).unwrap();
-            let (mean, tokens) = model(&all);
-            match (status.overall_score, mean) {
-                (Some(found), Some(expected)) => {
-                    prop_assert!((found - expected).abs() < 1e-12, "{} and {}", found, expected);
+            let check = |selected: Option<&Revision>| {
+                let status = runtime.block_on(client.simulation_status(id)).unwrap();
+                let (mean, tokens, superseded) = model(&run, selected);
+                match (status.overall_score, mean) {
+                    (Some(found), Some(expected)) => {
+                        prop_assert!(
+                            (found - expected).abs() < 1e-12,
+                            "{} and {}",
+                            found,
+                            expected
+                        );
+                    }
+                    (found, expected) => prop_assert_eq!(found, expected),
                 }
-                (found, expected) => prop_assert_eq!(found, expected),
-            }
-            prop_assert_eq!(status.total_tokens, tokens);
-            // Each revision is kept, and one of each result counts.
+                prop_assert_eq!(status.total_tokens, tokens);
+                prop_assert_eq!(status.superseded_outcomes, superseded);
+                prop_assert_eq!(status.superseded_results.len() as i64, superseded);
+                Ok(())
+            };
+            check(None)?;
+            // Each revision is kept, and at most one of each result counts.
             let revisions = runtime.block_on(client.revisions(id)).unwrap();
             let mut by_key: BTreeMap<&str, (i64, i64)> = BTreeMap::new();
             for revision in &revisions {
                 let (count, current) = by_key.entry(&revision.result_key).or_default();
                 *count += 1;
-                *current += i64::from(revision.counts);
+                *current += i64::from(revision.counts || revision.superseded && *count == 1);
             }
             for (key, (count, current)) in by_key {
-                let made = all.iter().filter(|revision| revision.key() == key).count() as i64;
+                let made = run.all.iter().filter(|revision| revision.key() == key).count() as i64;
                 prop_assert_eq!(count, made);
                 prop_assert_eq!(current, 1);
             }
-            Ok(())
+            // A person selects a revision, also of a superseded result, and another log changes nothing.
+            let selected = index.get(&run.all);
+            let (key, number) = (selected.key(), Some(selected.revision as i64 + 1));
+            runtime.block_on(client.select_revision(id, Some(&key), number)).unwrap();
+            check(Some(selected))?;
+            (0..run.logs.len()).for_each(|number| drop(record_log(number)));
+            check(Some(selected))
         })
         .unwrap();
 }

@@ -24,6 +24,7 @@ from .types import (
     FileRecorded,
     Health,
     ItemVerdict,
+    ListedResults,
     MetricDefinition,
     Metrics,
     OutcomeList,
@@ -240,6 +241,33 @@ class Calls:
             raise ValidationError("nothing is declared (expected metrics or score_scale)")
         call = self._host.declare_metrics(simulation_text(simulation_id), declaration)
         return cast(SimulationStatus, await self._answer("declare_metrics", call))
+
+    async def select_revision(
+        self,
+        simulation_id: SimulationId,
+        revision: Optional[int],
+        result_key: Optional[str],
+    ) -> list[Revision]:
+        call = self._host.select_revision(simulation_text(simulation_id), result_key, revision)
+        return cast("list[Revision]", await self._answer("select_revision", call))
+
+    async def compare_results(
+        self,
+        simulation_id: SimulationId,
+        outcome_ids: Iterable[str],
+        is_final: bool,
+        made_at: Optional[datetime],
+        modified_at: Optional[datetime],
+    ) -> ListedResults:
+        results = {
+            "outcome_ids": as_list(outcome_ids, "outcome_ids"),
+            "is_final": is_final,
+            "made_at": None if made_at is None else made_at.isoformat(),
+            "modified_at": None if modified_at is None else modified_at.isoformat(),
+        }
+        text = await self._json(results, "the list of results")
+        call = self._host.compare_results(simulation_text(simulation_id), text)
+        return cast(ListedResults, await self._answer("compare_results", call))
 
     async def _declaration(
         self, metrics: Optional[Iterable[MetricDefinition]], score_scale: Optional[float]

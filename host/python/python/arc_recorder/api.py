@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping
+from datetime import datetime
 from os import PathLike
 from typing import Any, Optional, Union
 
@@ -11,6 +12,7 @@ from ._policy import OnError, Recording
 from .types import (
     FileRecorded,
     ItemVerdict,
+    ListedResults,
     MetricDefinition,
     OutcomeList,
     RejectedResult,
@@ -354,16 +356,70 @@ class ArcAPI:
         return await self._calls.get_rejected_results(simulation_id)
 
     async def get_revisions(self, simulation_id: SimulationId) -> list[Revision]:
-        """Returns the results of a simulation that have several revisions, with each of them, in order of
-        scenario, key and revision: at most 10,000.
+        """Returns the results of a simulation that have several revisions or are superseded, with each
+        revision, in order of scenario, key and revision: at most 10,000.
 
         Results with the same key are revisions of one result, such as a score that was edited in the log
-        later. The last one counts.
+        later. The last one counts, unless another was selected. A result that the tool's final list lacks
+        is superseded, and is in the list, too.
 
         Raises:
             NotFoundError: if the simulation does not exist.
         """
         return await self._calls.get_revisions(simulation_id)
+
+    async def select_revision(
+        self,
+        simulation_id: SimulationId,
+        revision: Optional[int],
+        *,
+        result_key: Optional[str] = None,
+    ) -> list[Revision]:
+        """Selects the revision of a result that counts, and returns all its revisions. Every selection is
+        kept, and the newest one is valid.
+
+        Args:
+            simulation_id: the simulation.
+            revision: the number of the revision; `None` for the one that was made last.
+            result_key: the tool's own id of the execution; not needed if only one result has several
+                revisions.
+
+        Raises:
+            ValidationError: if several results have revisions, and none is named.
+            NotFoundError: if the simulation, the result or the revision does not exist.
+            UnavailableError: if a retry of the call can succeed; a selection is not stored in a spool.
+        """
+        return await self._calls.select_revision(simulation_id, revision, result_key)
+
+    async def compare_results(
+        self,
+        simulation_id: SimulationId,
+        outcome_ids: Iterable[str],
+        *,
+        is_final: bool = False,
+        made_at: Optional[datetime] = None,
+        modified_at: Optional[datetime] = None,
+    ) -> ListedResults:
+        """Compares a list of recorded results with those of their simulation, as `record_file` does with
+        the results of a file. A result that the tool's final list lacks is superseded: it stays recorded,
+        and is in no figure. One that comes back in a later final list counts again.
+
+        Args:
+            simulation_id: the simulation.
+            outcome_ids: the ids of the listed results' outcomes.
+            is_final: whether these are all results of the run, which has ended.
+            made_at: when the tool made the list.
+            modified_at: when its file was last changed: if a result was invalidated before, and the file has
+                an earlier revision of it, that one counts again.
+
+        Raises:
+            ValidationError: if an argument is not valid.
+            NotFoundError: if the simulation does not exist.
+            UnavailableError: if a retry of the call can succeed; a list is not stored in a spool.
+        """
+        return await self._calls.compare_results(
+            simulation_id, outcome_ids, is_final, made_at, modified_at
+        )
 
     async def create_configuration(
         self, name: str, config: Any, user_id: Optional[str] = None

@@ -181,6 +181,11 @@ class FileRecorded(TypedDict):
     reconciliation: Optional[Reconciliation]
     #: Why the simulation did not complete.
     status_reason: Optional[str]
+    #: Results that the tool's final list lacks, and that do not count.
+    superseded_outcomes: Optional[int]
+    #: The first of them, at most 100.
+    superseded_results: list[SupersededResult]
+    #: The tokens of everything that ran.
     total_tokens: Optional[int]
     total_cost_usd: Optional[float]
     total_scenarios: Optional[int]
@@ -256,6 +261,16 @@ class SimulationEnded(TypedDict):
     error: NotRequired[str]
 
 
+class SupersededResult(TypedDict):
+    """A result that the tool's final list lacks."""
+
+    scenario_id: str
+    #: The result's place in the run.
+    place: Optional[str]
+    #: The tool's own id of the execution.
+    result_key: str
+
+
 class SimulationStatus(TypedDict):
     """A simulation's status, progress and figures."""
 
@@ -276,6 +291,10 @@ class SimulationStatus(TypedDict):
     failed_outcomes: int
     #: Scenarios whose latest outcome was invalidated, and does not count.
     invalidated_outcomes: int
+    #: Results that the tool's final list lacks, and that do not count.
+    superseded_outcomes: int
+    #: The first of them, at most 100.
+    superseded_results: list[SupersededResult]
     rejected_results: int
     #: Outcomes of every attempt.
     recorded_outcomes: int
@@ -298,6 +317,7 @@ class SimulationStatus(TypedDict):
     #: How the recorded results compare with what the tool reports; `None` if it reports nothing, or the
     #: simulation has not ended.
     reconciliation: Optional[Reconciliation]
+    #: Tokens of everything that ran: of every attempt, also of superseded results.
     total_tokens: int
     total_cost_usd: float
     execution_time_ms: float
@@ -382,6 +402,17 @@ class ScenarioOutcome(TypedDict):
     extractor: str
 
 
+class ListedResults(TypedDict):
+    """The effects of a list of results."""
+
+    #: How many results are superseded, because the list is the final one and lacks them.
+    superseded: int
+    #: How many superseded results count again, because the final list has them.
+    restored: int
+    #: The earlier revisions that count again, because the file is newer than the later ones.
+    selected: list[str]
+
+
 class Revision(TypedDict):
     """One revision of a result."""
 
@@ -391,6 +422,10 @@ class Revision(TypedDict):
     revision: int
     #: Whether it is the one that counts.
     counts: bool
+    #: Whether it was selected as the one that counts.
+    selected: bool
+    #: Whether the tool's final list lacks the result, so that no revision counts.
+    superseded: bool
     outcome_id: str
     scenario_id: str
     #: The result's place in the run.
