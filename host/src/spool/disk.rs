@@ -2,7 +2,7 @@
 //!
 //! An entry is stored in one table under its sequence number for its whole life. Two further tables
 //! list the waiting entries and the dead letters, with the data that is needed without reading the
-//! entry itself: opening the spool reads only these, and dead-lettering does not move a document.
+//! entry itself: the entries are counted by these, and dead-lettering does not move a document.
 //!
 //! redb makes no promise for a file that another program has changed; its failures and panics on such a
 //! file are returned as errors.
@@ -81,7 +81,7 @@ pub(super) struct Disk {
 
 enum FileState {
     Open(Database),
-    /// It failed, and the next operation reopens it.
+    /// It failed, and the next operation reopens it, unless it is damaged.
     Failed,
     Closed,
 }
@@ -91,6 +91,8 @@ pub(super) fn file_opener() -> Opener {
     Box::new(|file| {
         let mut builder = Database::builder();
         builder.set_cache_size(CACHE_BYTES);
+        // Otherwise redb trusts a file that was closed, and can overwrite entries if it is damaged.
+        builder.set_check_integrity_on_open(true);
         builder.create_with_backend(FileBackend::new(file)?)
     })
 }
@@ -263,6 +265,10 @@ impl Disk {
             drop(guard);
             let mut open = write(&self.open);
             if matches!(*open, FileState::Failed) {
+                if self.counts.state().error == Some(SpoolFailure::Damaged) {
+                    let reason = "damage was found before".to_owned();
+                    return Err(Failure::Of(redb::Error::Corrupted(reason)));
+                }
                 let database = self.open_file().map_err(Failure::Of)?;
                 *open = FileState::Open(database);
             }

@@ -83,8 +83,10 @@ pub fn repair(folder: &Path) -> Result<RepairReport> {
         Err(error) => return Err(io("open", error)),
     };
     let second = || file.try_clone().map_err(|error| io("open", error));
+    // The spool opens no file that fails the check, also if the damaged page belongs to no entry.
+    let intact = open_unchanged(second()?, true).is_ok();
     // If redb fails before it locks the file, this lock excludes other processes.
-    let old = match open_unchanged(second()?) {
+    let old = match open_unchanged(second()?, false) {
         Ok(old) => Some(old),
         Err(redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch) => {
             return Err(in_use(folder));
@@ -105,7 +107,7 @@ pub fn repair(folder: &Path) -> Result<RepairReport> {
             None => Ok(false),
         }?;
         // Evaluated before the search: entries that it finds are only in the new file.
-        let untouched = lists_read && repair.missing.is_empty();
+        let untouched = intact && lists_read && repair.missing.is_empty();
         if !untouched {
             repair.search(&file, lists_read)?;
         }
@@ -251,12 +253,9 @@ impl Repair {
         });
         let Ok(entries) = opened else { return Ok(false) };
         for row in rows {
-            let bytes = match read_bytes(&entries, row.sequence, <[u8]>::to_vec) {
-                Ok(bytes) => bytes,
-                Err(error) => {
-                    Err(Unreadable::Damaged(format!("the entry in the spool is damaged: {error}")))
-                }
-            };
+            let bytes = read_bytes(&entries, row.sequence, <[u8]>::to_vec).map_err(|error| {
+                Unreadable::Damaged(format!("the entry in the spool is damaged: {error}"))
+            });
             let read = match &bytes {
                 Ok(bytes) => Entry::read(row.sequence, bytes),
                 Err(unreadable) => Err(unreadable.clone()),
@@ -546,15 +545,18 @@ fn read_at(file: &File, at: u64, length: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Opens a file without changing it: redb's changes stay in memory.
-fn open_unchanged(file: File) -> DiskResult<Database> {
+/// Opens a file without changing it, after a check of the whole file if `checked`: redb's changes stay
+/// in memory.
+fn open_unchanged(file: File, checked: bool) -> DiskResult<Database> {
     catch_panic(|| {
         let length = file.metadata()?.len();
         let backend = OverlayBackend {
             file: FileBackend::new(file)?,
             changed: Mutex::new(Overlay { blocks: HashMap::new(), length }),
         };
-        Ok(Database::builder().create_with_backend(backend)?)
+        let mut builder = Database::builder();
+        builder.set_check_integrity_on_open(checked);
+        Ok(builder.create_with_backend(backend)?)
     })
 }
 
