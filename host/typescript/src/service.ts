@@ -712,6 +712,10 @@ export interface components {
             computed?: number | null;
             /** @description The tool's name of the figure, such as `accuracy`; `mean` for a computed one. */
             figure: string;
+            /** @description Whether a higher value is better. */
+            higher_is_better: boolean;
+            /** @description Whether that is assumed, because nothing defines it. */
+            higher_is_better_assumed: boolean;
             /** @description The metric. */
             metric: string;
             missing?: components["schemas"]["MissingPolicy"] | null;
@@ -812,6 +816,15 @@ export interface components {
              */
             total_outcomes: number;
         };
+        /** @description A mark that a result does not count. */
+        Invalidation: {
+            /** @description The time, RFC 3339 in UTC. */
+            at: string | null;
+            /** @description The person or program that invalidated it. */
+            author: string | null;
+            /** @description The reason. */
+            reason: string | null;
+        };
         /**
          * @description The layout of the tables.
          * @enum {string}
@@ -834,8 +847,8 @@ export interface components {
         };
         /** @description The definition of a metric in a simulation. Absent members are unknown. */
         MetricDefinition: {
-            /** @description Whether this metric is the simulation's score. */
-            headline?: boolean;
+            /** @description Whether this metric is the simulation's score; false in a declaration withdraws that. */
+            headline?: boolean | null;
             /** @description Whether a higher value is better; true if absent. */
             higher_is_better?: boolean | null;
             /**
@@ -950,6 +963,8 @@ export interface components {
         OutcomeStatus: "success" | "error" | "timeout" | "cancelled";
         /** @description The performance of a simulation over time. */
         Performance: {
+            /** @description The metric of most scores; null without scores. */
+            headline?: string | null;
             /** @description The hours that have outcomes, in order: the last 20,000 of them. */
             hourly_metrics: components["schemas"]["HourlyPerformance"][];
             /**
@@ -1081,7 +1096,7 @@ export interface components {
             execution_time_ms: number;
             extractor: string;
             headline?: string | null;
-            invalidation?: unknown;
+            invalidation?: null | components["schemas"]["Invalidation"];
             metrics: unknown;
             modal_call_id?: string | null;
             /** Format: uuid */
@@ -1103,7 +1118,7 @@ export interface components {
             score_highest?: number | null;
             /** Format: double */
             score_lowest?: number | null;
-            scores: unknown;
+            scores: components["schemas"]["Score"][];
             /**
              * @description How the run of a scenario ended.
              * @enum {string}
@@ -1270,6 +1285,8 @@ export interface components {
         Revision: {
             /** @description Whether it is the one that counts. */
             counts: boolean;
+            /** @description The metric of its own score. */
+            headline?: string | null;
             /** @description Whether it is marked as a result that does not count. */
             invalidated: boolean;
             /**
@@ -1300,7 +1317,7 @@ export interface components {
             scenario_id: string;
             /**
              * Format: double
-             * @description The value of its own score, as the tool wrote it.
+             * @description The value of that score, as the tool wrote it.
              */
             score?: number | null;
             /** @description Whether it was selected as the one that counts. */
@@ -1330,6 +1347,30 @@ export interface components {
              * @default null
              */
             task_prompt: string | null;
+        };
+        /** @description A score of a result, as the tool wrote it. Absent members are unknown. */
+        Score: {
+            /** @description The position of the scorer's text about this score in the document: offset and length in bytes. */
+            explanation?: number[];
+            /**
+             * Format: double
+             * @description The highest value that the result itself declares.
+             */
+            highest?: number;
+            /** @description The value as the tool wrote it, if that is not a number, such as `C` or `pass`. */
+            label?: string;
+            /**
+             * Format: double
+             * @description The lowest value that the result itself declares.
+             */
+            lowest?: number;
+            /** @description The name of the metric. */
+            name: string;
+            /**
+             * Format: double
+             * @description The number, if the result has one under this metric.
+             */
+            value?: number;
         };
         /**
          * @description The origin of a score.
@@ -1376,7 +1417,7 @@ export interface components {
             simulation_id: string;
             /** @description `completed`. */
             status: components["schemas"]["SimulationStatus"];
-            /** @description Warnings about the suite's summary and the scale of the score. */
+            /** @description Warnings about the suite's summary and the score: `headline_missing`, `scale_unknown`. */
             warnings: components["schemas"]["Violation"][];
         };
         /** @description The response to a simulation's end. */
@@ -1455,6 +1496,8 @@ export interface components {
              */
             failed_outcomes: number;
             headline?: components["schemas"]["Headline"] | null;
+            /** @description The metrics of which nothing defines whether a higher value is better, which is assumed. */
+            higher_is_better_assumed: string[];
             /**
              * Format: int64
              * @description How many of them have an invalidated result as their latest outcome.
@@ -1537,6 +1580,8 @@ export interface components {
              * @description Tokens of everything that ran: of every attempt, also of superseded results.
              */
             total_tokens: number;
+            /** @description Warnings about the score: `headline_missing`, `scale_unknown`. */
+            warnings: components["schemas"]["Violation"][];
         };
         /** @description The response to a start. */
         SimulationStarted: {
@@ -1586,7 +1631,8 @@ export interface components {
             created_at: string;
             /**
              * Format: double
-             * @description The score of a completed simulation, from 0 to 1.
+             * @description The score of a completed simulation: from 0 to 1 if its scale is known, otherwise as the tool
+             *     wrote it.
              */
             overall_score?: number | null;
             /**
@@ -1594,6 +1640,15 @@ export interface components {
              * @description How many scenarios the plan has.
              */
             planned_scenarios: number;
+            /** @description The name of its figure, such as `accuracy`; `mean` for a computed one. */
+            score_figure?: string | null;
+            /** @description The metric of that score. */
+            score_metric?: string | null;
+            /**
+             * Format: double
+             * @description The highest value of the scores as the tool wrote them; null if their scale is unknown.
+             */
+            score_scale?: number | null;
             /**
              * Format: uuid
              * @description The simulation's id.
@@ -2159,6 +2214,13 @@ export interface operations {
                 file_name?: string;
                 /** @description The format of the results. Default: the one that recognises the file, else arc-guide. */
                 format?: string;
+                /**
+                 * @description The definitions of metrics, which replace those of the tool: a JSON array of `MetricDefinition`.
+                 *     The metric with the empty name is the score of each result.
+                 */
+                metrics?: string;
+                /** @description The highest value of the results' own score, whose lowest is 0. */
+                score_scale?: number;
                 /**
                  * @description The simulation's id; one that exists takes the results. Default: the one that the file's bytes,
                  *     its name and the configuration make, so that the same file again stores nothing twice.

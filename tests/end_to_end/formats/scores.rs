@@ -252,7 +252,7 @@ fn scores_and_invalidations_are_described() {
     let summary = record(&program, &path, &[]).ended(0).json();
     let document = service.get("/openapi.json").has(200).json();
     let schemas = &document["components"]["schemas"];
-    let outcome = schemas["OutcomeBody"].to_string();
+    let outcome = schemas["RecordedOutcome"].to_string();
     assert!(outcome.contains(r##"{"$ref":"#/components/schemas/Score"}"##), "{outcome}");
     assert!(outcome.contains(r##"{"$ref":"#/components/schemas/Invalidation"}"##), "{outcome}");
     let described = |name: &str, value: &Value| {
