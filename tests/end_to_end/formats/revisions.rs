@@ -280,7 +280,7 @@ fn the_revisions_that_count_are_those_of_the_model_in_any_order() {
 /// same time of creation.
 fn copies(run: &str) -> Vec<String> {
     let log = |accuracy: f64, entry: &Revision| {
-        let mut log: Value = serde_json::from_str(&log(0, &[entry])).unwrap();
+        let mut log: Value = serde_json::from_str(&log(Uuid::nil(), 0, &[entry], true)).unwrap();
         log["eval"]["task_id"] = run.into();
         log["stats"] = json!({"started_at": "2026-11-01T10:00:00+00:00",
             "completed_at": "2026-11-01T10:01:00+00:00"});
@@ -289,10 +289,18 @@ fn copies(run: &str) -> Vec<String> {
                 "metrics": {"mean": {"name": "mean", "value": accuracy}}}]});
         log
     };
-    let run =
-        Revision { sample: 0, epoch: 0, attempt: 0, revision: 0, score: 0, invalidated: false };
-    let edited = Revision { revision: 1, score: 4, ..run.clone() };
-    let invalidated = Revision { revision: 2, invalidated: true, ..edited.clone() };
+    let run = Revision {
+        sample: 0,
+        epoch: 0,
+        attempt: 0,
+        step: 0,
+        made: 0,
+        revision: 0,
+        score: 0,
+        invalidated: false,
+    };
+    let edited = Revision { made: 1, revision: 1, score: 4, ..run.clone() };
+    let invalidated = Revision { made: 2, revision: 2, invalidated: true, ..edited.clone() };
     let mut killed = log(0.0, &run);
     killed["status"] = "started".into();
     killed["stats"] = json!({"started_at": "", "completed_at": ""});
