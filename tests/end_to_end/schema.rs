@@ -151,7 +151,7 @@ fn the_error_of_a_missing_privilege_names_the_grant() {
     database.execute(&format!(
         "GRANT USAGE ON SCHEMA arc_recorder TO {user};
          GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA arc_recorder TO {user};
-         GRANT UPDATE ON arc_recorder.simulations TO {user}"
+         GRANT UPDATE ON arc_recorder.simulations, arc_recorder.planned_scenarios TO {user}"
     ));
     let files = Files::new();
     let path = files.write_lines("results.jsonl", &[result("a", "success", 1.0), json!({})]);

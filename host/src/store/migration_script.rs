@@ -110,7 +110,7 @@ COMMIT;
 -- The rights of a user who only records and reads; replace RECORDER with the user's name.
 -- GRANT USAGE ON SCHEMA arc_recorder TO RECORDER;
 -- GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA arc_recorder TO RECORDER;
--- GRANT UPDATE ON arc_recorder.simulations TO RECORDER;
+-- GRANT UPDATE ON arc_recorder.simulations, arc_recorder.planned_scenarios TO RECORDER;
 -- This user must not create tokens of the service, which would grant every right there, or record migrations.
 -- REVOKE INSERT ON arc_recorder.access_tokens, arc_recorder.schema_migrations, arc_recorder.installation FROM RECORDER;
 ",
