@@ -161,6 +161,7 @@ proptest! {
         let performance = Performance {
             simulation_id: Uuid::nil(),
             time_range_hours,
+            headline: Some("m".to_owned()),
             hourly_metrics: vec![HourlyPerformance {
                 hour: completed_at(),
                 total_outcomes: 1,
