@@ -46,7 +46,7 @@ function configuration(seed) {
     threshold: choice(undefined, undefined, 0.5),
   });
   return {
-    prompts: choice(['{{q}}'], ['{{q}}', 'Say {{q}}']),
+    prompts: choice(['{{q}}'], ['{{q}}', 'Repeat {{q}}']),
     providers: choice(['echo'], [`file://${provider}`], [`file://${provider}`, 'echo']),
     tests: [test(), ...some(4, test)],
     evaluateOptions: { repeat: choice(1, 1, 2), maxConcurrency: choice(1, 4) },
