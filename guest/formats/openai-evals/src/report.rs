@@ -19,7 +19,7 @@ pub(crate) fn summary(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
     let (mut reader, root) = Reader::new(header)?;
     let answer = reader.root_elements(root).and_then(|lines| {
         let named = |name| lines.iter().filter_map(move |line| line.member(name));
-        let run = run(named("spec").next(), named("final_report").last());
+        let run = run(named("spec").next(), named("final_report").next_back());
         let is_other = |spec: Value| spec.member("run_id").and_then(run_id) != run.run_id;
         if named("spec").any(is_other) {
             let message = "the file has several runs; record each of them as a file of its own";
