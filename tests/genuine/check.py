@@ -16,37 +16,48 @@ import argparse
 import json
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
 PROGRAM = HERE.parent.parent / "target" / "release" / "arc-host"
 
-# For each format: the oldest Python that its tool runs on, the tool, and its further packages. A
-# newest release is installed without the versions.
-PINNED = {
-    "inspect": ((3, 10), ["inspect_ai==0.3.285", "numpy==2.4.6"], []),
-    "lm-eval": ((3, 10), ["lm_eval==0.4.13"], []),
-    "harbor": ((3, 12), ["harbor==0.26.0"], []),
-    # Most of what evals requires belongs to evals that do not run here.
-    "openai-evals": ((3, 11), ["evals==3.0.1.post1"], [
-        "backoff", "blobfile", "filelock", "lz4", "numpy", "openai<2", "pandas", "pydantic", "PyYAML",
-        "requests", "snowflake-connector-python", "tiktoken", "tqdm", "zstandard"]),
-    "otel": ((3, 10), ["pydantic-ai-slim==2.68.0"], [
-        "opentelemetry-sdk", "opentelemetry-exporter-otlp-json-file==0.66b1"]),
-    "promptfoo": (None, ["promptfoo@0.121.20"], []),
+
+class Tool(NamedTuple):
+    """A tool as its registry names it, the oldest Python that it runs on (`None`: it runs on Node), and
+    the arguments of each installation. The newest release is installed without the versions."""
+
+    name: str
+    python: tuple[int, int] | None
+    installations: list[list[str]]
+
+
+TOOLS = {
+    "inspect": Tool("inspect_ai", (3, 10), [["inspect_ai==0.3.285", "numpy==2.4.6"]]),
+    "lm-eval": Tool("lm_eval", (3, 10), [["lm_eval==0.4.13"]]),
+    "harbor": Tool("harbor", (3, 12), [["harbor==0.26.0"]]),
+    "openai-evals": Tool("evals", (3, 11), [
+        ["backoff", "blobfile", "filelock", "lz4", "numpy", "openai<2", "pandas", "pydantic", "PyYAML",
+         "requests", "snowflake-connector-python", "tiktoken", "tqdm", "zstandard"],
+        # Most of its requirements belong to evals that do not run here.
+        ["--no-deps", "evals==3.0.1.post1"]]),
+    "otel": Tool("pydantic-ai-slim", (3, 10), [
+        ["pydantic-ai-slim==2.68.0", "opentelemetry-sdk==1.45.2", "opentelemetry-exporter-otlp-json-file==0.66b1"]]),
+    "promptfoo": Tool("promptfoo", None, [["promptfoo@0.121.20"]]),
 }
 
 
 def arguments():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--format", action="append", choices=PINNED, metavar="NAME", dest="formats",
-                        help="a format; can be repeated (default: all: %s)" % ", ".join(PINNED))
+    parser.add_argument("--format", action="append", choices=TOOLS, metavar="NAME", dest="formats",
+                        help="a format; can be repeated (default: all: %s)" % ", ".join(TOOLS))
     parser.add_argument("--count", type=int, default=100, metavar="N", help="logs of each tool (default: 100)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="the first seed (default: 0)")
     parser.add_argument("--newest", action="store_true",
@@ -72,34 +83,34 @@ def python(oldest):
     raise SystemExit(f"no Python {'.'.join(map(str, oldest))} or newer was found")
 
 
-def without_version(package):
-    return package.split("==")[0].rsplit("@", 1)[0]
-
-
-def install(format, folder, newest):
-    """Installs a tool, and returns the command that makes logs with it, and the tool's version."""
-    oldest, tool, besides = PINNED[format]
-    tool = [without_version(package) for package in tool] if newest else tool
-    is_new = not folder.exists()
-    if oldest is None:
-        folder.mkdir(parents=True, exist_ok=True)
-        if is_new:
-            (folder / "package.json").write_text("{}")
-            subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund", *tool], cwd=folder, check=True)
-        manifest = folder / "node_modules" / without_version(tool[0]) / "package.json"
-        version = json.loads(manifest.read_text())["version"]
-        return ["node", str(HERE / "promptfoo_logs.mjs"), str(manifest.parent)], version
-    interpreter = folder / "bin" / "python"
+def install(tool, folder, newest):
+    """Installs a tool if it is not in the folder, and returns its version."""
+    done = folder / "installed"
+    is_new = not done.exists()
     if is_new:
-        subprocess.run([python(oldest), "-m", "venv", folder], check=True)
-        pip = [interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, *besides, *([] if besides else tool)], check=True)
-        if besides:
-            subprocess.run([*pip, "--no-deps", *tool], check=True)
-    name = without_version(tool[0])
-    code = f"import importlib.metadata; print(importlib.metadata.version({name!r}))"
-    version = subprocess.run([interpreter, "-c", code], capture_output=True, text=True, check=True)
-    return [interpreter, HERE / f"{format.replace('-', '_')}_logs.py"], version.stdout.strip()
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    if tool.python is None:
+        command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder]
+        code = ["node", "-p", f"require('{folder}/node_modules/{tool.name}/package.json').version"]
+    else:
+        if is_new:
+            subprocess.run([python(tool.python), "-m", "venv", folder], check=True)
+        interpreter = folder / "bin" / "python"
+        command = [interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        code = [interpreter, "-c", f"import importlib.metadata as all; print(all.version({tool.name!r}))"]
+    for packages in tool.installations if is_new else []:
+        packages = [re.split("==|@", package)[0] for package in packages] if newest else packages
+        subprocess.run([*command, *packages], check=True)
+    done.touch()
+    return subprocess.run(code, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def maker(format, folder):
+    """Returns the command that makes logs with the tool in a folder."""
+    if TOOLS[format].python is None:
+        return ["node", HERE / "promptfoo_logs.mjs", folder / "node_modules" / "promptfoo"]
+    return [folder / "bin" / "python", HERE / f"{format.replace('-', '_')}_logs.py"]
 
 
 def close(one, other):
@@ -154,13 +165,13 @@ def run(program, *arguments):
 
 
 def check(format, options, scratch):
-    tools = options.tools or scratch / "tools"
-    command, version = install(format, tools.resolve() / (format + ("-newest" if options.newest else "")), options.newest)
+    folder = (options.tools or scratch / "tools").resolve() / (format + ("-newest" if options.newest else ""))
+    version = install(TOOLS[format], folder, options.newest)
     logs = scratch / format
     logs.mkdir()
     begun = time.monotonic()
     with open(logs / "maker.txt", "w") as output:
-        made = subprocess.run([*command, logs, str(options.count), str(options.seed)], stdout=output, stderr=output,
+        made = subprocess.run([*maker(format, folder), logs, str(options.count), str(options.seed)], stdout=output, stderr=output,
                               env=os.environ | {"HOME": str(scratch / "home")})
     if made.returncode != 0:
         raise SystemExit(f"making logs of {format} {version} failed: see {logs / 'maker.txt'}")
@@ -195,7 +206,7 @@ def main():
     (scratch / "home").mkdir()
     options.program = options.program.resolve()
     os.environ.setdefault("ARC_DATA_DIR", str(scratch / "database"))
-    rows = [check(format, options, scratch) for format in options.formats or PINNED]
+    rows = [check(format, options, scratch) for format in options.formats or TOOLS]
     titles = ("format", "version", "logs", "compared", "differing logs", "seconds")
     widths = [max(len(str(row[column])) for row in [titles, *rows]) for column in range(len(titles))]
     for row in [titles, *rows]:

@@ -1,7 +1,11 @@
 """Makes logs with Inspect's own `mockllm` model; see `making.py`."""
 
+import multiprocessing
+import os
 import random
+import signal
 from collections import defaultdict
+from pathlib import Path
 
 from inspect_ai import Epochs, Task, eval
 from inspect_ai.dataset import Sample
@@ -20,7 +24,7 @@ AUTHOR = ProvenanceData(author="check", reason="a check")
 
 
 def kind_of(source):
-    """Returns the metrics of a scorer, and its answers."""
+    """Returns the metrics of a scorer, and a function that returns its answers."""
     letter = lambda: source.choice("CCIPN")
     number = lambda: source.choice([source.random(), source.randrange(11), source.gauss(0, 1e6)])
     word = lambda: source.choice(["yes", "No", "TRUE", "false", True, False, "0.25", " 3 ", "1e2", "GOOD"])
@@ -59,11 +63,13 @@ def model(source):
 
 
 @solver
-def failing(source, share):
+def failing(source, share, is_killed):
     async def solve(state: TaskState, generate):
         state = await generate(state)
         if source.random() < share:
             raise ConnectionError("the connection was reset")
+        if is_killed and source.random() < 0.4:
+            os.kill(os.getpid(), signal.SIGKILL)
         return state
 
     return solve
@@ -74,16 +80,24 @@ def make(folder, seed):
     epochs = source.choice([1, 1, 2, 3])
     reducer = source.choice([None, None, [], "mean", "max", ["mean", "max"], ["median", "mode"]]) if epochs > 1 else None
     scorers = [random_scorer(f"scorer{number}", *kind_of(source)) for number in range(source.randrange(1, 4))]
-    samples = [Sample(id=source.choice([f"s{number}", number + 1]), input=f"Number {number}?", target="4")
+    samples = [Sample(id=source.choice([f"s{number}", number + 1]), input=f"Question {number}?", target="4")
                for number in range(source.randrange(1, 7))]
     share = source.choice([0, 0, 0.2])
     fail_on_error = source.random() < 0.2
-    task = Task(name=f"task{seed}", dataset=samples, solver=failing(source, share), scorer=scorers,
+    is_killed = source.random() < 0.1
+    task = Task(name=f"task{seed}", dataset=samples, solver=failing(source, share, is_killed), scorer=scorers,
                 epochs=Epochs(epochs, reducer) if epochs > 1 else None)
-    kind = source.choice(["eval", "eval", "json"])
-    [log] = eval(task, model=model(source), log_dir=str(folder / "logs"), log_format=kind, display="none",
-                 log_level="critical", fail_on_error=fail_on_error, score_on_error=source.random() < 0.3)
-    path = log.location.removeprefix("file://")
+    options = {
+        "model": model(source), "log_dir": str(folder / f"logs-{seed}"), "log_level": "critical", "display": "none",
+        "log_format": "eval" if is_killed else source.choice(["eval", "json"]), "fail_on_error": fail_on_error,
+        "score_on_error": source.random() < 0.3, "log_buffer": 1, "max_samples": 1}
+    if is_killed:
+        process = multiprocessing.get_context("fork").Process(target=eval, args=[task], kwargs=options)
+        process.start()
+        process.join()
+    else:
+        eval(task, **options)
+    [path] = map(str, Path(options["log_dir"]).glob("*.*"))
     log = read_eval_log(path)
     if log.status == "success" and source.random() < 0.2:
         change(source, log, path)

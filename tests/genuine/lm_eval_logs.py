@@ -23,7 +23,7 @@ import make as fixtures
 
 def rows(source):
     numbers = source.sample(range(1, 60), source.randrange(1, 12))
-    sums = [{"question": f"{number} + {number} =", "answer": str(2 * number)} for number in numbers]
+    sums = [{"question": f"The sum of {number} and {number}?", "answer": str(2 * number)} for number in numbers]
     choices = [
         {"question": f"Which one is number {number}?", "choices": [f"one {number}", "a long answer that is wrong"],
          "label": source.randrange(2)}

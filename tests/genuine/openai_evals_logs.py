@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import sys
 from collections import defaultdict
 from pathlib import Path
 

@@ -31,6 +31,8 @@ pub const ID_TOO_LONG: &str = "id_too_long";
 pub const DUPLICATE_SCENARIO: &str = "duplicate_scenario";
 /// The document is of the format, but does not contain an evaluation's result.
 pub const NOT_AN_EVALUATION: &str = "not_an_evaluation";
+/// The header has data of several runs, so the figures of none of them are known.
+pub const SEVERAL_RUNS: &str = "several_runs";
 /// There are more violations than are reported; also used as a warning.
 pub const MORE_FOUND: &str = "more_found";
 

@@ -25,7 +25,7 @@ pub enum Header {
     EnclosingDocument,
     /// The first of these names that is an entry of the archive.
     Entry(Vec<String>),
-    /// The first item for which [`Format::classify`] returns [`Role::Header`].
+    /// The JSON array of the items for which [`Format::classify`] returns [`Role::Header`].
     Item,
     /// Another file of the same folder, found by patterns of its name.
     SiblingFile(Vec<String>),
@@ -49,7 +49,7 @@ pub enum Role {
     Result,
     /// A part of the result that has this key.
     Part(String),
-    /// The header of all other items.
+    /// A part of the header of all other items.
     Header,
     /// Any other item.
     Other,

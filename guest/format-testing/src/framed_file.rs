@@ -42,14 +42,13 @@ pub fn frame<F: Format>(file_name: &str, bytes: &[u8]) -> Option<FramedFile> {
         }
         _ => documents.into_iter().map(str::to_owned).collect(),
     };
+    let mut header_items = Vec::new();
     let mut found: Vec<(Option<String>, Vec<String>)> = Vec::new();
     for item in items {
         let role = if layout.classify_items { F::classify(&item) } else { Role::Result };
         match role {
             Role::Result => found.push((None, vec![item])),
-            Role::Header => {
-                header.get_or_insert(item);
-            }
+            Role::Header => header_items.push(item),
             Role::Other => {}
             Role::Part(key) => {
                 match found.iter_mut().find(|(other, _)| other.as_ref() == Some(&key)) {
@@ -58,6 +57,9 @@ pub fn frame<F: Format>(file_name: &str, bytes: &[u8]) -> Option<FramedFile> {
                 }
             }
         }
+    }
+    if !header_items.is_empty() {
+        header = Some(format!("[{}]", header_items.join(",")));
     }
     let documents = found
         .into_iter()

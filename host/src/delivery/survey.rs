@@ -222,14 +222,6 @@ impl FileRecording {
             }
             (None, None) => {}
         }
-        if self.file.has_further_headers() {
-            summary.incomplete = true;
-            summary.notes.push(format!(
-                "{} has more than one header, and only the first is used: record each run as a file \
-                 of its own",
-                self.file.name()
-            ));
-        }
         if results == 0 && header.is_some() {
             summary.incomplete = true;
             let reported = summary.run.reported_results.filter(|reported| *reported > 0.0);

@@ -66,7 +66,7 @@ impl DocumentFile {
         Ok(Some(text))
     }
 
-    fn no_header(&self, name: &str, reason: &str) -> Error {
+    pub(super) fn no_header(&self, name: &str, reason: &str) -> Error {
         Error::invalid(format!("the header of the results, {name}, {reason}"))
     }
 }

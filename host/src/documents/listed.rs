@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::archive::Archive;
 use super::frames::frame_of;
-use super::{DocumentFile, DocumentPlace, Documents, FileLimits, Place};
+use super::{DocumentFile, DocumentPlace, Documents, FileLimits, HEADER_BYTES, Place};
 use crate::error::Result;
 use crate::extraction::ItemRole;
 use crate::identity::Fingerprint;
@@ -19,8 +19,6 @@ pub(super) struct DocumentList {
     /// The archive of the items, if they are in one.
     archive: Option<Archive>,
     documents: Vec<Document>,
-    /// Whether there are headers other than the first.
-    further_headers: bool,
 }
 
 #[derive(Debug)]
@@ -39,7 +37,8 @@ fn fingerprint(key: &str) -> Uuid {
 }
 
 impl DocumentList {
-    /// Reads a file once, and returns its list of documents and the item that is the header.
+    /// Reads a file once, and returns its list of documents and the header that its items contain: the
+    /// JSON array of them.
     pub(super) fn read(
         file: &DocumentFile,
         document_bytes: usize,
@@ -50,8 +49,8 @@ impl DocumentList {
             Documents::Archive(archive) => Some(archive.clone()),
             _ => None,
         };
-        let mut listed = DocumentList { archive, documents: Vec::new(), further_headers: false };
-        let mut header = None;
+        let mut listed = DocumentList { archive, documents: Vec::new() };
+        let mut header = String::new();
         // The component determines the length of a key, and there can be very many keys.
         let mut by_key: HashMap<Uuid, usize> = HashMap::new();
         let mut items = 0;
@@ -76,18 +75,17 @@ impl DocumentList {
                 }
                 ItemRole::Header => {
                     let Content::Text(text) = frame.content else { continue };
-                    // The first is used, and others are reported.
-                    listed.further_headers |= header.as_ref().is_some_and(|first| *first != text);
-                    header.get_or_insert(text);
+                    header.push(if header.is_empty() { '[' } else { ',' });
+                    header.push_str(&text);
+                    if header.len() >= HEADER_BYTES {
+                        return Err(file.no_header(file.name(), "is too long"));
+                    }
                 }
                 ItemRole::Other => {}
             }
         }
+        let header = (!header.is_empty()).then(|| header + "]");
         Ok((listed, header))
-    }
-
-    pub(super) fn further_headers(&self) -> bool {
-        self.further_headers
     }
 
     pub(super) fn len(&self) -> usize {

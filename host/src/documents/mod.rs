@@ -212,11 +212,6 @@ impl DocumentFile {
         self.header.as_deref()
     }
 
-    /// Returns whether the file has headers other than the first, which are not used.
-    pub(crate) fn has_further_headers(&self) -> bool {
-        matches!(&self.documents, Documents::Listed(listed) if listed.further_headers())
-    }
-
     /// Returns the first bytes of the file, by which its format is detected.
     ///
     /// # Errors

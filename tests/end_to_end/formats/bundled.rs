@@ -1,9 +1,11 @@
 //! The bundled formats, tested with logs of the real tools.
 
+use std::io::{Cursor, Write as _};
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use zip::write::SimpleFileOptions;
 
 use super::run;
 use crate::support::{Files, Finished, Program, TestDatabase, fixture, shared_data, skip};
@@ -170,6 +172,60 @@ fn a_broken_archive_is_reported_and_a_damaged_entry_does_not_affect_others() {
     // It is a log of the same run.
     assert_eq!(recorded["simulation_id"], whole["simulation_id"]);
     assert_eq!(recorded["duplicate"].as_u64().unwrap() + 1, whole["stored"].as_u64().unwrap());
+}
+
+/// Returns an archive of these entries, which can have the same name.
+fn archive(entries: &[(&str, String)]) -> Vec<u8> {
+    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let options = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    // The writer refuses the same name twice, so each gets another letter at its end for now.
+    let written = |number: usize, name: &str| {
+        let letter = char::from(b'A' + u8::try_from(number).unwrap());
+        format!("{}{letter}", &name[..name.len() - 1])
+    };
+    for (number, (name, content)) in entries.iter().enumerate() {
+        zip.start_file(written(number, name), options).unwrap();
+        zip.write_all(content.as_bytes()).unwrap();
+    }
+    let mut bytes = zip.finish().unwrap().into_inner();
+    for (number, (name, _)) in entries.iter().enumerate() {
+        let written = written(number, name);
+        for at in 0..bytes.len() - written.len() {
+            if bytes[at..].starts_with(written.as_bytes()) {
+                bytes[at..at + name.len()].copy_from_slice(name.as_bytes());
+            }
+        }
+    }
+    bytes
+}
+
+#[test]
+fn of_entries_with_the_same_name_the_last_one_counts_as_for_inspect() {
+    let database = TestDatabase::new();
+    let (program, files) = (Program::on(&database), Files::new());
+    let header = |status: &str| {
+        let eval = json!({"task": "t", "task_id": "run", "dataset": {"samples": 2}, "model": "m"});
+        json!({"version": 2, "status": status, "eval": eval}).to_string()
+    };
+    let sample = |id: &str, value: &str| {
+        json!({"id": id, "epoch": 1, "uuid": format!("{id}-{value}"), "input": "q", "target": "t",
+            "scores": {"match": {"value": value}}})
+        .to_string()
+    };
+    // A run that was killed, and continued in the same archive.
+    let bytes = archive(&[
+        ("header.json", header("started")),
+        ("samples/a_epoch_1.json", sample("a", "I")),
+        ("samples/b_epoch_1.json", sample("b", "C")),
+        ("samples/a_epoch_1.json", sample("a", "C")),
+        ("header.json", header("success")),
+    ]);
+    let recorded = recorded(&program, &files, &files.write("continued.eval", bytes));
+    assert_eq!((&recorded["stored"], &recorded["status"]), (&2.into(), &"completed".into()));
+    assert_eq!(recorded["headline"]["value"], 1.0, "{recorded}");
+    let keys = database.query("SELECT result_key FROM arc_recorder.outcomes ORDER BY result_key");
+    let keys: Vec<String> = keys.iter().map(|row| row.get(0)).collect();
+    assert_eq!(keys, ["a-C", "b-C"]);
 }
 
 #[test]

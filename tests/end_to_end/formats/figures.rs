@@ -43,7 +43,7 @@ const fn case(file: &'static str, results: i64, metric: &'static str, value: f64
     }
 }
 
-const CASES: [Case; 17] = [
+const CASES: [Case; 20] = [
     Case { value: None, tokens: 70, ..case("inspect/cases/unscored.eval", 2, "uns", 0.0) },
     Case {
         figure: "accuracy",
@@ -111,6 +111,19 @@ const CASES: [Case; 17] = [
         ..case("harbor/rewards-beyond-1/job-with-trials.json", 4, "reward", 0.675)
     },
     Case { tokens: 129, ..case("promptfoo/tests-in-a-file.json", 3, "pass", 2.0 / 3.0) },
+    Case {
+        figure: "accuracy",
+        tokens: 45,
+        ..case("openai-evals/genuine/includes.jsonl", 4, "correct", 0.5)
+    },
+    // An eval of one's own: its figure is kept and not compared.
+    Case { tokens: 45, ..case("openai-evals/genuine/two-matches.jsonl", 4, "correct", 0.375) },
+    Case {
+        status: "incomplete",
+        tokens: 45,
+        agrees: None,
+        ..case("openai-evals/genuine/killed.jsonl", 4, "correct", 0.25)
+    },
     Case { agrees: None, scaled: false, ..case("otel/likert.json", 4, "Relevance", 3.25) },
     Case { agrees: None, ..case("otel/repeats.json", 3, "correct", 2.0 / 3.0) },
     Case {

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use arc_host::client::{ClientSettings, ServiceClient};
 
-use crate::support::{Files, Program, Service, TestDatabase, record};
+use crate::support::{Files, Program, Service, TestDatabase, fixture, record};
 
 const SAMPLES: usize = 3;
 const EPOCHS: usize = 2;
@@ -347,4 +347,24 @@ fn of_copies_of_one_log_the_one_that_was_changed_last_has_the_figures() {
             assert_eq!(service.get(&url).has(200).json(), status, "{what}, and {older} again");
         }
     }
+}
+
+#[test]
+fn a_growing_log_of_events_has_revisions_of_its_samples() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let program = Program::on(&database);
+    let whole = fixture("formats/openai-evals/genuine/includes.jsonl");
+    let text = std::fs::read_to_string(whole).unwrap();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.contains("final_report")).collect();
+    // The spec, a sample, and the first of the two events of another one.
+    let begun = files.write("log.jsonl", lines[..4].join("\n"));
+    let begun = record(&program, &begun, &[]).ended(0).json();
+    assert_eq!((&begun["status"], &begun["stored"]), (&"incomplete".into(), &2.into()), "{begun}");
+    assert!(begun["status_reason"].as_str().unwrap().contains("final report"), "{begun}");
+    let ended = record(&program, &files.write("log.jsonl", &text), &[]).ended(0).json();
+    assert_eq!(ended["simulation_id"], begun["simulation_id"]);
+    let counts = ["stored", "duplicate", "total_scenarios", "total_tokens"];
+    assert_eq!(counts.map(|name| ended[name].as_i64()), [3, 1, 4, 45].map(Some), "{ended}");
+    assert_eq!((&ended["status"], &ended["status_reason"]), (&"completed".into(), &Value::Null));
+    assert_eq!(ended["reconciliation"]["agrees"], true, "{ended}");
 }

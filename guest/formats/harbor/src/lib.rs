@@ -52,6 +52,10 @@
 //!
 //! What each tool reports about a run is described in `job.rs`.
 //!
+//! **The end of a run.** A job of Harbor without `finished_at` is incomplete, or cancelled if a trial
+//! was. terminal-bench writes its `results.json` anew after each trial, without anything that
+//! distinguishes a run that was killed: only `run_metadata.json` beside it has the end.
+//!
 //! The fixtures were made with the models of terminal-bench 0.2.18 and Harbor 0.26.0.
 
 mod bench;

@@ -2,9 +2,9 @@
 //!
 //! | line | role |
 //! |---|---|
-//! | `{"spec": …}` | the header |
+//! | `{"spec": …}`, `{"final_report": …}` | a part of the header, the array of both |
 //! | `{"sample_id": …, "type": …, "data": …}` | an event, a part of the result of its sample |
-//! | `{"final_report": …}`, an event without a sample | not recorded |
+//! | an event without a sample | not recorded |
 //!
 //! A result is the array of all events of a sample, in their order. Its fields:
 //!
@@ -15,6 +15,8 @@
 //! | `scenario.definition` | `data` of the first `raw_sample` event, if it is an object |
 //! | `trial` | none: a log has each sample once |
 //! | `status` | an error if there is an `error` event, else a success |
+//! | `key` | the run and the sample: a log that has grown has revisions of its results |
+//! | `revised_at` | `created_at` of the last event |
 //! | `run_id` | `run_id` of the first event that has one, as in the header |
 //! | `scores` | `correct` for the matches: 1 or 0, of several matches the share of those that are correct; and every metric under its name: a number as it is, a boolean as 1 or 0, `null` as an absent value, a text as a label without a value. Lists and objects are left out. Of several `metrics` events with the same metric, the last one counts, with a warning |
 //! | `headline` | `correct`, else the metric `accuracy`, which the tool takes for the main one, else the only metric |
@@ -27,22 +29,26 @@
 //! | `trajectory` | `data` of the last `sampling` event |
 //! | `detailed_trajectory` | all events |
 //!
-//! The header reports the run's id and the time at which it was created. The final report is another
-//! line, which is not part of the header, so its figures are not read; a log that was cut off cannot be
-//! distinguished from a complete one for the same reason.
+//! **The report of the run.** The spec has the run's id and the time at which it was created. The
+//! tool writes the final report at the end of a run, before the last events, so a log without it is
+//! incomplete. Every number of the final report is a figure, except the usage, of which the total is
+//! that of the results. `eval_spec.cls` of the spec is the class of the eval: `accuracy` of `Match`,
+//! `Includes`, `MultipleChoice`, `JsonValidator` and `MatchWithSolvers` is the mean of `correct`;
+//! `accuracy` and `f1_score` of `FuzzyMatch`, `accuracy` of `JsonMatch`, and `score` and `metascore` of
+//! `ModelBasedClassify` are the means of those metrics. No other figure is compared, because any
+//! class can compute it in its own way.
 //!
 //! Tested with evals 3.0.1.post1.
 
 mod event;
+mod report;
 mod sample;
 
 use arc_format_kit::finite::with_null_for_nan;
-use arc_format_kit::json::{Reader, Value};
+use arc_format_kit::json::Reader;
 use arc_format_kit::outline::Outline;
-use arc_format_kit::time::in_utc;
 use arc_format_kit::{
-    Format, Header, Items, Layout, Outcome, PlannedScenario, Role, RunReport, SuiteSummary,
-    Violation,
+    Format, Header, Items, Layout, Outcome, PlannedScenario, Role, SuiteSummary, Violation,
 };
 
 /// Logs of OpenAI's evals.
@@ -86,23 +92,7 @@ impl Format for OpenAiEvalsFormat {
     }
 
     fn suite(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
-        let (mut reader, root) = Reader::new(header)?;
-        let answer = reader.root(root, ["spec"]).map(|[spec]| {
-            let text = |member| spec.and_then(|spec| spec.member(member));
-            // The tool writes the time in UTC, without an offset.
-            let created_at = text("created_at").and_then(Value::decode);
-            let created_at = created_at.and_then(|time| in_utc(&format!("{}+00:00", time.text)));
-            SuiteSummary {
-                run: RunReport {
-                    run_id: text("run_id").and_then(event::run_id),
-                    created_at: created_at.clone(),
-                    started_at: created_at,
-                    ..RunReport::default()
-                },
-                ..SuiteSummary::default()
-            }
-        });
-        reader.finish_suite(answer)
+        report::summary(header)
     }
 }
 
@@ -112,7 +102,7 @@ fn role_of(item: &str) -> Option<Role> {
     let members = reader.root(root, ["spec", "final_report", "sample_id", "type"])?;
     Some(match members {
         [Some(spec), ..] if spec.is_object() => Role::Header,
-        [_, Some(_), ..] => Role::Other,
+        [_, Some(_), ..] => Role::Header,
         [_, _, Some(sample), Some(_)] => match event::sample_key(sample) {
             Some(key) => Role::Part(key),
             None => Role::Result,

@@ -3,7 +3,7 @@
 use arc_format_kit::failure::Failure;
 use arc_format_kit::json::{Place, Reader, Value};
 use arc_format_kit::number::MAX_WHOLE;
-use arc_format_kit::scenario::checked_id;
+use arc_format_kit::scenario::{bounded_id, checked_id};
 use arc_format_kit::score::Scores;
 use arc_format_kit::time::{in_utc, milliseconds_between};
 use arc_format_kit::{Outcome, OutcomeStatus, PlannedScenario, Scenario, Score, codes};
@@ -11,7 +11,7 @@ use arc_format_kit::{Outcome, OutcomeStatus, PlannedScenario, Scenario, Score, c
 use crate::event::{Event, run_id};
 
 /// The score of the matches.
-const MATCH: &str = "correct";
+pub(crate) const MATCH: &str = "correct";
 
 /// The metric that the tool takes for the main one of an eval that does not name another.
 const PRIMARY: &str = "accuracy";
@@ -81,6 +81,7 @@ pub(crate) fn outcome<'a>(
     events: &[Event<'a>],
 ) -> Option<Outcome> {
     let scenario = scenario(reader, events)?;
+    let run_id = events.iter().find_map(|event| run_id(event.run?));
     let (status, failure) = match of_kind(events, "error").next() {
         None => (OutcomeStatus::Success, Failure::default()),
         Some(event) => {
@@ -96,14 +97,16 @@ pub(crate) fn outcome<'a>(
         }
     };
     let (scores, headline) = scores(reader, events);
-    let (execution_time, execution_time_ms) = times(reader, events);
+    let Times { first, last, milliseconds } = times(reader, events);
     let tokens = Tokens::sum(reader, events);
     let data_of = |kind| of_kind(events, kind).rev().find_map(|event| event.data);
     Some(Outcome {
         scores,
         headline,
-        execution_time,
-        execution_time_ms,
+        execution_time: first,
+        execution_time_ms: milliseconds,
+        key: run_id.map(|run| bounded_id(format!("{run}/{}", scenario.id))),
+        revised_at: last,
         tokens_used: tokens.total.min(MAX_WHOLE),
         prompt_tokens: tokens.prompt.min(MAX_WHOLE),
         completion_tokens: tokens.completion.min(MAX_WHOLE),
@@ -201,10 +204,17 @@ fn boolean(value: Value) -> Option<f64> {
     }
 }
 
-/// Returns the time of the first event, and the duration from it to the last.
-fn times<'a>(reader: &mut Reader<'a>, events: &[Event<'a>]) -> (Option<String>, f64) {
+/// The times of the first and the last event, and the duration between them.
+#[derive(Default)]
+struct Times {
+    first: Option<String>,
+    last: Option<String>,
+    milliseconds: f64,
+}
+
+fn times<'a>(reader: &mut Reader<'a>, events: &[Event<'a>]) -> Times {
     let mut stamps = events.iter().filter_map(|event| Some((event, event.created_at?)));
-    let Some((event, first)) = stamps.next() else { return (None, 0.0) };
+    let Some((event, first)) = stamps.next() else { return Times::default() };
     let last = stamps.next_back().map_or(first, |(_, last)| last);
     let [first, last] =
         [first, last].map(|value| value.decode().map(|text| text.text).unwrap_or_default());
@@ -217,7 +227,8 @@ fn times<'a>(reader: &mut Reader<'a>, events: &[Event<'a>]) -> (Option<String>, 
                 .to_owned(),
         );
     }
-    (began, milliseconds_between(&first, &last).unwrap_or(0.0))
+    let milliseconds = milliseconds_between(&first, &last).unwrap_or(0.0);
+    Times { first: began, last: in_utc(&last), milliseconds }
 }
 
 /// The tokens of all model calls.

@@ -10,8 +10,8 @@
 )]
 
 use arc_format_kit::{
-    ErrorCategory, Format, Header, Items, Outcome, OutcomeStatus, Role, RunReport, Score, codes,
-    finite,
+    Aggregation, ErrorCategory, Format, Header, Items, Outcome, OutcomeStatus, Role, RunStatus,
+    Score, codes, finite,
 };
 use arc_format_openai_evals::OpenAiEvalsFormat;
 use arc_format_testing::{
@@ -111,12 +111,12 @@ fn a_log_with_metrics_and_an_error_is_read_to_its_end() {
 fn every_line_has_a_role() {
     let role = OpenAiEvalsFormat::classify;
     assert_eq!(role(r#"{"spec": {"eval_name": "e"}}"#), Role::Header);
-    assert_eq!(role(r#"{"final_report": {"accuracy": 1}, "run_id": "r"}"#), Role::Other);
+    assert_eq!(role(r#"{"final_report": {"accuracy": 1}, "run_id": "r"}"#), Role::Header);
     assert_eq!(role(r#"{"type": "final_report", "sample_id": null, "data": {}}"#), Role::Other);
     assert_eq!(role(&event("match", "{}")), Role::Part("e.dev.1".into()));
     assert_eq!(role(r#"{"sample_id": 7, "type": "match"}"#), Role::Part("7".into()));
     assert_eq!(role(&event("metrics", r#"{"accuracy": NaN}"#)), Role::Part("e.dev.1".into()));
-    assert_eq!(role(r#"{"final_report": {"accuracy": NaN}}"#), Role::Other);
+    assert_eq!(role(r#"{"final_report": {"accuracy": NaN}}"#), Role::Header);
     for odd in [
         "",
         "{",
@@ -219,7 +219,7 @@ fn the_run_is_that_of_the_header_and_of_each_event() {
     for name in ["capitals.dev.v0.jsonl", "measured.test.v1.jsonl"] {
         let log = framed(name);
         let run = OpenAiEvalsFormat::suite(&log.header.unwrap()).unwrap().run;
-        assert!(run.run_id.is_some() && run.figures.is_empty() && run.status.is_none());
+        assert!(run.run_id.is_some() && run.status == Some(RunStatus::Completed));
         assert!(run.created_at.is_some() && run.created_at == run.started_at);
         for item in &log.documents {
             let planned = OpenAiEvalsFormat::scenario(None, item).unwrap();
@@ -227,19 +227,69 @@ fn the_run_is_that_of_the_header_and_of_each_event() {
         }
     }
     let spec = r#"{"spec": {"run_id": "r", "created_at": "2026-01-02 03:04:05.000006"}}"#;
-    let run = OpenAiEvalsFormat::suite(spec).unwrap().run;
+    let run = OpenAiEvalsFormat::suite(&format!("[{spec}]")).unwrap().run;
     assert_eq!(run.run_id.as_deref(), Some("r"));
     assert_eq!(run.created_at.as_deref(), Some("2026-01-02T03:04:05.000006Z"));
     for odd in [
-        "{}",
-        r#"{"spec": 1}"#,
-        r#"{"spec": {"run_id": "", "created_at": "now"}}"#,
-        r#"{"spec": {"run_id": "\u0000", "created_at": 5}}"#,
+        r#"[{"spec": 1}]"#,
+        r#"[{"spec": {"run_id": "", "created_at": "now"}}]"#,
+        r#"[{"spec": {"run_id": "\u0000", "created_at": 5}}]"#,
     ] {
-        assert_eq!(OpenAiEvalsFormat::suite(odd).unwrap().run, RunReport::default(), "{odd}");
+        let run = OpenAiEvalsFormat::suite(odd).unwrap().run;
+        assert_eq!((run.run_id, run.created_at), (None, None), "{odd}");
+        assert_eq!(run.status, Some(RunStatus::Incomplete), "{odd}");
     }
+    // The same spec again is the same run, another one is not.
+    assert_eq!(OpenAiEvalsFormat::suite(&format!("[{spec}, {spec}]")).unwrap().run, run);
+    let two = format!(r#"[{spec}, {{"spec": {{"run_id": "s"}}}}]"#);
+    let violations = OpenAiEvalsFormat::suite(&two).unwrap_err();
+    assert_eq!((violations.len(), violations[0].code), (1, codes::SEVERAL_RUNS));
     let planned = OpenAiEvalsFormat::scenario(None, r#"{"sample_id": "s", "type": "match"}"#);
     assert_eq!(planned.unwrap().run_id, None);
+}
+
+#[test]
+fn the_figures_that_are_compared_depend_on_the_class_of_the_eval() {
+    let run = |class: &str, report: &str| {
+        let header = format!(
+            r#"[{{"spec": {{"run_config": {{"eval_spec": {{"cls": "{class}"}}}}}}}},
+                {{"final_report": {report}}}]"#
+        );
+        OpenAiEvalsFormat::suite(&header).unwrap().run
+    };
+    let report = r#"{"accuracy": 0.5, "f1_score": 1, "score": null, "counts/A": 2, "names": ["x"],
+        "usage_total_tokens": 7, "usage_prompt_tokens": 3}"#;
+    for (class, means) in [
+        ("basic.match:Match", &[("accuracy", "correct")][..]),
+        ("multiple_choice:MultipleChoice", &[("accuracy", "correct")]),
+        ("basic.fuzzy_match:FuzzyMatch", &[("accuracy", "accuracy"), ("f1_score", "f1_score")]),
+        ("modelgraded.classify:ModelBasedClassify", &[("score", "score")]),
+        ("mmmu.eval:MMMU", &[]),
+    ] {
+        let run = run(&format!("evals.elsuite.{class}"), report);
+        let figures = run.figures.iter().map(|figure| (&*figure.figure, figure.value));
+        assert_eq!(
+            figures.collect::<Vec<_>>(),
+            [
+                ("accuracy", Some(0.5)),
+                ("f1_score", Some(1.0)),
+                ("score", None),
+                ("counts/A", Some(2.0))
+            ]
+        );
+        let compared = run.figures.iter().filter(|it| it.aggregation == Aggregation::Mean);
+        let compared: Vec<_> = compared.map(|it| (&*it.figure, &*it.metric)).collect();
+        assert_eq!(compared, means, "{class}");
+        // The results' own score is that of the matches.
+        let headlines = run.figures.iter().filter(|it| it.headline).map(|it| &*it.metric);
+        assert!(headlines.eq(means.iter().map(|it| it.1).filter(|it| *it == "correct")), "{class}");
+        assert_eq!(run.total_tokens, Some(7.0));
+    }
+    for odd in ["null", "1", "[]", r#"{"usage_total_tokens": -1.5}"#] {
+        let run = run("match:Match", odd);
+        assert_eq!((run.status, run.total_tokens), (Some(RunStatus::Completed), None), "{odd}");
+        assert!(run.figures.is_empty(), "{odd}");
+    }
 }
 
 #[test]
@@ -259,6 +309,8 @@ fn times_and_tokens_are_those_of_all_events() {
     );
     assert_eq!(outcome.execution_time.as_deref(), Some("2026-01-01T00:00:00.500000Z"));
     assert_eq!(outcome.execution_time_ms, 1750.0);
+    assert_eq!(outcome.revised_at.as_deref(), Some("2026-01-01T00:00:02.250000Z"));
+    assert_eq!(outcome.key.as_deref(), Some("r/e.dev.1"));
     assert_eq!(outcome.scenario.task_prompt.as_deref(), Some("p"));
 }
 

@@ -42,6 +42,10 @@
 //! `score`. `metrics.namedScores` are sums of values times weights, so they are compared only if the
 //! header's tests show that all weights are 1; metrics derived by `derivedMetrics` are never compared.
 //!
+//! **The end of a run.** From 0.121 on, promptfoo writes `stats.durationMs` at the end of an
+//! evaluation, so one without it is incomplete. Neither older files nor `.jsonl` output have
+//! anything that distinguishes an evaluation that was killed.
+//!
 //! Tested with 0.121.20 (version 3 of the file). Version 2, as written by 0.91 and earlier, is read
 //! according to the declarations of its types.
 

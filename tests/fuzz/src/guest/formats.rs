@@ -76,17 +76,19 @@ fn file<F: Format>(input: &[u8]) {
         Header::EnclosingDocument => framer.enclosing_document().map(str::to_owned),
         _ => None,
     };
+    let mut header_items = Vec::new();
     let mut results = Vec::new();
     let mut parts: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for item in items {
         match if layout.classify_items { F::classify(item) } else { Role::Result } {
             Role::Result => results.push(item.to_owned()),
             Role::Part(key) => parts.entry(key).or_default().push(item),
-            Role::Header if layout.header == Header::Item => {
-                header.get_or_insert_with(|| item.to_owned());
-            }
+            Role::Header if layout.header == Header::Item => header_items.push(item),
             Role::Header | Role::Other => {}
         }
+    }
+    if !header_items.is_empty() {
+        header = Some(format!("[{}]", header_items.join(",")));
     }
     results.extend(parts.into_values().map(|parts| format!("[{}]", parts.join(","))));
     for result in results.iter().take(MOST_RESULTS) {
