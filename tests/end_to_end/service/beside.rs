@@ -2,6 +2,7 @@
 //! stored as sent, or the answer reports the difference.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use arc_host::client::{ClientSettings, ServiceClient};
@@ -48,8 +49,10 @@ impl TestService {
         ServiceClient::new(&ClientSettings { url, token: None, compress: Some(true) }).unwrap()
     }
 
-    /// Returns the stored outcomes of a simulation, by their ids.
+    /// Returns the stored outcomes of a simulation, by their ids, after the spool was delivered: on a busy machine the
+    /// database can be too slow to answer, and results are spooled.
     fn stored(&self, simulation_id: &str) -> BTreeMap<Uuid, StoredResult> {
+        self.service.wait_for_empty_spool();
         let sql = format!(
             "SELECT outcome_id, outcome.trial, modal_call_id, sandbox_id, document_text
              FROM arc_recorder.outcomes AS outcome
@@ -276,7 +279,7 @@ fn the_summary_of_a_file_names_its_unrecorded_parts() {
 }
 
 /// A random result of a property test.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct RandomResult {
     filler: usize,
     pretty: bool,
@@ -284,6 +287,23 @@ struct RandomResult {
     call: Option<String>,
     sandbox: Option<String>,
     not_finite: usize,
+}
+
+/// Shows the lengths of long ids: a message of some mebibytes would hide why a property fails.
+impl fmt::Debug for RandomResult {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        let shown = |id: &Option<String>| match id {
+            Some(id) if id.len() > 80 => format!("{} bytes", id.len()),
+            id => format!("{id:?}"),
+        };
+        let RandomResult { filler, pretty, trial, call, sandbox, not_finite } = self;
+        let (call, sandbox) = (shown(call), shown(sandbox));
+        write!(
+            formatter,
+            "filler {filler}, pretty {pretty}, trial {trial:?}, call {call}, sandbox {sandbox}, \
+             not finite {not_finite}"
+        )
+    }
 }
 
 impl RandomResult {
@@ -388,37 +408,46 @@ fn results_are_stored_as_the_client_sends_them_or_the_verdict_differs() {
             shots.iter().enumerate().map(|(number, shot)| shot.submission(number)).collect();
         let ids: Vec<Uuid> =
             submissions.iter().map(|it| it.outcome_id(simulation.parse().unwrap())).collect();
+        let request = || {
+            let (count, log) = (shots.len(), running.service.log());
+            format!(
+                "{count} results of {simulation}, to_small: {to_small}, giant: {giant:?}; {log}"
+            )
+        };
         let recording = client.record_batch(simulation.parse().unwrap(), submissions);
         let verdicts = match runtime.block_on(recording) {
             Ok(verdicts) => verdicts,
             // The refusal of a single result is an error, as in a call that records one result.
             Err(error) => {
-                prop_assert!(shots.len() == 1 && to_small && giant.is_some(), "{}", error);
+                let refused = shots.len() == 1 && to_small && giant.is_some();
+                prop_assert!(refused, "{}; {}", error.report(), request());
                 return Ok(());
             }
         };
         let mut stored = running.stored(&simulation);
-        prop_assert_eq!(verdicts.len(), shots.len());
+        prop_assert_eq!(verdicts.len(), shots.len(), "{}", request());
         for (number, (item, shot)) in verdicts.iter().zip(&shots).enumerate() {
-            prop_assert_eq!(item.outcome_id, ids[number]);
+            let case = || format!("{number}: {shot:?}: {item:?}; {}", request());
+            prop_assert_eq!(item.outcome_id, ids[number], "{}", case());
             let found = stored.remove(&ids[number]);
             match &item.verdict {
-                Verdict::Stored => {
-                    prop_assert!(found == Some(shot.stored(number)), "{} differs", number);
+                // A request without an answer is sent again, and its results can be duplicates.
+                Verdict::Stored | Verdict::Duplicate | Verdict::Spooled => {
+                    prop_assert!(found == Some(shot.stored(number)), "it differs: {}", case());
                     let reported =
                         item.warnings.iter().filter(|it| it.code == "not_finite").count();
-                    prop_assert_eq!(reported, shot.not_finite);
+                    prop_assert_eq!(reported, shot.not_finite, "{}", case());
                 }
-                Verdict::Failed { kind: FailureKind::Refused, message, .. } => {
+                Verdict::Failed { kind: FailureKind::Refused, .. } => {
                     let too_long = shot.filler >= LIMIT / 2
                         || shot.call.as_ref().is_some_and(|call| call.len() >= LIMIT);
-                    prop_assert!(to_small && too_long, "{}: {}", number, message);
-                    prop_assert_eq!(found, None);
+                    prop_assert!(to_small && too_long, "{}", case());
+                    prop_assert!(found.is_none(), "it is stored: {}", case());
                 }
-                other => prop_assert!(false, "{}: {:?}", number, other),
+                _ => prop_assert!(false, "{}", case()),
             }
         }
-        prop_assert!(stored.is_empty(), "nothing else is stored");
+        prop_assert!(stored.is_empty(), "{} more are stored; {}", stored.len(), request());
         Ok(())
     });
 }
@@ -488,7 +517,7 @@ fn any_body_is_applied_completely_or_the_answer_reports_the_rest() {
             body == whole && matches!(damage, Damage::None | Damage::Cut(_) | Damage::Byte(..));
         let answer = running.service.send(Method::POST, &path, &[], body.clone());
         let stored = running.stored(&simulation);
-        if answer.status != 200 {
+        if answer.status >= 300 {
             prop_assert!((400..500).contains(&answer.status), "{:?}", answer);
             prop_assert!(!untouched, "{:?}", answer);
             prop_assert!(stored.is_empty(), "{:?}", answer);
@@ -504,10 +533,12 @@ fn any_body_is_applied_completely_or_the_answer_reports_the_rest() {
         // Each stored document is part of the body, and its fields are those that were sent, or those that the damaged
         // byte produced.
         let text = String::from_utf8_lossy(&body).into_owned();
-        let kept = verdicts.iter().filter(|it| it["verdict"] == "stored").count();
+        let accepted =
+            |it: &Value| ["stored", "spooled"].contains(&it["verdict"].as_str().unwrap());
+        let kept = verdicts.iter().filter(|it| accepted(it)).count();
         prop_assert_eq!(kept, stored.len());
         for (position, verdict) in verdicts.iter().enumerate() {
-            if verdict["verdict"] != "stored" {
+            if !accepted(verdict) {
                 prop_assert!(!untouched, "{}", verdict);
                 continue;
             }
