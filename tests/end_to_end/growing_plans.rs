@@ -111,12 +111,17 @@ fn each_scenario_has_its_own_number_of_trials() {
     });
 }
 
-/// A job of Harbor with the first of its three trials of one task left out.
+/// A job of Harbor with the first of its three trials of one task left out, which ran last.
 fn uneven_job() -> (String, Value) {
     let path = fixture("formats/harbor/three-trials-each/job-with-trials.json");
     let mut job: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let trials = job["trial_results"].as_array_mut().unwrap();
-    let left_out = trials.remove(0);
+    let mut left_out = trials.remove(0);
+    for (member, time) in
+        [("started_at", "2026-12-01T10:00:00Z"), ("finished_at", "2026-12-01T10:01:00Z")]
+    {
+        left_out[member] = time.into();
+    }
     job["n_total_trials"] = 5.into();
     job["stats"] = json!({"n_completed_trials": 5, "evals": {}});
     (job.to_string(), left_out)

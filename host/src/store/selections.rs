@@ -148,7 +148,7 @@ fn older_list() -> String {
     )
 }
 
-/// The selections that a file adds which was changed at `$3`: a tool that removes an invalidation
+/// The selections that a file adds which was changed at `$3`: a tool that undoes an invalidation
 /// writes the result as it was before, so the earlier revision counts again.
 fn newer_file() -> String {
     format!(

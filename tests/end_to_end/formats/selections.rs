@@ -58,7 +58,7 @@ fn a_selected_revision_counts_until_another_is_selected() {
         let flag = |one: &Value, name: &str| one[name].as_bool().unwrap();
         revisions.iter().map(|one| (flag(one, "counts"), flag(one, "selected"))).collect()
     };
-    // The shown revision is the one that counts: in the status, the outcomes, an export and the views.
+    // The revision that counts is everywhere the same: in the status, the outcomes, an export and the views.
     let counts = |number: usize, score: f64| {
         let revisions = select(&[]);
         let outcome = revisions[number - 1]["outcome_id"].as_str().unwrap();
@@ -292,19 +292,19 @@ fn bytes_that_come_back_count_again_only_if_the_file_is_newer() {
         assert_ne!(summary.code, Some(1), "{}", summary.stderr);
         summary.json()
     };
-    let first = record_log("taken-back-first.eval", -1);
+    let first = record_log("undone-first.eval", -1);
     let id = first["simulation_id"].as_str().unwrap().to_owned();
     assert_eq!(first["stored"], 2, "{first}");
-    let invalidated = record_log("taken-back-invalidated.eval", 0);
+    let invalidated = record_log("undone-invalidated.eval", 0);
     assert_eq!((&invalidated["stored"], &invalidated["duplicate"]), (&1.into(), &1.into()));
     assert_eq!(status(&program, &id)["invalidated_outcomes"], 1);
     // The first log again, as it was before the invalidation.
-    let again = record_log("taken-back-first.eval", -1);
+    let again = record_log("undone-first.eval", -1);
     assert_eq!(again["duplicate"], 2, "{again}");
     assert_eq!(again["warnings"]["later_revision_counts"], 1, "{again}");
     assert_eq!(status(&program, &id)["invalidated_outcomes"], 1);
-    // The invalidation is removed.
-    let back = record_log("removed.eval", 1);
+    // The invalidation is undone.
+    let back = record_log("undone.eval", 1);
     assert_eq!((&back["stored"], &back["duplicate"]), (&0.into(), &2.into()), "{back}");
     assert_eq!(back["warnings"].get("later_revision_counts"), None, "{back}");
     let known = status(&program, &id);
@@ -313,7 +313,7 @@ fn bytes_that_come_back_count_again_only_if_the_file_is_newer() {
         (&0.into(), &2.into())
     );
     // The log with the invalidation again: it is older.
-    let older = record_log("taken-back-invalidated.eval", 0);
+    let older = record_log("undone-invalidated.eval", 0);
     assert_eq!(older["warnings"]["later_revision_counts"], 1, "{older}");
     assert_eq!(status(&program, &id)["invalidated_outcomes"], 0);
 }
