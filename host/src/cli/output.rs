@@ -291,9 +291,12 @@ pub(super) fn scaled_or_raw(scaled: Option<f64>, raw: Option<f64>) -> String {
     }
 }
 
-/// Formats the name of a figure of a metric.
+/// Formats the name of a figure of a metric. Some tools have one figure for each metric, with its name.
 pub(super) fn figure(figure: &str, metric: &str) -> String {
-    printable(&format!("{figure} of {metric}"))
+    match figure == metric {
+        true => printable(metric),
+        false => printable(&format!("{figure} of {metric}")),
+    }
 }
 
 /// How many superseded results are named.
