@@ -96,8 +96,10 @@ CREATE TABLE arc_recorder.simulations (
         CHECK (figures_state IN ('stale', 'computing', 'frozen')),
     figures_claim uuid,
     figures_claimed_at timestamptz,
-    -- The newest final list of the run's results: when the tool made it, and when it was recorded.
+    -- The newest final list of the run's results: when the tool made it, when its file was changed, and
+    -- when it was recorded.
     final_list_at timestamptz,
+    final_list_modified_at timestamptz,
     final_list_recorded_at timestamptz
 );
 CREATE INDEX simulations_newest ON arc_recorder.simulations (created_at DESC, simulation_id DESC);

@@ -176,8 +176,8 @@ fn rejected_results_are_listed_with_their_reasons_and_bytes() {
     let files = Files::new();
     // Bytes that a stream of styled text would change.
     let bad: [&[u8]; 2] = [b"{\"a\": \"\x1b[31m\x00\x7f\"}", b"\xff\x1b]0;title\x07\xc2\x9b"];
-    let summary =
-        record(&program, &files.write("bad.jsonl", bad.join(&b'\n')), &[]).ended(2).json();
+    let path = files.write("bad.jsonl", bad.join(&b'\n'));
+    let summary = record(&program, &path, &["--format", "arc-guide"]).ended(2).json();
     let id = summary["simulation_id"].as_str().unwrap();
     let rejected = program.run(["rejected", id, "--json"]).ended(0).json_lines();
     assert_eq!(rejected.len(), 2);
@@ -334,7 +334,8 @@ fn lists_show_that_there_are_more_rows() {
     // These results have no scenario.
     let broken: Vec<Value> = (0..3).map(|number| json!({"number": number})).collect();
     let broken = files.write_lines("broken.jsonl", &broken);
-    let id = record(&program, &broken, &[]).ended(2).json()["simulation_id"].clone();
+    let id = record(&program, &broken, &["--format", "arc-guide"]).ended(2).json();
+    let id = id["simulation_id"].clone();
     let id = id.as_str().unwrap();
     let all = program.run(["--json", "rejected", id]).ended(0).json_lines();
     assert!(all.len() > 1, "{all:?}");
@@ -344,7 +345,7 @@ fn lists_show_that_there_are_more_rows() {
     let next = program.run(["--json", "rejected", id, "--cursor", &cursor]).ended(0).json_lines();
     assert_eq!(next, all[1..]);
     for _ in 0..20 {
-        record(&program, &broken, &["--new"]).ended(2);
+        record(&program, &broken, &["--format", "arc-guide", "--new"]).ended(2);
     }
     let listed = program.run(["simulations"]).ended(0);
     assert!(listed.stderr.contains("there are more: --cursor"), "{}", listed.stderr);

@@ -274,7 +274,7 @@ impl FileRecording {
         let list = ResultList {
             outcome_ids: summary.outcome_ids.clone(),
             is_final: recorded && all && run.status == Some(SimulationStatus::Completed),
-            made_at: run.created_at.max(run.completed_at),
+            made_at: run.created_at.max(run.completed_at).max(run.revised_at),
             modified_at: self.file.modified_at(),
         };
         let listed = self.destination.compare_results(simulation_id, &list).await?;

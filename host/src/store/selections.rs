@@ -5,6 +5,8 @@
 //! recorder adds a selection if the list of a run's results shows that one is needed: a result that the
 //! tool's final list lacks is superseded, and an earlier revision that a newer file has counts again.
 
+use std::cmp::Ordering;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
@@ -274,15 +276,22 @@ async fn compare_lists(
 ) -> std::result::Result<Vec<Selection>, tokio_postgres::Error> {
     let newest = transaction
         .query_one(
-            "SELECT final_list_at FROM arc_recorder.simulations WHERE simulation_id = $1",
+            "SELECT final_list_at, final_list_modified_at FROM arc_recorder.simulations
+             WHERE simulation_id = $1",
             &[&simulation_id],
         )
         .await?;
-    let newest_at: Option<Timestamp> = newest.get(0);
-    let made_at = list.made_at.or(list.modified_at);
-    let is_older = made_at.zip(newest_at).is_some_and(|(made_at, newest)| made_at < newest);
+    let (newest_at, modified_at): (Option<Timestamp>, Option<Timestamp>) =
+        (newest.get(0), newest.get(1));
+    // Copies with the same time, or without one, are in the order in which the files were changed.
+    let is_older = match list.made_at.cmp(&newest_at) {
+        Ordering::Equal => {
+            list.modified_at.zip(modified_at).is_some_and(|(this, newest)| this < newest)
+        }
+        order => list.made_at.is_some() && order == Ordering::Less,
+    };
     let (query, time) = match (is_older, list.is_final) {
-        (true, _) => (older_list(), newest_at),
+        (true, _) => (older_list(), newest_at.or(modified_at)),
         (false, true) => (final_list(), list.made_at),
         (false, false) => return Ok(Vec::new()),
     };
@@ -293,9 +302,10 @@ async fn compare_lists(
             .execute(
                 "WITH moment AS MATERIALIZED (SELECT pg_catalog.clock_timestamp() AS now)
                  UPDATE arc_recorder.simulations
-                 SET final_list_at = $2, final_list_recorded_at = moment.now FROM moment
-                 WHERE simulation_id = $1",
-                &[&simulation_id, &made_at],
+                 SET final_list_at = $2, final_list_modified_at = $3,
+                     final_list_recorded_at = moment.now
+                 FROM moment WHERE simulation_id = $1",
+                &[&simulation_id, &list.made_at, &list.modified_at],
             )
             .await?;
     }

@@ -334,8 +334,7 @@ fn of_copies_of_one_log_the_one_that_was_changed_last_has_the_figures() {
         let recorded = record(&program, &path, &[]);
         serde_json::from_str(recorded.stdout.lines().next().unwrap()).unwrap()
     };
-    let ways: [(&str, &dyn Fn(&str) -> Value); 2] = [("file", &by_file), ("upload", &upload)];
-    for (way, send) in ways {
+    for (way, send) in [("file", &by_file as &dyn Fn(&str) -> Value), ("upload", &upload)] {
         for (first, second) in (0..5).flat_map(|one| (0..5).map(move |other| (one, other))) {
             let what = format!("{first}, then {second}, by {way}");
             let copies = copies(&what);

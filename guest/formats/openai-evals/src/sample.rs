@@ -23,7 +23,8 @@ pub(crate) fn planned<'a>(
 ) -> Option<PlannedScenario> {
     let scenario = scenario(reader, events)?;
     let run_id = events.iter().find_map(|event| run_id(event.run?));
-    Some(PlannedScenario { run_id, ..PlannedScenario::new(scenario) })
+    let revised_at = times(reader, events).last;
+    Some(PlannedScenario { run_id, revised_at, ..PlannedScenario::new(scenario) })
 }
 
 fn scenario<'a>(reader: &mut Reader<'a>, events: &[Event<'a>]) -> Option<Scenario> {
