@@ -3,9 +3,10 @@
 -- Recording only adds rows; progress and the status of a scenario are views.
 --
 -- The fact tables (outcomes, documents, rejected_results, replaced_extractions, annotations) have the
--- key (simulation_id, id, partition_time), those with several rows for an id one more column. partition_time is the time at which the simulation was accepted, so that the tables
--- can be partitioned by time, and simulation_id comes first, so that they can be distributed by it.
--- They have no foreign keys and no triggers.
+-- key (simulation_id, id, partition_time), those with several rows for an id one more column.
+-- partition_time is the time at which the simulation was accepted, so that the tables can be partitioned
+-- by time, and simulation_id comes first, so that they can be distributed by it. They have no foreign
+-- keys and no triggers.
 
 -- One row that describes the layout of the tables. Only a migration command changes it.
 CREATE TABLE arc_recorder.installation (
@@ -433,63 +434,63 @@ LEFT JOIN (
     AND latest.scenario_id = plan.scenario_id
     AND latest.number = trials.trial;
 
--- Replaces what jsonb does not have: NaN and infinities by null, NUL and lone surrogates by U+FFFD. The
--- text is split before each number that is not finite, with a control character that JSON does not
--- have; a number is inside a string if there is an odd number of quotes before it.
-CREATE FUNCTION arc_recorder.with_json_values(document text) RETURNS text
+-- Replaces NaN and infinities by null, because jsonb does not have them. The text is split before each of
+-- them, with a control character that JSON does not have; a number is inside a string if there is an odd
+-- number of quotes before it.
+CREATE FUNCTION arc_recorder.with_finite_numbers(document text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF strpos(document, 'NaN') > 0 OR strpos(document, 'Infinity') > 0 THEN
-        document := (
-            SELECT string_agg(CASE
-                WHEN position = 1 THEN part
-                WHEN quotes % 2 = 0 THEN 'null' || substr(part, 2)
-                WHEN part ^@ 'N' THEN 'NaN' || substr(part, 2)
-                WHEN part ^@ 'M' THEN '-Infinity' || substr(part, 2)
-                ELSE 'Infinity' || substr(part, 2)
-            END, '' ORDER BY position)
-            FROM (
-                SELECT part, position,
-                    sum(length(unescaped) - length(replace(unescaped, '"', ''))) OVER (
-                        ORDER BY position ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-                    ) AS quotes
-                FROM (
-                    SELECT part, position, CASE WHEN strpos(part, E'\\') = 0 THEN part
-                        ELSE replace(replace(part, E'\\\\', ''), E'\\"', '') END AS unescaped
-                    FROM unnest(string_to_array(
-                        replace(replace(replace(document,
-                            'NaN', E'\x01N'), '-Infinity', E'\x01M'), 'Infinity', E'\x01I'),
-                        E'\x01')) WITH ORDINALITY AS split (part, position)
-                ) AS parts
-            ) AS counted
-        );
-    END IF;
-    IF strpos(document, E'\\u') = 0 THEN
+    IF strpos(document, 'NaN') = 0 AND strpos(document, 'Infinity') = 0 THEN
         RETURN document;
     END IF;
-    -- An escape counts only after an even number of backslashes.
-    RETURN regexp_replace(regexp_replace(regexp_replace(
-        document,
-        '(?<!\\)((?:\\\\)*)\\u0000', '\1\\ufffd', 'g'),
-        '(?<!\\)((?:\\\\)*)\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})',
-        '\1\\ufffd', 'g'),
-        '(?<!(?<!\\)(?:\\\\)*\\u[dD][89abAB][0-9a-fA-F]{2})(?<!\\)((?:\\\\)*)\\u[dD][c-fC-F][0-9a-fA-F]{2}',
-        '\1\\ufffd', 'g');
+    RETURN (
+        SELECT string_agg(CASE
+            WHEN position = 1 THEN part
+            WHEN quotes % 2 = 0 THEN 'null' || substr(part, 2)
+            WHEN part ^@ 'N' THEN 'NaN' || substr(part, 2)
+            WHEN part ^@ 'M' THEN '-Infinity' || substr(part, 2)
+            ELSE 'Infinity' || substr(part, 2)
+        END, '' ORDER BY position)
+        FROM (
+            SELECT part, position,
+                sum(length(unescaped) - length(replace(unescaped, '"', ''))) OVER (
+                    ORDER BY position ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+                ) AS quotes
+            FROM (
+                SELECT part, position, CASE WHEN strpos(part, E'\\') = 0 THEN part
+                    ELSE replace(replace(part, E'\\\\', ''), E'\\"', '') END AS unescaped
+                FROM unnest(string_to_array(
+                    replace(replace(replace(document,
+                        'NaN', E'\x01N'), '-Infinity', E'\x01M'), 'Infinity', E'\x01I'),
+                    E'\x01')) WITH ORDINALITY AS split (part, position)
+            ) AS parts
+        ) AS counted
+    );
 END
 $$;
 
+-- Replaces the escapes of NUL and of lone surrogates, which jsonb does not have, by U+FFFD. An escape
+-- counts only after an even number of backslashes.
+CREATE FUNCTION arc_recorder.with_valid_escapes(document text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN pg_catalog.regexp_replace(pg_catalog.regexp_replace(pg_catalog.regexp_replace(
+    document,
+    '(?<!\\)((?:\\\\)*)\\u0000', '\1\\ufffd', 'g'),
+    '(?<!\\)((?:\\\\)*)\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})',
+    '\1\\ufffd', 'g'),
+    '(?<!(?<!\\)(?:\\\\)*\\u[dD][89abAB][0-9a-fA-F]{2})(?<!\\)((?:\\\\)*)\\u[dD][c-fC-F][0-9a-fA-F]{2}',
+    '\1\\ufffd', 'g');
+
 -- A document as jsonb. Values that jsonb cannot represent are replaced: NaN and infinities by null, NUL
--- and lone surrogates by U+FFFD; a document with a number beyond numeric's range becomes null.
+-- and lone surrogates by U+FFFD; a document with a number beyond numeric's range becomes null. Escapes
+-- are only replaced if they are refused, because that takes far longer than reading the document.
 CREATE FUNCTION arc_recorder.sanitised(document text) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF strpos(document, 'NaN') > 0 OR strpos(document, 'Infinity') > 0 THEN
-        RETURN arc_recorder.with_json_values(document)::jsonb;
-    END IF;
-    RETURN document::jsonb;
+    RETURN arc_recorder.with_finite_numbers(document)::jsonb;
 EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
     BEGIN
-        RETURN arc_recorder.with_json_values(document)::jsonb;
+        RETURN arc_recorder.with_valid_escapes(arc_recorder.with_finite_numbers(document))::jsonb;
     EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
         RETURN NULL;
     END;
@@ -502,18 +503,18 @@ CREATE VIEW arc_recorder.outcome_documents AS
 SELECT
     simulation_id, outcome_id, partition_time, scenario_id, trial, received_at, status,
     arc_recorder.sanitised((
-        SELECT string_agg(kept.document, '' ORDER BY kept.part)
-        FROM arc_recorder.documents AS kept
-        WHERE kept.simulation_id = outcome.simulation_id
-            AND kept.outcome_id = outcome.outcome_id
-            AND kept.partition_time = outcome.partition_time
+        SELECT string_agg(piece.document, '' ORDER BY piece.part)
+        FROM arc_recorder.documents AS piece
+        WHERE piece.simulation_id = outcome.simulation_id
+            AND piece.outcome_id = outcome.outcome_id
+            AND piece.partition_time = outcome.partition_time
     )) AS document,
     (
-        SELECT string_agg(kept.document, '' ORDER BY kept.part)
-        FROM arc_recorder.documents AS kept
-        WHERE kept.simulation_id = outcome.simulation_id
-            AND kept.outcome_id = outcome.outcome_id
-            AND kept.partition_time = outcome.partition_time
+        SELECT string_agg(piece.document, '' ORDER BY piece.part)
+        FROM arc_recorder.documents AS piece
+        WHERE piece.simulation_id = outcome.simulation_id
+            AND piece.outcome_id = outcome.outcome_id
+            AND piece.partition_time = outcome.partition_time
     ) AS document_text
 FROM arc_recorder.outcomes AS outcome;
 

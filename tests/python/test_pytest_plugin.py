@@ -27,8 +27,12 @@ class Recorded:
     def __init__(self, database_url: str) -> None:
         with create_sync_arc_api(database_url) as api:
             self.simulations = self._rows(api, "simulations")
+            documents = {
+                row["outcome_id"]: json.loads(row["document_text"])
+                for row in self._rows(api, "outcome_documents")
+            }
             self.outcomes = {
-                str(outcome["scenario_id"]): {**outcome, "document": json.loads(outcome["document"])}
+                str(outcome["scenario_id"]): {**outcome, "document": documents[outcome["outcome_id"]]}
                 for outcome in self._rows(api, "outcomes")
             }
             self.plan = self._rows(api, "planned_scenarios")

@@ -53,7 +53,7 @@ pub(super) struct MetricOptions {
     metrics: Vec<MetricDefinition>,
 
     /// Declare the highest value of the results' own score, whose lowest is 0: 100 for percentages.
-    #[arg(long, value_name = "HIGHEST")]
+    #[arg(long, value_name = "HIGHEST", allow_negative_numbers = true)]
     score_scale: Option<f64>,
 }
 

@@ -22,7 +22,8 @@ use crate::extraction::{Extractor, Violation};
 use crate::formats::OpenedFile;
 use crate::paging::is_full;
 use crate::recorder::{
-    ItemVerdict, ReceivedResult, ResultFormat, SCALE_UNKNOWN, Submission, whole_failure,
+    HEADLINE_MISSING, ItemVerdict, ReceivedResult, ResultFormat, SCALE_UNKNOWN, Submission,
+    whole_failure,
 };
 use crate::store::{NewSimulation, ResultList, SimulationStart, SimulationStatus};
 
@@ -291,8 +292,11 @@ impl FileRecording {
         let complete = |suite| self.destination.complete_simulation(simulation_id, suite);
         match complete(survey.summary.text.as_deref()).await {
             Ok(DeliveryAnswer::Committed(completed)) => {
-                // The report on the file has the scale.
-                let of_suite = completed.warnings.iter().filter(|one| one.code != SCALE_UNKNOWN);
+                // The report on the file has the warnings about the score.
+                let of_suite = completed
+                    .warnings
+                    .iter()
+                    .filter(|one| ![SCALE_UNKNOWN, HEADLINE_MISSING].contains(&one.code.as_str()));
                 Ok(of_suite.map(|one| format!("{}: {}", one.path, one.message)).collect())
             }
             Ok(DeliveryAnswer::Spooled) => Ok(Vec::new()),

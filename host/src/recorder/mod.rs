@@ -323,7 +323,11 @@ impl Recorder {
         revision: Option<i64>,
     ) -> Result<Vec<Revision>> {
         self.make_ready().await?;
-        self.shared.store.select_revision(simulation_id, result_key, revision).await
+        let store = &self.shared.store;
+        let revisions = store.select_revision(simulation_id, result_key, revision).await?;
+        // The list of simulations has the figures that were computed last.
+        store.simulation_with_figures(simulation_id).await?;
+        Ok(revisions)
     }
 
     /// Compares a list of recorded results with those of their simulation: a result that the tool's

@@ -260,15 +260,23 @@ fn score_warnings(
         )
     });
     let unknown = (score.overall.is_some() && score.scale.is_none()).then(|| {
-        warning(
-            SCALE_UNKNOWN,
-            format!(
-                "the scale of the score is unknown, so it is as the tool wrote it: declare its \
-                 highest value with score_scale (`arc-host metrics {} --score-scale HIGHEST`), or \
-                 its metric",
-                simulation.simulation_id
+        let id = simulation.simulation_id;
+        let range = score.metric.and_then(|metric| simulation.declared_range(metric, figures));
+        let message = match (range, simulation.declared_headline(figures)) {
+            (Some((lowest, highest)), _) => format!(
+                "some scores are outside of their declared range, {lowest} to {highest}, so the score \
+                 is as the tool wrote it"
             ),
-        )
+            (None, Some(metric)) => format!(
+                "the scale of the score is unknown, so it is as the tool wrote it: declare the range of \
+                 its metric (`arc-host metrics {id} --metric '{metric}:lowest=LOWEST,highest=HIGHEST'`)"
+            ),
+            (None, None) => format!(
+                "the scale of the score is unknown, so it is as the tool wrote it: declare its highest \
+                 value with score_scale (`arc-host metrics {id} --score-scale HIGHEST`), or its metric"
+            ),
+        };
+        warning(SCALE_UNKNOWN, message)
     });
     missing.into_iter().chain(unknown).collect()
 }

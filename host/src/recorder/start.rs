@@ -11,7 +11,8 @@ use crate::extraction::{Scenario, Session, Violation};
 use crate::identity::Fingerprint;
 use crate::json_text::{JsonText, is_json, nesting};
 use crate::store::{
-    MetricDefinition, NewSimulation, PlannedRow, SimulationStart, SimulationStatus, whole,
+    MetricDefinition, MetricDefinitions, NewSimulation, PlannedRow, SimulationStart,
+    SimulationStatus, whole,
 };
 
 /// The maximum number of trials of a scenario, as in the extraction rules.
@@ -23,9 +24,6 @@ const CONFIGURATION_DEPTH: usize = 1_000;
 
 /// The deepest nesting of a simulation's metadata, which readers in every language must manage.
 const METADATA_DEPTH: usize = 127;
-
-/// The maximum number of metrics that are defined at once.
-const MAX_METRICS: usize = 1_000;
 
 /// The maximum length of a list of scenarios in bytes: the limit of the extraction component for one
 /// call.
@@ -257,36 +255,21 @@ pub(super) fn check_metrics(
             score_scale.unwrap_or_default()
         )));
     }
-    if definitions.len() > MAX_METRICS {
-        return Err(Error::invalid(format!(
-            "{} metrics are more than the {MAX_METRICS} that a simulation defines",
-            definitions.len()
-        )));
-    }
     for metric in definitions {
         storable("the metric's name", Some(&metric.name))?;
         storable("the metric's unit", metric.unit.as_deref())?;
         let numbers = [metric.lowest, metric.highest, metric.pass_threshold];
         if numbers.into_iter().flatten().any(|number| !number.is_finite()) {
-            return Err(Error::invalid(format!(
-                "metric {:?} has a number that is not finite",
-                metric.name
-            )));
-        }
-        if let Some((lowest, highest)) = metric.range()
-            && lowest >= highest
-        {
             let name = match metric.name.as_str() {
                 "" => "the score".to_owned(),
                 name => format!("metric {name:?}"),
             };
-            return Err(Error::invalid(format!(
-                "{name} has the lowest value {lowest} and the highest {highest}"
-            ))
-            .with_hint("the highest must be above the lowest, which is 0 if it is not set"));
+            return Err(Error::invalid(format!("{name} has a range with NaN or an infinity")));
         }
     }
-    Ok(())
+    let mut metrics = MetricDefinitions::default();
+    metrics.update(definitions);
+    metrics.check()
 }
 
 fn check_texts(start: &SimulationStart) -> Result<()> {

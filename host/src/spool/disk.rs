@@ -2,7 +2,7 @@
 //!
 //! An entry is stored in one table under its sequence number for its whole life. Two further tables
 //! list the waiting entries and the dead letters, with the data that is needed without reading the
-//! entry itself: the entries are counted by these, and dead-lettering does not move a document.
+//! entry itself: opening the spool reads only these, and dead-lettering does not move a document.
 //!
 //! redb makes no promise for a file that another program has changed; its failures and panics on such a
 //! file are returned as errors.
@@ -91,8 +91,6 @@ pub(super) fn file_opener() -> Opener {
     Box::new(|file| {
         let mut builder = Database::builder();
         builder.set_cache_size(CACHE_BYTES);
-        // Otherwise redb trusts a file that was closed, and can overwrite entries if it is damaged.
-        builder.set_check_integrity_on_open(true);
         builder.create_with_backend(FileBackend::new(file)?)
     })
 }

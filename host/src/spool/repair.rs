@@ -83,7 +83,7 @@ pub fn repair(folder: &Path) -> Result<RepairReport> {
         Err(error) => return Err(io("open", error)),
     };
     let second = || file.try_clone().map_err(|error| io("open", error));
-    // The spool opens no file that fails the check, also if the damaged page belongs to no entry.
+    // A damaged page that belongs to no entry would be an error when the file is opened after a kill.
     let intact = open_unchanged(second()?, true).is_ok();
     // If redb fails before it locks the file, this lock excludes other processes.
     let old = match open_unchanged(second()?, false) {

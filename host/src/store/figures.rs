@@ -87,6 +87,13 @@ pub struct SupersededResult {
     pub result_key: String,
 }
 
+impl Figures {
+    /// Returns the range of the scores, if it is known and the same for all of them.
+    pub(super) fn range(&self) -> Option<(f64, f64)> {
+        self.score_lowest.zip(self.score_scale)
+    }
+}
+
 /// The figures of one metric, over the latest attempt at each scenario and trial.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MetricFigures {
@@ -113,8 +120,9 @@ pub struct MetricFigures {
 }
 
 /// The rows that count: common table expressions up to `ranked`, in one pass over narrow columns of one
-/// simulation's rows, which reads no document. `joins` are those that the columns need. Attempts at a scenario are grouped by a hash of
-/// its id first, because numbers are sorted far faster than texts with a common prefix.
+/// simulation's rows, which reads no document. `joins` are those that the columns need. Attempts at a
+/// scenario are grouped by a hash of its id first, because numbers are sorted far faster than texts with a
+/// common prefix.
 fn ranked(columns: &str, joins: &str) -> String {
     format!(
         r#"{replaced}, ranked AS (
@@ -285,7 +293,7 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// Returns the exact sum of the cost of the rows that satisfy a condition.
-fn cost_usd(condition: &str) -> String {
+pub(super) fn cost_usd(condition: &str) -> String {
     format!(
         "coalesce(pg_catalog.sum((cost_usd * 1e12::float8)::bigint)
                 FILTER (WHERE cost_usd < 9e6::float8 AND {condition}), 0) * 0.000000000001

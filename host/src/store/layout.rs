@@ -160,8 +160,9 @@ impl LayoutState {
             Layout::Citus => {
                 "SELECT NOT EXISTS (
                      SELECT FROM pg_catalog.unnest(ARRAY['simulations', 'planned_scenarios',
-                         'metric_declarations', 'selections', 'outcomes', 'documents', 'rejected_results',
-                         'replaced_extractions', 'annotations', 'installation', 'schema_migrations', 'config_versions', 'scenarios', 'extractors',
+                         'metric_declarations', 'selections', 'outcomes', 'documents',
+                         'rejected_results', 'replaced_extractions', 'annotations', 'installation',
+                         'schema_migrations', 'config_versions', 'scenarios', 'extractors',
                          'access_tokens', 'document_headers']) AS name
                      WHERE pg_catalog.to_regclass('arc_recorder.' || name) IS NOT NULL AND NOT EXISTS (
                          SELECT FROM pg_catalog.pg_dist_partition

@@ -33,7 +33,8 @@ impl Store {
     /// simulation that has ended become stale. Every declaration is kept.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is no such simulation.
+    /// [`Error::NotFound`] if there is no such simulation; [`Error::Invalid`] if a range is empty together
+    /// with earlier declarations, or if these are too many metrics.
     pub async fn declare_metrics(
         &self,
         simulation_id: Uuid,
@@ -46,6 +47,7 @@ impl Store {
         let Some(simulation) = locked else { return Err(not_found(simulation_id)) };
         let mut declared = simulation.declared_metrics;
         declared.update(definitions);
+        declared.check()?;
         let json = serde_json::to_value(&declared);
         keep_declaration(&transaction, simulation_id, definitions).await.map_err(failed)?;
         let update = format!(

@@ -70,11 +70,11 @@ pub(super) const IS_SUPERSEDED: &str = r#"coalesce(outcome.result_key COLLATE "C
 /// The document of the outcome `alias`, byte for byte.
 pub(super) fn document(alias: &str) -> String {
     format!(
-        "(SELECT pg_catalog.string_agg(kept.document, ''::text ORDER BY kept.part)
-            FROM arc_recorder.documents AS kept
-            WHERE kept.simulation_id = {alias}.simulation_id
-                AND kept.outcome_id = {alias}.outcome_id
-                AND kept.partition_time = {alias}.partition_time)"
+        "(SELECT pg_catalog.string_agg(piece.document, ''::text ORDER BY piece.part)
+            FROM arc_recorder.documents AS piece
+            WHERE piece.simulation_id = {alias}.simulation_id
+                AND piece.outcome_id = {alias}.outcome_id
+                AND piece.partition_time = {alias}.partition_time)"
     )
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Store;
+use super::figures::cost_usd;
 use super::outcome_sql::{headline, is_current, join_scale, scale, scaled_score};
 use super::statement::Statement;
 #[cfg(doc)]
@@ -90,11 +91,7 @@ fn performance_statement(simulation_id: Uuid, hours: f64) -> Statement {
                  / nullif(pg_catalog.count(reliability_score), 0)::numeric)::float8 AS avg_reliability,
              coalesce(pg_catalog.avg(execution_time_ms::numeric), 0)::float8 AS avg_execution_time,
              least(
-                 coalesce(pg_catalog.sum((cost_usd * 1e12::float8)::bigint)
-                         FILTER (WHERE cost_usd < 9e6::float8), 0)
-                         * 0.000000000001
-                     + coalesce(pg_catalog.sum(cost_usd::numeric)
-                         FILTER (WHERE cost_usd >= 9e6::float8), 0),
+                 {cost_usd},
                  1.7976931348623157e308
              )::float8 AS total_cost,
              pg_catalog.count(*) FILTER (WHERE status <> 'success') AS error_count,
@@ -103,6 +100,7 @@ fn performance_statement(simulation_id: Uuid, hours: f64) -> Statement {
          GROUP BY GROUPING SETS ((1), ())
          ORDER BY 1 DESC NULLS FIRST
          LIMIT 20001"#,
+        cost_usd = cost_usd("true"),
         scale = scale(),
         scaled = scaled_score("outcome"),
         headline = headline("outcome"),

@@ -7,6 +7,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::simulations::SimulationStatus;
+use crate::error::{Error, Result};
+
+/// The maximum number of metrics that a simulation defines.
+const MAX_METRICS: usize = 1_000;
 
 /// What the values of a metric are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,6 +127,34 @@ impl MetricDefinitions {
     /// Returns the metric that is the simulation's score, if one is defined as such.
     pub fn headline(&self) -> Option<&MetricDefinition> {
         self.0.iter().find(|metric| metric.headline == Some(true))
+    }
+
+    /// Checks the number of the metrics, and their ranges.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`].
+    pub fn check(&self) -> Result<()> {
+        if self.0.len() > MAX_METRICS {
+            return Err(Error::invalid(format!(
+                "{} metrics are more than the {MAX_METRICS} that a simulation defines",
+                self.0.len()
+            )));
+        }
+        for metric in &self.0 {
+            if let Some((lowest, highest)) = metric.range()
+                && lowest >= highest
+            {
+                let name = match metric.name.as_str() {
+                    "" => "the score".to_owned(),
+                    name => format!("metric {name:?}"),
+                };
+                return Err(Error::invalid(format!(
+                    "{name} has the lowest value {lowest} and the highest {highest}"
+                ))
+                .with_hint("the highest must be above the lowest, which is 0 if it is not set"));
+            }
+        }
+        Ok(())
     }
 
     /// Adds definitions, whose members replace earlier ones.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::run_report::{Aggregation, ReportedFigure};
+use super::run_report::{Aggregation, MetricDefinition, ReportedFigure};
 use super::simulations::Simulation;
 use super::{Figures, metric_declarations};
 
@@ -56,7 +56,7 @@ impl Simulation {
         {
             // A sum of scores is not on their scale.
             let on_scale = reported.aggregation != Aggregation::Sum;
-            let (overall, scale) = scaled(value, recorded, on_scale);
+            let (overall, scale) = scaled(value, recorded.range().filter(|_| on_scale));
             return SimulationScore {
                 metric,
                 figure: &reported.figure,
@@ -74,7 +74,11 @@ impl Simulation {
         };
         let (figure, source, (overall, scale)) = match of_suite {
             Some(value) => {
-                let (overall, scale) = scaled(value, recorded, true);
+                // Without a score of a result, it is the only score.
+                let only = || self.declared_range("", recorded).or(Some((0.0, 1.0)));
+                let is_only = recorded.scored_outcomes == 0;
+                let range = if is_only { only() } else { recorded.range() };
+                let (overall, scale) = scaled(value, range);
                 (OF_SUITE, ScoreSource::Suite, (Some(overall), scale))
             }
             None => {
@@ -110,9 +114,16 @@ impl Simulation {
         })
     }
 
+    /// Returns the declared range of the score, if its metric is this one.
+    pub(crate) fn declared_range(&self, metric: &str, recorded: &Figures) -> Option<(f64, f64)> {
+        let range = |name| self.declared_metrics.get(name).and_then(MetricDefinition::range);
+        let own = self.declared_headline(recorded).is_none();
+        range(metric).or_else(|| range("").filter(|_| own))
+    }
+
     /// Returns the metric that was declared as the score, unless it is missing: then the tool's own score
     /// counts.
-    fn declared_headline(&self, recorded: &Figures) -> Option<&str> {
+    pub(crate) fn declared_headline(&self, recorded: &Figures) -> Option<&str> {
         metric_declarations::declared_headline(&self.declared_metrics)
             .filter(|name| recorded.headline.as_deref() == Some(name))
     }
@@ -139,11 +150,11 @@ impl Simulation {
     }
 }
 
-/// Returns a figure that was written, from 0 to 1 if it is in the range of the recorded scores, and the
-/// highest value of that range.
-fn scaled(value: f64, recorded: &Figures, on_scale: bool) -> (f64, Option<f64>) {
-    match recorded.score_lowest.zip(recorded.score_scale) {
-        Some((lowest, highest)) if on_scale && (lowest..=highest).contains(&value) => {
+/// Returns a figure that was written, from 0 to 1 if it is in this range, and the highest value of the
+/// range.
+fn scaled(value: f64, range: Option<(f64, f64)>) -> (f64, Option<f64>) {
+    match range {
+        Some((lowest, highest)) if (lowest..=highest).contains(&value) => {
             ((value - lowest) / (highest - lowest), Some(highest))
         }
         _ => (value, None),

@@ -236,6 +236,52 @@ fn a_result_that_the_final_list_lacks_is_superseded() {
 }
 
 #[test]
+fn a_trial_that_ran_after_the_final_list_counts_in_any_order() {
+    let job = job(&[]);
+    let mut later = job["trial_results"][0].clone();
+    later["id"] = "00000000-0000-4000-8000-0000000f0007".into();
+    later["trial_name"] = "a__x7".into();
+    for (member, time) in
+        [("started_at", "2026-09-02T12:00:00Z"), ("finished_at", "2026-09-02T12:01:00Z")]
+    {
+        later[member] = time.into();
+    }
+    if let Some(agent) = later["agent_execution"].as_object_mut() {
+        agent.insert("started_at".to_owned(), "2026-09-02T12:00:10Z".into());
+        agent.insert("finished_at".to_owned(), "2026-09-02T12:00:50Z".into());
+    }
+    let logs = [job.to_string(), later.to_string()];
+    for order in [&[0, 1][..], &[1, 0], &[0, 1, 0]] {
+        for by_http in [false, true] {
+            let (database, files) = (TestDatabase::new(), Files::new());
+            let program = Program::on(&database);
+            let service = Service::start(&program, &files, &["--log-level", "warn"]);
+            let mut id = Value::Null;
+            for number in order {
+                let report = match by_http {
+                    true => {
+                        let kind = [("content-type", "application/octet-stream")];
+                        let url = "/v1/files?file_name=result.json";
+                        service
+                            .send(Method::POST, url, &kind, logs[*number].clone())
+                            .has(200)
+                            .json()
+                    }
+                    false => {
+                        record(&program, &files.write("result.json", &logs[*number]), &[]).json()
+                    }
+                };
+                id = report["simulation_id"].clone();
+            }
+            let known = status(&program, id.as_str().unwrap());
+            let counts =
+                ["recorded_outcomes", "superseded_outcomes"].map(|name| known[name].as_i64());
+            assert_eq!(counts, [Some(7), Some(0)], "{order:?}, by HTTP: {by_http}: {known}");
+        }
+    }
+}
+
+#[test]
 fn an_export_of_promptfoo_supersedes_over_http() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let service = Service::start(&Program::on(&database), &files, &["--log-level", "warn"]);

@@ -192,8 +192,8 @@ impl Store {
             }
         }
         if !rejected.is_empty() {
-            let insert = rejected::prepare_insert(&transaction).await.map_err(failed)?;
-            rejected::insert(&transaction, &insert, rejected).await.map_err(failed)?;
+            let insert = rejected::prepare_insert(&transaction, rejected).await.map_err(failed)?;
+            rejected::insert(&transaction, insert.as_ref(), rejected).await.map_err(failed)?;
         }
         transaction.commit().await.map_err(failed)?;
         Ok(Some(fresh.iter().map(|row| row.key).collect()))
@@ -254,7 +254,7 @@ async fn insert_in_transaction(
         Ok((
             client.prepare_cached(late::NOTE).await?,
             outcome::prepare_insert(client, outcomes).await?,
-            rejected::prepare_insert(client).await?,
+            rejected::prepare_insert(client, rejected).await?,
         ))
     };
     let (note, insert_outcomes, insert_rejected) = match prepare.await {
@@ -269,8 +269,8 @@ async fn insert_in_transaction(
         biased;
         client.batch_execute("BEGIN"),
         client.execute(&note, &simulations),
-        outcome::insert(client, &insert_outcomes, outcomes),
-        rejected::insert(client, &insert_rejected, rejected),
+        outcome::insert(client, insert_outcomes.as_ref(), outcomes),
+        rejected::insert(client, insert_rejected.as_ref(), rejected),
         client.batch_execute("COMMIT"),
     );
     let ended = committed.is_ok();

@@ -135,28 +135,30 @@ pub(super) struct PreparedInsert {
     documents: PreparedStatement,
 }
 
-/// Prepares [`insert`] for these rows.
+/// Prepares [`insert`] for these rows; `None` for no rows.
 pub(super) async fn prepare_insert(
     client: &Session<impl GenericClient>,
     rows: &[&OutcomeRow],
-) -> Result<PreparedInsert, tokio_postgres::Error> {
-    let outcomes = if rows.len() == 1 { &INSERT_ONE } else { &INSERT };
-    Ok(PreparedInsert {
+) -> Result<Option<PreparedInsert>, tokio_postgres::Error> {
+    let outcomes = match rows {
+        [] => return Ok(None),
+        [_] => &INSERT_ONE,
+        _ => &INSERT,
+    };
+    Ok(Some(PreparedInsert {
         outcomes: client.prepare_cached(outcomes.as_str()).await?,
         documents: document::prepare_insert(client, rows).await?,
-    })
+    }))
 }
 
 /// Writes the rows whose keys do not exist, with their documents, and returns their keys. Its messages
 /// are sent at its first poll.
 pub(super) async fn insert(
     client: &Session<impl GenericClient>,
-    prepared: &PreparedInsert,
+    prepared: Option<&PreparedInsert>,
     rows: &[&OutcomeRow],
 ) -> Result<HashSet<ResultKey>, tokio_postgres::Error> {
-    if rows.is_empty() {
-        return Ok(HashSet::new());
-    }
+    let Some(prepared) = prepared else { return Ok(HashSet::new()) };
     let (stored, kept) = tokio::join!(
         biased;
         insert_outcomes(client, &prepared.outcomes, rows),

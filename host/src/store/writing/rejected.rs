@@ -26,11 +26,15 @@ pub struct RejectedRow {
     pub document: Bytes,
 }
 
-/// Prepares [`insert`].
+/// Prepares [`insert`] for these rows; `None` for no rows.
 pub(super) async fn prepare_insert(
     client: &Session<impl GenericClient>,
-) -> Result<PreparedStatement, tokio_postgres::Error> {
-    client
+    rows: &[&RejectedRow],
+) -> Result<Option<PreparedStatement>, tokio_postgres::Error> {
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let insert = client
         .prepare_cached(
             "INSERT INTO arc_recorder.rejected_results (
                  simulation_id, outcome_id, partition_time, extractor_id, received_at, position, trial,
@@ -40,19 +44,18 @@ pub(super) async fn prepare_insert(
                  $10::jsonb[], $11::bigint[], $12::bytea[], $13::uuid[])
              ON CONFLICT (simulation_id, outcome_id, partition_time) DO NOTHING",
         )
-        .await
+        .await?;
+    Ok(Some(insert))
 }
 
 /// Stores the rows whose keys do not exist. They are few, so arrays are used for any number. Its
 /// message is sent at its first poll.
 pub(super) async fn insert(
     client: &Session<impl GenericClient>,
-    insert: &PreparedStatement,
+    insert: Option<&PreparedStatement>,
     rows: &[&RejectedRow],
 ) -> Result<(), tokio_postgres::Error> {
-    if rows.is_empty() {
-        return Ok(());
-    }
+    let Some(insert) = insert else { return Ok(()) };
     client
         .execute(
             insert,

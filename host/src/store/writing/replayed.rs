@@ -49,7 +49,7 @@ impl Store {
             rows.retain(|row| removed.contains(&row.key.outcome_id));
             rows.sort_unstable_by_key(|row| row.key);
             let insert = outcome::prepare_insert(&transaction, &rows).await?;
-            let stored = outcome::insert(&transaction, &insert, &rows).await?;
+            let stored = outcome::insert(&transaction, insert.as_ref(), &rows).await?;
             change_reasons(&transaction, replay).await?;
             transaction.commit().await?;
             Ok(stored)
