@@ -264,8 +264,8 @@ fn score_warnings(
         let range = score.metric.and_then(|metric| simulation.declared_range(metric, figures));
         let message = match (range, simulation.declared_headline(figures)) {
             (Some((lowest, highest)), _) => format!(
-                "some scores are outside of their declared range, {lowest} to {highest}, so the score \
-                 is as the tool wrote it"
+                "the scale of the score is unknown, so it is as the tool wrote it: {lowest} to {highest} is \
+                 declared, and some results have another range, or a score outside of it"
             ),
             (None, Some(metric)) => format!(
                 "the scale of the score is unknown, so it is as the tool wrote it: declare the range of \

@@ -140,6 +140,13 @@ fn job(renamed: &[usize]) -> Value {
         let trial = &mut job["trial_results"][*number];
         trial["id"] = format!("00000000-0000-4000-8000-0000000f000{number}").into();
         trial["trial_name"] = format!("again__{number}").into();
+        // It ran after the others.
+        let time = |second: usize| Value::from(format!("2026-09-01T14:0{number}:{second:02}Z"));
+        (trial["started_at"], trial["finished_at"]) = (time(0), time(50));
+        if let Some(agent) = trial["agent_execution"].as_object_mut() {
+            agent.insert("started_at".to_owned(), time(10));
+            agent.insert("finished_at".to_owned(), time(40));
+        }
     }
     job
 }
@@ -220,14 +227,16 @@ fn a_result_that_the_final_list_lacks_is_superseded() {
     // An older list changes nothing, and a later one makes the results count again.
     record(&program, &first, &[]);
     assert_eq!(status(&program, &id)["superseded_outcomes"], 2);
-    record(&program, &write(&files, "result.json", &job(&[]), 3), &[]);
+    let mut back = job(&[]);
+    back["trial_results"][5]["finished_at"] = "2026-09-01T15:00:00Z".into();
+    record(&program, &write(&files, "result.json", &back, 3), &[]);
     let known = status(&program, &id);
     assert_eq!(known["superseded_outcomes"], 2, "{known}");
     assert!(known["superseded_results"][0]["place"].as_str().unwrap().starts_with("again__"));
     // A person decides otherwise, and the same list again changes nothing.
     let key = "00000000-0000-4000-8000-0000000f0000";
     program.run(["revisions", &id, "--use", "1", "--result", key]).ended(0);
-    record(&program, &write(&files, "result.json", &job(&[]), 4), &[]);
+    record(&program, &write(&files, "result.json", &back, 4), &[]);
     let known = status(&program, &id);
     assert_eq!(
         (&known["superseded_outcomes"], &known["recorded_outcomes"]),
