@@ -405,7 +405,16 @@ impl Store {
     /// [`Error::NotFound`] if there is no such simulation.
     pub async fn figures(&self, simulation_id: Uuid, scope: FigureScope) -> Result<Figures> {
         let compute = "compute the simulation's figures";
-        let mut rows = self.rows(&statement(simulation_id, None), compute).await?;
+        let (own, metrics) = (statement(simulation_id, None), metrics_statement(simulation_id));
+        // At once, on two connections if there are two: each reads all rows of the simulation.
+        let (mut rows, metrics) = tokio::try_join!(self.rows(&own, compute), async {
+            match scope {
+                FigureScope::WithMetrics => {
+                    self.rows(&metrics, "compute the figures of the metrics").await
+                }
+                FigureScope::WithoutMetrics => Ok(Vec::new()),
+            }
+        })?;
         // The results name different metrics as their own scores: all that have the chosen one count.
         if let Some(row) = rows.first()
             && row.get::<_, bool>("several_headlines")
@@ -415,13 +424,9 @@ impl Store {
         }
         let computed = rows.first().and_then(Figures::from_computed);
         let mut figures = computed.ok_or_else(|| super::simulations::not_found(simulation_id))?;
-        if scope == FigureScope::WithMetrics {
-            let statement = metrics_statement(simulation_id);
-            let rows = self.rows(&statement, "compute the figures of the metrics").await?;
-            figures.metrics = rows.iter().map(MetricFigures::from_row).collect();
-            let headline = figures.headline.clone();
-            figures.metrics.sort_by_key(|metric| Some(&metric.name) != headline.as_ref());
-        }
+        figures.metrics = metrics.iter().map(MetricFigures::from_row).collect();
+        let headline = figures.headline.clone();
+        figures.metrics.sort_by_key(|metric| Some(&metric.name) != headline.as_ref());
         Ok(figures)
     }
 }
