@@ -299,6 +299,16 @@ pub(super) fn figure(figure: &str, metric: &str) -> String {
     }
 }
 
+/// Formats how much of a simulation is completed.
+pub(super) fn progress(progress: &SimulationProgress) -> String {
+    format!(
+        "{:.1}% ({} of {} scenarios)",
+        progress.progress_percentage,
+        count(progress.completed_scenarios),
+        count(progress.total_scenarios)
+    )
+}
+
 /// How many superseded results are named.
 const NAMED_SUPERSEDED: usize = 5;
 

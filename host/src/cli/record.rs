@@ -293,6 +293,9 @@ impl FileDisplay<'_> {
             }
         }
         if let Some(known) = progress {
+            if known.completed_scenarios < known.total_scenarios {
+                fields.push(("progress", output::progress(known)));
+            }
             fields.extend([
                 ("by status", output::tally(&known.by_status)),
                 ("errors", output::tally(&known.by_error_category)),

@@ -116,15 +116,7 @@ fn lines(status: &SimulationProgress) -> Vec<String> {
         status.status
     );
     let fields = [
-        (
-            "progress",
-            format!(
-                "{:.1}% ({} of {} scenarios)",
-                status.progress_percentage,
-                output::count(status.completed_scenarios),
-                output::count(status.total_scenarios)
-            ),
-        ),
+        ("progress", output::progress(status)),
         ("successful", output::count(status.successful_outcomes)),
         ("failed", output::count(status.failed_outcomes)),
         ("rejected", output::count(status.rejected_results)),

@@ -394,3 +394,13 @@ fn trials_in_files_of_their_own_are_one_simulation_in_any_order() {
         assert_eq!(job["completed_scenarios"], 6, "{job}");
     }
 }
+
+#[test]
+fn the_log_of_a_killed_run_is_shown_with_its_progress() {
+    let database = TestDatabase::new();
+    let log = fixture("formats/inspect/cases/killed-after-2-of-5.eval");
+    let shown = Program::on(&database).run(["record".as_ref(), log.as_os_str()]).ended(0).stdout;
+    for part in ["(incomplete)", "40.0% (2 of 5 scenarios)", "the log has no end"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+}
