@@ -401,30 +401,14 @@ LEFT JOIN (
             simulation_id, scenario_id, trial, status, outcome_id, modal_call_id, sandbox_id,
             received_at, first_at, first_id
         FROM (
-            SELECT simulation_id, scenario_id, trial, place, status, outcome_id, modal_call_id,
-                sandbox_id, received_at, execution_time, result_key, revised_at,
-                first_value(received_at) OVER received AS first_at,
+            SELECT simulation_id, outcome_id, first_value(received_at) OVER received AS first_at,
                 first_value(outcome_id) OVER received AS first_id
             FROM arc_recorder.outcomes
             WINDOW received AS (
                 PARTITION BY simulation_id, scenario_id, trial, place
                 ORDER BY received_at, outcome_id)
-        ) AS outcome
-        WHERE outcome.result_key IS NULL OR NOT EXISTS (
-            SELECT FROM arc_recorder.outcomes AS other
-            LEFT JOIN arc_recorder.valid_selections AS selected
-                ON selected.simulation_id = outcome.simulation_id
-                AND selected.result_key = outcome.result_key COLLATE "C"
-            WHERE other.simulation_id = outcome.simulation_id
-                AND other.result_key COLLATE "C" = outcome.result_key
-                AND (selected.superseded OR (CASE WHEN selected.outcome_id = other.outcome_id
-                        THEN coalesce(selected.revised_at, 'infinity')
-                        ELSE coalesce(other.revised_at, other.received_at) END,
-                    other.received_at, other.outcome_id) > (CASE WHEN selected.outcome_id = outcome.outcome_id
-                        THEN coalesce(selected.revised_at, 'infinity')
-                        ELSE coalesce(outcome.revised_at, outcome.received_at) END,
-                    outcome.received_at, outcome.outcome_id))
-        )
+        ) AS received
+        JOIN arc_recorder.current_outcomes USING (simulation_id, outcome_id)
         ORDER BY simulation_id, scenario_id, trial, place,
             CASE WHEN result_key IS NULL THEN received_at ELSE execution_time END DESC,
             received_at DESC, outcome_id DESC
@@ -497,26 +481,22 @@ EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
 END
 $$;
 
--- The documents: as jsonb for ->> and jsonpath, and as the text that was recorded, byte for byte. Only
--- the one that a query names is read.
+-- The documents: as jsonb for ->> and jsonpath, and as the text that was recorded, byte for byte. They
+-- are only read if a query names one of these columns.
 CREATE VIEW arc_recorder.outcome_documents AS
 SELECT
     simulation_id, outcome_id, partition_time, scenario_id, trial, received_at, status,
-    arc_recorder.sanitised((
-        SELECT string_agg(piece.document, '' ORDER BY piece.part)
-        FROM arc_recorder.documents AS piece
-        WHERE piece.simulation_id = outcome.simulation_id
-            AND piece.outcome_id = outcome.outcome_id
-            AND piece.partition_time = outcome.partition_time
-    )) AS document,
-    (
+    arc_recorder.sanitised(document_text) AS document, document_text
+FROM (
+    SELECT *, (
         SELECT string_agg(piece.document, '' ORDER BY piece.part)
         FROM arc_recorder.documents AS piece
         WHERE piece.simulation_id = outcome.simulation_id
             AND piece.outcome_id = outcome.outcome_id
             AND piece.partition_time = outcome.partition_time
     ) AS document_text
-FROM arc_recorder.outcomes AS outcome;
+    FROM arc_recorder.outcomes AS outcome
+) AS outcome;
 
 -- The advisory lock of a simulation's figures: shared while results are recorded, exclusive for the
 -- moment in which a session begins to compute the figures to be frozen. Names are looked up here,

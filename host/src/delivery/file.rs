@@ -273,7 +273,7 @@ impl FileRecording {
             return Ok(());
         }
         let list = ResultList {
-            outcome_ids: summary.outcome_ids.clone(),
+            outcome_ids: std::mem::take(&mut summary.outcome_ids),
             is_final: recorded && all && run.status == Some(SimulationStatus::Completed),
             made_at: run.created_at.max(run.completed_at).max(run.revised_at),
             modified_at: self.file.modified_at(),

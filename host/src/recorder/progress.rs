@@ -133,7 +133,7 @@ impl SimulationProgress {
             by_error_category: figures.by_error_category.clone(),
             overall_score: score.overall,
             score_scale: score.scale,
-            headline: Headline::of(simulation, figures),
+            headline: Headline::of(figures, &score, &higher_is_better),
             metrics: figures.metrics.clone(),
             metric_definitions: simulation.metrics().list().to_vec(),
             higher_is_better_assumed: undefined.cloned().collect(),
@@ -183,14 +183,17 @@ pub struct Headline {
 }
 
 impl Headline {
-    fn of(simulation: &Simulation, figures: &Figures) -> Option<Self> {
+    fn of(
+        figures: &Figures,
+        score: &SimulationScore<'_>,
+        higher_is_better: impl Fn(&str) -> Option<bool>,
+    ) -> Option<Self> {
         let metric = figures.headline.clone()?;
         let recorded = figures.metrics.iter().find(|one| one.name == metric);
         let computed = recorded.and_then(|recorded| recorded.scenario_mean).or_else(|| {
             figures.overall_score.filter(|_| figures.score_scale.is_none_or(|scale| scale == 1.0))
         });
-        let score = simulation.score(figures);
-        let higher_is_better = simulation.higher_is_better(figures)(&metric);
+        let higher_is_better = higher_is_better(&metric);
         Some(Headline {
             figure: score.figure.to_owned(),
             value: score.written.or(computed),

@@ -139,6 +139,7 @@ fn harbor<'a>(
         .into_iter()
         .map(|(name, stats)| Group::read(name.text, stats))
         .collect();
+    let [started_at, completed_at] = [&start, &end].map(|time| in_utc(time));
     let (status, status_reason) = match is_finished {
         true => (RunStatus::Completed, None),
         false => {
@@ -157,10 +158,10 @@ fn harbor<'a>(
         run: RunReport {
             status: Some(status),
             status_reason,
-            created_at: in_utc(&start),
-            revised_at: in_utc(&end),
-            started_at: in_utc(&start),
-            completed_at: in_utc(&end),
+            created_at: started_at.clone(),
+            revised_at: completed_at.clone(),
+            started_at,
+            completed_at,
             planned_results: planned,
             reported_results: completed,
             total_tokens,

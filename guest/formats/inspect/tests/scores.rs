@@ -233,7 +233,7 @@ fn the_members_of_old_logs_are_read() {
     assert_eq!(outcome.headline_value(), Some(0.5));
     assert_eq!(slice(&text, outcome.dimensions), Some(json!({"value": "P"})));
     assert_eq!((outcome.event_count, outcome.execution_time_ms), (3, 2_000.0));
-    // Inspect names the score after of the log's scorer.
+    // Inspect names the score after the log's scorer.
     let header = header_with(&json!({"accuracy": {"name": "accuracy"}}), &json!({}));
     for members in [
         json!({"scores": null, "score": {"value": "P"}}),

@@ -52,7 +52,7 @@
 //! **The run's figures** are read if the results are of one task, under the names of the results
 //! (`acc,none`), with their standard errors. A figure is the mean of its score if the task's
 //! `metric_list` has the aggregation `mean`, or none for a metric whose default that is. A metric
-//! that is not listed has the mean if all listed ones have one: the tool takes the aggregation of the
+//! that is not listed has the mean if all listed ones have the mean: the tool takes the aggregation of the
 //! listed metric whose function returned it, else the mean. Any other aggregation (a perplexity, a
 //! function of the task) is not comparable, and so are the figures of a task without a
 //! `metric_list`, which can be a Python class. A document without a metric is left out of its
