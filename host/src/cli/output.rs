@@ -283,10 +283,14 @@ pub(super) fn score(score: Option<f64>) -> String {
     score.map_or_else(|| "–".to_owned(), |score| format!("{score:.3}"))
 }
 
-/// Formats a score from 0 to 1; if its scale is unknown, as the tool wrote it, and marked.
+/// Formats a score from 0 to 1; if its scale is unknown, as the tool wrote it, marked, and with at most
+/// three digits after the point.
 pub(super) fn scaled_or_raw(scaled: Option<f64>, raw: Option<f64>) -> String {
     match (scaled, raw) {
-        (None, Some(raw)) => format!("{raw} (raw)"),
+        (None, Some(raw)) => {
+            let digits = format!("{raw:.3}");
+            format!("{} (raw)", digits.trim_end_matches('0').trim_end_matches('.'))
+        }
         _ => score(scaled),
     }
 }
