@@ -12,6 +12,7 @@
 //! | [`Layout`], [`Items`], [`Header`], [`Role`] | the layout of files, with the names of `wit/container.wit` |
 //! | [`json`] | members of a document without copies, and their violations |
 //! | [`scenario`], [`failure`], [`number`], [`score`], [`time`] | the rules that all formats share |
+//! | [`usage`] | tokens and cost by role and model, from the counts that tools report |
 //! | [`finite`] | documents that contain `NaN` or an infinity |
 //! | [`outline`] | the member names at the start of a file, by which it is recognised |
 //! | [`memo`] | a header that is read once for all results of a file |
@@ -34,12 +35,13 @@ pub mod scenario;
 pub mod score;
 mod syntax;
 pub mod time;
+pub mod usage;
 pub mod verdict;
 
 pub use answer::{
-    Aggregation, ErrorCategory, Invalidation, MetricDefinition, MetricKind, MissingPolicy, Outcome,
-    OutcomeStatus, PlannedScenario, ReportedFigure, RunReport, RunStatus, Scenario, Score, Span,
-    SuiteSummary, Verdict, Violation,
+    Aggregation, ErrorCategory, Invalidation, MetricDefinition, MetricKind, MissingPolicy, Origin,
+    Outcome, OutcomeStatus, PlannedScenario, ReportedFigure, RunReport, RunStatus, Scenario, Score,
+    Span, SuiteSummary, Verdict, Violation,
 };
 pub use format::{Format, Header, Items, Layout, Role};
 pub use syntax::{MAX_DEPTH, MAX_DOCUMENT_BYTES};

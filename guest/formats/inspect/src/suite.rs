@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use arc_format_kit::finite::with_null_for_nan;
 use arc_format_kit::json::{Place, Reader, Value};
 use arc_format_kit::time::{in_utc, milliseconds_between};
-use arc_format_kit::{RunReport, RunStatus, SuiteSummary, Violation, codes};
+use arc_format_kit::{Origin, RunReport, RunStatus, SuiteSummary, Violation, codes};
 
 use crate::figures;
 use crate::header::text;
@@ -53,6 +53,7 @@ pub(crate) fn summary(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
                 created_at,
                 started_at,
                 completed_at,
+                origin: Origin::default(),
                 planned_results: planned_results(eval, results),
                 reported_results: reported_results(eval, results),
                 // `stats` also counts tries of which a sample has only the end, and leaves out
