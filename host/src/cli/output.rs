@@ -16,6 +16,7 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::extraction::Violation;
 use crate::recorder::SimulationProgress;
+use crate::store::{Origin, UsageFigures};
 
 pub(super) const BOLD: Style = Style::new().bold();
 pub(super) const DIM: Style = Style::new().dimmed();
@@ -375,6 +376,91 @@ pub(super) fn better(higher: bool, assumed: bool) -> &'static str {
         (true, true) => "higher (assumed)",
         (false, _) => "lower",
     }
+}
+
+/// Formats who ran what, as fields; unknown ones are left out.
+pub(super) fn origin(origin: &Origin) -> Vec<(&'static str, String)> {
+    let models = (!origin.models.is_empty()).then(|| origin.models.join(", "));
+    let named = |name: &Option<String>, version: &Option<String>| {
+        let name = name.as_ref()?;
+        Some(version.as_ref().map_or_else(|| name.clone(), |version| format!("{name} {version}")))
+    };
+    let is_named = |provider: &&String| {
+        !origin.models.iter().all(|model| model.starts_with(provider.as_str()))
+    };
+    let fields = [
+        (if origin.models.len() > 1 { "models" } else { "model" }, models),
+        ("provider", origin.provider.as_ref().filter(is_named).cloned()),
+        ("agent", named(&origin.agent, &origin.agent_version)),
+        ("task", named(&origin.task, &origin.task_version)),
+        ("data set", named(&origin.dataset, &origin.dataset_version)),
+        ("tool", named(&origin.tool, &origin.tool_version)),
+    ];
+    fields.into_iter().filter_map(|(name, text)| Some((name, printable(&text?)))).collect()
+}
+
+/// Formats the agent's tokens by kind, and beside them those of all roles.
+pub(super) fn tokens(progress: &SimulationProgress) -> String {
+    let mut text = count(progress.total_tokens);
+    let agent = || progress.usage.iter().filter(|usage| usage.is_agent());
+    let kinds: [(&str, fn(&UsageFigures) -> i64); 5] = [
+        ("uncached input", |usage| usage.uncached_input_tokens),
+        ("cache read", |usage| usage.cache_read_tokens),
+        ("cache write", |usage| usage.cache_write_tokens),
+        ("output", |usage| usage.output_tokens),
+        ("reasoning", |usage| usage.reasoning_tokens),
+    ];
+    let kinds =
+        kinds.map(|(kind, tokens)| (kind, agent().map(tokens).fold(0, i64::saturating_add)));
+    let used: Vec<String> = kinds
+        .into_iter()
+        .filter(|(_, tokens)| *tokens > 0)
+        .map(|(kind, tokens)| format!("{kind} {}", count(tokens)))
+        .collect();
+    if !used.is_empty() {
+        text += &format!(" ({})", used.join(", "));
+    }
+    if progress.all_roles_tokens != progress.total_tokens {
+        text += &format!("; {} with all roles", count(progress.all_roles_tokens));
+    }
+    text
+}
+
+/// Formats the cost that the tool reports, and the one that is computed from the prices.
+pub(super) fn cost(progress: &SimulationProgress) -> String {
+    let computed = progress.computed_cost_usd.map(|cost| {
+        let unpriced = match progress.unpriced_outcomes {
+            0 => String::new(),
+            results => format!(", {} without a price", count(results)),
+        };
+        let dates = progress.prices_dated.join(", ");
+        format!("{} computed with the prices of {dates}{unpriced}", dollars(cost))
+    });
+    match (progress.total_cost_usd, computed) {
+        (0.0, Some(computed)) => computed,
+        (reported, Some(computed)) => format!("{}; {computed}", dollars(reported)),
+        (reported, None) => dollars(reported),
+    }
+}
+
+/// Formats tokens and cost by role, model and try, as fields, if there are several of them.
+pub(super) fn usage(usage: &[UsageFigures]) -> Vec<(&'static str, String)> {
+    let line = |one: &UsageFigures| {
+        let mut text = one.role.as_deref().unwrap_or("agent").to_owned();
+        if let Some(model) = &one.model {
+            text += &format!(", {model}");
+        }
+        if one.discarded {
+            text += ", discarded";
+        }
+        text += &format!(": {} tokens", count(one.total_tokens));
+        if let Some(cost) = one.cost_usd.or(one.computed_cost_usd) {
+            text += &format!(", {}", dollars(cost));
+        }
+        printable(&text)
+    };
+    let several = usage.len() > 1;
+    usage.iter().filter(|_| several).map(|one| ("usage", line(one))).collect()
 }
 
 /// Formats an amount of US dollars.
