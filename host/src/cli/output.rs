@@ -9,9 +9,13 @@ use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
 
 use anstyle::{AnsiColor, Style};
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{
+    Cell, CellAlignment, ColumnConstraint, ContentArrangement, Row, Table, Width, presets,
+};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jiff::Timestamp;
 use serde::Serialize;
+use uuid::Uuid;
 
 use crate::error::{Error, Result};
 use crate::extraction::Violation;
@@ -26,6 +30,12 @@ pub(super) const WARNING: Style = AnsiColor::Yellow.on_default();
 
 /// The maximum number of characters in a cell: more than an id, which has 36.
 const CELL_CHARACTERS: usize = 48;
+
+/// The columns that are never shortened: people copy their values, or they are short.
+const WHOLE_COLUMNS: [&str; 5] = ["simulation", "outcome", "id", "status", "age"];
+
+/// A narrower table cannot be read.
+const MIN_WIDTH: u16 = 40;
 
 /// Standard output, as text for people or JSON for programs.
 pub(super) struct Output {
@@ -94,8 +104,8 @@ impl Output {
     }
 
     /// Writes a table with one line for each row, so that ids can be copied and rows found with
-    /// grep. The columns named in `right` hold numbers. Long text is shortened, except in the last
-    /// column.
+    /// grep. The columns named in `right` hold numbers. Long text is shortened, in the last column
+    /// only if the width of the output is known: that of the terminal, or the variable COLUMNS.
     pub(super) fn table(
         &mut self,
         header: &[&str],
@@ -106,17 +116,42 @@ impl Output {
         table.load_style(presets::NOTHING);
         table.set_content_arrangement(ContentArrangement::Disabled);
         table.set_header(header.to_vec());
-        let right: Vec<bool> = header.iter().map(|name| right.contains(name)).collect();
+        table.set_truncation_indicator("…");
+        let is_right: Vec<bool> = header.iter().map(|name| right.contains(name)).collect();
         for row in rows {
             let last = row.len().saturating_sub(1);
-            table.add_row(row.iter().zip(&right).enumerate().map(|(index, (text, right))| {
+            let cells = row.iter().zip(&is_right).enumerate().map(|(index, (text, right))| {
                 let alignment = if *right { CellAlignment::Right } else { CellAlignment::Left };
                 let text = if index == last { printable(text) } else { shortened(text) };
                 Cell::new(text).set_alignment(alignment)
-            }));
+            });
+            let mut row = Row::from(cells.collect::<Vec<Cell>>());
+            row.max_height(1);
+            table.add_row(row);
+        }
+        if let Some(width) = width() {
+            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+            for (column, name) in table.column_iter_mut().zip(header) {
+                let is_whole = right.contains(name) || WHOLE_COLUMNS.contains(name);
+                column.set_constraint(match is_whole {
+                    true => ColumnConstraint::ContentWidth,
+                    // The name of the column, and the spaces beside it.
+                    false => ColumnConstraint::LowerBoundary(Width::Fixed(
+                        u16::try_from(name.len() + 2).unwrap_or(u16::MAX),
+                    )),
+                });
+            }
         }
         self.line(&table.trim_fmt())
     }
+}
+
+/// Returns the number of characters in a line, if it is known.
+fn width() -> Option<u16> {
+    if io::stdout().is_terminal() {
+        return Table::new().width();
+    }
+    std::env::var("COLUMNS").ok()?.parse().ok().filter(|width| *width >= MIN_WIDTH)
 }
 
 /// Formats named values, one per line.
@@ -468,6 +503,33 @@ pub(super) fn dollars(amount: f64) -> String {
     if amount >= 1.0 { format!("${amount:.2}") } else { format!("${amount:.6}") }
 }
 
+/// Formats the first line of a message that is not blank.
+pub(super) fn first_line(message: &str) -> &str {
+    message.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default()
+}
+
+/// Formats the time since a moment in its greatest unit, such as `5m`.
+pub(super) fn age(since: Timestamp, now: Timestamp) -> String {
+    let seconds = now.duration_since(since).as_secs().max(0);
+    let units = [(86_400, "d"), (3_600, "h"), (60, "m")];
+    let greatest = units.into_iter().find(|(length, _)| seconds >= *length);
+    let (length, unit) = greatest.unwrap_or((1, "s"));
+    format!("{}{unit}", seconds / length)
+}
+
+/// Formats a duration for a table.
+pub(super) fn milliseconds(milliseconds: f64) -> String {
+    match milliseconds {
+        short if short < 1_000.0 => format!("{short:.0} ms"),
+        long => format!("{:.1} s", long / 1_000.0),
+    }
+}
+
+/// Formats the first eight characters of an id, which commands accept instead of it.
+pub(super) fn short_id(id: Uuid) -> String {
+    id.to_string().chars().take(8).collect()
+}
+
 /// Formats counts by name, the greatest first.
 pub(super) fn tally<N: Ord + fmt::Display>(counts: &BTreeMap<N, i64>) -> String {
     let mut counts: Vec<(&N, &i64)> = counts.iter().collect();
@@ -480,6 +542,20 @@ pub(super) fn tally<N: Ord + fmt::Display>(counts: &BTreeMap<N, i64>) -> String 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_age_has_its_greatest_unit() {
+        let since: Timestamp = "2026-11-01T00:00:00Z".parse().unwrap();
+        for (now, expected) in [
+            ("2026-11-01T00:00:59Z", "59s"),
+            ("2026-11-01T00:59:59Z", "59m"),
+            ("2026-11-01T23:59:00Z", "23h"),
+            ("2026-11-30T01:00:00Z", "29d"),
+            ("2026-10-30T01:00:00Z", "0s"),
+        ] {
+            assert_eq!(age(since, now.parse().unwrap()), expected);
+        }
+    }
 
     #[test]
     fn thousands_are_set_apart() {
