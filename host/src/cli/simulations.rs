@@ -294,6 +294,11 @@ fn table_of_outcomes(
             )
         }));
     }
+    if let Some(headline) = outcomes.first().and_then(|one| one.headline.as_deref())
+        && !columns.iter().any(|(name, ..)| *name == "metric")
+    {
+        output.line(&format!(" score: {}", output::printable(headline)))?;
+    }
     let header: Vec<&str> = columns.iter().map(|(name, ..)| *name).collect();
     let numbers: Vec<&str> =
         columns.iter().filter(|(_, number, _)| *number).map(|(name, ..)| *name).collect();
