@@ -30,6 +30,7 @@ mod format;
 pub mod json;
 pub mod memo;
 pub mod number;
+mod origin;
 pub mod outline;
 pub mod scenario;
 pub mod score;

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::answer::{Outcome, number, optional_number};
 use crate::number::MAX_WHOLE;
+use crate::scenario::bounded_id;
 
 /// The role of calls that score a result.
 pub const SCORER: &str = "scorer";
@@ -73,7 +74,8 @@ impl TokenUsage {
     pub fn add(&mut self, other: &TokenUsage) {
         self.each_count(other, |own, other| (own + other).min(MAX_WHOLE));
         if let Some(cost) = other.cost_usd {
-            self.cost_usd = Some(self.cost_usd.unwrap_or_default() + cost);
+            let sum = self.cost_usd.unwrap_or_default() + cost;
+            self.cost_usd = Some(sum).filter(|sum| sum.is_finite());
         }
     }
 
@@ -81,7 +83,27 @@ impl TokenUsage {
     pub fn remove(&mut self, other: &TokenUsage) {
         self.each_count(other, |own, other| (own - other).max(0.0));
         if let (Some(own), Some(cost)) = (self.cost_usd.as_mut(), other.cost_usd) {
-            *own = (*own - cost).max(0.0);
+            let rest = *own - cost;
+            // Sums of the same costs in another order differ in their last digits.
+            *own = if rest > cost * 1e-9 { rest } else { 0.0 };
+        }
+    }
+
+    /// Limits the names to 512 bytes. If the kinds are more than the total, as numbers beyond 2^53 can be
+    /// that are limited to it, only the total is left.
+    pub(crate) fn bound(&mut self) {
+        for name in [&mut self.role, &mut self.model] {
+            *name = name.take().filter(|name| !name.is_empty()).map(bounded_id);
+        }
+        if self.prompt_tokens() + self.completion_tokens() > self.total_tokens {
+            *self = TokenUsage {
+                role: self.role.take(),
+                model: self.model.take(),
+                total_tokens: self.total_tokens,
+                cost_usd: self.cost_usd,
+                discarded: self.discarded,
+                ..TokenUsage::default()
+            };
         }
     }
 
@@ -152,6 +174,16 @@ impl ReportedTokens {
     }
 }
 
+/// Returns the role by the name that a tool has for it: `grader`, `judge` and `scorer` are
+/// [`SCORER`], `user` and `user_simulator` are [`USER_SIMULATOR`]; others stay.
+pub fn role(name: &str) -> String {
+    match name {
+        "grader" | "judge" | SCORER => SCORER.to_owned(),
+        "user" | USER_SIMULATOR => USER_SIMULATOR.to_owned(),
+        other => other.to_owned(),
+    }
+}
+
 /// Adds calls to those of the same role, model and try.
 pub fn add(list: &mut Vec<TokenUsage>, usage: TokenUsage) {
     let same = list.iter_mut().find(|own| {
@@ -169,19 +201,21 @@ impl Outcome {
     #[must_use]
     pub fn with_usage(mut self, mut usage: Vec<TokenUsage>) -> Self {
         usage.retain(|calls| !calls.is_zero());
+        usage.iter_mut().for_each(TokenUsage::bound);
         let sum = |of: &dyn Fn(&TokenUsage) -> f64| {
             let agent = usage.iter().filter(|calls| calls.is_agent());
             agent.map(of).sum::<f64>() + 0.0
         };
         let count = |of: &dyn Fn(&TokenUsage) -> f64| sum(of).min(MAX_WHOLE);
         let cost = |calls: &TokenUsage| calls.cost_usd.unwrap_or_default();
+        let finite = |cost: f64| if cost.is_finite() { cost } else { 0.0 };
         let discarded = |calls: &TokenUsage, value: f64| if calls.discarded { value } else { 0.0 };
         self.tokens_used = count(&|calls| calls.total_tokens);
         self.prompt_tokens = count(&TokenUsage::prompt_tokens);
         self.completion_tokens = count(&TokenUsage::completion_tokens);
-        self.cost_usd = sum(&cost);
+        self.cost_usd = finite(sum(&cost));
         self.discarded_tokens = count(&|calls| discarded(calls, calls.total_tokens));
-        self.discarded_cost_usd = sum(&|calls| discarded(calls, cost(calls)));
+        self.discarded_cost_usd = finite(sum(&|calls| discarded(calls, cost(calls))));
         self.usage = usage;
         self
     }
@@ -223,6 +257,15 @@ mod tests {
         assert_eq!(kinds(total(1.0)), [40.0, 60.0, 0.0, 20.0, 30.0, 150.0]);
         let more_cached = ReportedTokens { cache_read: 900.0, cache_write: 50.0, ..counts };
         assert_eq!(kinds(more_cached), [100.0, 900.0, 50.0, 20.0, 30.0, 1_100.0]);
+    }
+
+    #[test]
+    fn the_kinds_are_never_more_than_the_total() {
+        let most = ReportedTokens { input: MAX_WHOLE, output: MAX_WHOLE, ..Default::default() };
+        let mut usage = TokenUsage { model: Some("m".repeat(600)), ..most.usage() };
+        usage.bound();
+        assert_eq!((usage.total_tokens, usage.prompt_tokens()), (MAX_WHOLE, 0.0));
+        assert_eq!(usage.model.unwrap().len(), 512);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use jiff::Timestamp;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -9,7 +10,7 @@ use super::CommandStatus;
 use super::connection;
 use super::global::Global;
 use super::options::{self, OutcomeSelection};
-use super::output::{self, Output};
+use super::output::{self, BOLD, Output};
 use crate::delivery::{DeliveryAnswer, Source};
 use crate::error::Result;
 use crate::extraction::{Violation, violations_of_json};
@@ -71,8 +72,21 @@ pub(super) async fn list(
                 "score_metric": simulation.score_metric,
                 "score_figure": simulation.score_figure,
                 "score_scale": simulation.score_scale,
+                "total_tokens": simulation.total_tokens,
                 "total_cost_usd": simulation.total_cost_usd,
+                "computed_cost_usd": simulation.computed_cost_usd,
+                "models": simulation.origin.models,
+                "provider": simulation.origin.provider,
+                "agent": simulation.origin.agent,
+                "agent_version": simulation.origin.agent_version,
+                "task": simulation.origin.task,
+                "task_version": simulation.origin.task_version,
+                "dataset": simulation.origin.dataset,
+                "dataset_version": simulation.origin.dataset_version,
+                "tool": simulation.origin.tool,
+                "tool_version": simulation.origin.tool_version,
                 "created_at": simulation.created_at,
+                "started_at": simulation.started_at,
                 "completed_at": simulation.completed_at,
             }))?;
         }
@@ -141,6 +155,10 @@ pub(super) struct Outcomes {
     #[arg(long)]
     documents: bool,
 
+    /// Show the whole message of each failure below the table, which has its first line.
+    #[arg(long)]
+    messages: bool,
+
     /// The maximum number of outcomes; also shows the cursor of the next page. Default: all
     /// outcomes.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
@@ -164,9 +182,9 @@ pub(super) async fn outcomes(
         let limit = arguments.limit.unwrap_or(LISTED_OUTCOMES);
         let cursor = arguments.cursor.as_deref();
         let page = source.outcomes(arguments.simulation, &filter, limit, cursor, attached).await?;
-        return show_page(page, attached, output);
+        return show_page(page, attached, arguments.messages, output);
     }
-    let mut table: Vec<Vec<String>> = Vec::new();
+    let mut shown: Vec<RecordedOutcome> = Vec::new();
     let mut total = 0_usize;
     let read = async |cursor: Option<String>| {
         let (filter, limit) = (&filter, attached.page_rows());
@@ -177,13 +195,13 @@ pub(super) async fn outcomes(
         && let Some(page) = pages.next(read).await?
     {
         total += page.outcomes.len();
-        for outcome in &page.outcomes {
+        for outcome in page.outcomes {
             if arguments.documents {
                 output.bare_line(outcome.document.as_deref().unwrap_or_default())?;
             } else if output.json() {
-                output.value(outcome)?;
-            } else if table.len() < TABLE_ROWS {
-                table.push(row(outcome));
+                output.value(&outcome)?;
+            } else if shown.len() < TABLE_ROWS {
+                shown.push(outcome);
             }
         }
     }
@@ -194,8 +212,8 @@ pub(super) async fn outcomes(
         output::note("no such outcomes");
         return Ok(CommandStatus::Complete);
     }
-    let shown = table.len();
-    table_of_outcomes(table, output)?;
+    table_of_outcomes(&shown, arguments.messages, output)?;
+    let shown = shown.len();
     if total > shown {
         output::note(&format!(
             "the first {shown} of {total} outcomes; --json shows all of them, --limit a page"
@@ -208,6 +226,7 @@ pub(super) async fn outcomes(
 fn show_page(
     page: OutcomePage,
     attached: Attachments,
+    messages: bool,
     output: &mut Output,
 ) -> Result<CommandStatus> {
     if page.outcomes.is_empty() && !output.json() {
@@ -226,37 +245,94 @@ fn show_page(
             output.value(outcome)?;
         }
     } else {
-        table_of_outcomes(page.outcomes.iter().map(row).collect(), output)?;
+        table_of_outcomes(&page.outcomes, messages, output)?;
     }
     show_cursor(page.cursor.as_deref(), output)?;
     Ok(CommandStatus::Complete)
 }
 
-fn table_of_outcomes(rows: Vec<Vec<String>>, output: &mut Output) -> Result<()> {
-    let header = [
-        "scenario", "trial", "attempt", "status", "score", "metric", "ms", "tokens", "cost",
-        "error",
+/// Writes a table of outcomes. Columns in which all outcomes have the same are left out; with
+/// `messages`, the whole message of each failure follows.
+fn table_of_outcomes(
+    outcomes: &[RecordedOutcome],
+    messages: bool,
+    output: &mut Output,
+) -> Result<()> {
+    type Column = (&'static str, bool, fn(&RecordedOutcome) -> String);
+    let differs = |value: fn(&RecordedOutcome) -> Option<&str>| {
+        let mut values = outcomes.iter().map(value);
+        let first = values.next();
+        values.any(|value| Some(value) != first)
+    };
+    let any = |condition: fn(&RecordedOutcome) -> bool| outcomes.iter().any(condition);
+    let columns: [(bool, Column); 10] = [
+        (true, ("scenario", false, |one| one.scenario_id.clone())),
+        (any(|one| one.trial > 1), ("trial", true, |one| one.trial.to_string())),
+        (any(|one| one.attempt > 1), ("attempt", true, |one| one.attempt.to_string())),
+        (true, ("status", false, |one| one.status.to_string())),
+        (true, ("score", true, |one| output::scaled_or_raw(one.reliability_score, one.score))),
+        (
+            differs(|one| one.headline.as_deref()),
+            ("metric", false, |one| one.headline.clone().unwrap_or_default()),
+        ),
+        (
+            differs(|one| one.model.as_deref()),
+            ("model", false, |one| one.model.clone().unwrap_or_default()),
+        ),
+        (true, ("time", true, |one| output::milliseconds(one.execution_time_ms))),
+        (any(|one| one.tokens_used > 0), ("tokens", true, |one| output::count(one.tokens_used))),
+        (any(|one| shown_cost(one) > 0.0), ("cost", true, |one| output::dollars(shown_cost(one)))),
     ];
-    output.table(&header, &["trial", "attempt", "score", "ms", "tokens", "cost"], rows)
+    let mut columns: Vec<Column> =
+        columns.into_iter().filter_map(|(shown, column)| shown.then_some(column)).collect();
+    if any(|one| one.error_category.is_some()) {
+        columns.push(("error", false, |one| {
+            reason(
+                one.error_category.as_deref(),
+                one.error_code.as_deref(),
+                one.error_message.as_deref(),
+            )
+        }));
+    }
+    let header: Vec<&str> = columns.iter().map(|(name, ..)| *name).collect();
+    let numbers: Vec<&str> =
+        columns.iter().filter(|(_, number, _)| *number).map(|(name, ..)| *name).collect();
+    let rows = outcomes
+        .iter()
+        .map(|outcome| columns.iter().map(|(_, _, value)| value(outcome)).collect::<Vec<_>>());
+    output.table(&header, &numbers, rows)?;
+    for outcome in outcomes.iter().filter(|_| messages) {
+        if let Some(message) = &outcome.error_message {
+            let title = format!("{}, trial {}", outcome.scenario_id, outcome.trial);
+            show_message(&title, message, output)?;
+        }
+    }
+    Ok(())
 }
 
-fn row(outcome: &RecordedOutcome) -> Vec<String> {
-    vec![
-        outcome.scenario_id.clone(),
-        outcome.trial.to_string(),
-        outcome.attempt.to_string(),
-        outcome.status.to_string(),
-        output::scaled_or_raw(outcome.reliability_score, outcome.score),
-        outcome.headline.clone().unwrap_or_default(),
-        format!("{:.0}", outcome.execution_time_ms),
-        output::count(outcome.tokens_used),
-        output::dollars(outcome.cost_usd),
-        match (&outcome.error_category, &outcome.error_code) {
-            (Some(category), Some(code)) => format!("{category}: {code}"),
-            (Some(category), None) => category.to_string(),
-            (None, code) => code.clone().unwrap_or_default(),
-        },
-    ]
+/// Returns the agent's cost: as the tool reports it, or else as computed.
+fn shown_cost(outcome: &RecordedOutcome) -> f64 {
+    match outcome.cost_usd {
+        0.0 => outcome.computed_cost_usd.unwrap_or_default(),
+        reported => reported,
+    }
+}
+
+/// Returns why a run failed, on one line: the first line of its message, and before it the code, unless
+/// the line begins with it. Without a message, the category.
+fn reason(category: Option<&str>, code: Option<&str>, message: Option<&str>) -> String {
+    let line = output::first_line(message.unwrap_or_default());
+    match code {
+        _ if line.is_empty() => code.or(category).unwrap_or_default().to_owned(),
+        Some(code) if !line.contains(code) => format!("{code}: {line}"),
+        _ => line.to_owned(),
+    }
+}
+
+/// Writes a whole message under a title.
+fn show_message(title: &str, message: &str, output: &mut Output) -> Result<()> {
+    output.line(&format!("\n{BOLD}{}{BOLD:#}", output::printable(title)))?;
+    message.lines().try_for_each(|line| output.line(&format!("  {}", output::printable(line))))
 }
 
 #[derive(Debug, Args)]
@@ -406,6 +482,10 @@ pub(super) struct Failures {
     /// The maximum number of failures.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: u32,
+
+    /// Show the whole message of each failure below the table, which has its first line.
+    #[arg(long)]
+    messages: bool,
 }
 
 /// Shows the latest failures of all simulations.
@@ -426,18 +506,25 @@ pub(super) async fn failures(
         output::note("no failures");
         return Ok(CommandStatus::Complete);
     }
-    let rows = failures.into_iter().map(|failure| {
+    let now = Timestamp::now();
+    let rows = failures.iter().map(|failure| {
+        let category = failure.error_category.as_deref();
         vec![
-            format!("{:.0}", failure.execution_time),
-            failure.simulation_id.to_string(),
-            failure.scenario_id,
-            failure.status.to_string(),
-            failure.error_category.unwrap_or_default(),
-            failure.error_message.or(failure.error_code).unwrap_or_default(),
+            output::age(failure.execution_time, now),
+            output::short_id(failure.simulation_id),
+            failure.scenario_id.clone(),
+            category.map_or_else(|| failure.status.to_string(), str::to_owned),
+            reason(None, failure.error_code.as_deref(), failure.error_message.as_deref()),
         ]
     });
-    let header = ["began", "simulation", "scenario", "status", "category", "error"];
+    let header = ["age", "simulation", "scenario", "category", "error"];
     output.table(&header, &[], rows)?;
+    for failure in failures.iter().filter(|_| arguments.messages) {
+        if let Some(message) = &failure.error_message {
+            let simulation = output::short_id(failure.simulation_id);
+            show_message(&format!("{simulation}, {}", failure.scenario_id), message, output)?;
+        }
+    }
     Ok(CommandStatus::Complete)
 }
 

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::simulations::{COLUMNS, Simulation, SimulationStatus};
 use super::statement::Statement;
-use super::{Store, cursor};
+use super::{Store, cursor, origin};
 use crate::error::{Error, Result};
 
 /// The kind of the cursor, and its version.
@@ -108,11 +108,13 @@ fn statement(
                      + pg_catalog.octet_length(config_version_id)
                      + coalesce(pg_catalog.octet_length(score_metric), 0)
                      + coalesce(pg_catalog.octet_length(score_figure), 0)
-                     + coalesce(pg_catalog.octet_length(modal_app_id), 0)) OVER place AS bytes
+                     + coalesce(pg_catalog.octet_length(modal_app_id), 0)
+                     + {origin_bytes}) OVER place AS bytes
              FROM page WINDOW place AS (ORDER BY created_at DESC, simulation_id DESC)
          )
          SELECT * FROM sized WHERE place = 1 OR bytes <= {PAGE_BYTES}
-         ORDER BY created_at DESC, simulation_id DESC"
+         ORDER BY created_at DESC, simulation_id DESC",
+        origin_bytes = origin::bytes_sql()
     )
     .into();
     Ok(statement)

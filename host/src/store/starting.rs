@@ -12,6 +12,7 @@ use super::Store;
 use super::columns::column;
 use super::connection::Transaction;
 use super::metric_declarations::{declared_headline, keep_declaration};
+use super::origin::{self, Origin};
 use super::run_report::{MetricDefinition, MetricDefinitions};
 use super::simulations::{COLUMNS, Simulation, locked_for_change, not_found};
 use crate::error::{Error, Result};
@@ -48,6 +49,9 @@ pub struct SimulationStart {
     pub modal_environment: Option<String>,
     /// How many sandboxes run at once.
     pub sandbox_instances: Option<u32>,
+    /// Who runs what, as far as it is known; it counts instead of what the tool or the results name.
+    #[serde(default, skip_serializing_if = "Origin::is_empty")]
+    pub origin: Origin,
     /// Any other data about the simulation: a JSON object.
     pub metadata: Option<String>,
     /// The definitions of metrics, which replace those of the tool.
@@ -78,6 +82,7 @@ impl Default for SimulationStart {
             modal_app_id: None,
             modal_environment: None,
             sandbox_instances: None,
+            origin: Origin::default(),
             metadata: None,
             metrics: Vec::new(),
             score_scale: None,
@@ -129,6 +134,7 @@ impl NewSimulation {
     /// environment of the start, or else a new id and this process's environment.
     pub fn new(mut start: SimulationStart, planned_scenarios: u32, plan_sha256: [u8; 32]) -> Self {
         start.resolve_modal_environment();
+        start.origin.normalize();
         let simulation_id = start.simulation_id.unwrap_or_else(identity::new_id);
         NewSimulation { simulation_id, planned_scenarios, plan_sha256, start }
     }
@@ -190,16 +196,19 @@ impl Store {
                 "INSERT INTO arc_recorder.simulations (simulation_id, simulation_name,
                      config_version_id, modal_app_id, modal_environment, sandbox_instances,
                      metadata, trials, planned_scenarios, plan_sha256, partition_time, started_at,
-                     metrics, headline)
+                     metrics, headline, declared_origin, {})
                  SELECT $1, $2, $3, $4, $5, $6, $7::text::json, $8, $9, $10, accepted.at,
-                     accepted.at, $12, $13
+                     accepted.at, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24
                  FROM (SELECT coalesce($11, pg_catalog.clock_timestamp()) AS at OFFSET 0) AS accepted
-                 ON CONFLICT (simulation_id) DO NOTHING RETURNING {COLUMNS}"
+                 ON CONFLICT (simulation_id) DO NOTHING RETURNING {COLUMNS}",
+                origin::COLUMNS.join(", ")
             ))
             .await
             .map_err(failed)?;
         let NewSimulation { simulation_id, planned_scenarios, plan_sha256, start } = new;
         let declared = start.declared_metrics();
+        let origin = &start.origin;
+        let declared_origin = origin.known();
         let row = transaction
             .query_opt(
                 &insert,
@@ -218,6 +227,17 @@ impl Store {
                     &(!declared.is_empty())
                         .then(|| serde_json::to_value(&declared).unwrap_or_default()),
                     &declared_headline(&declared),
+                    &declared_origin,
+                    &origin.models,
+                    &origin.provider,
+                    &origin.agent,
+                    &origin.agent_version,
+                    &origin.task,
+                    &origin.task_version,
+                    &origin.dataset,
+                    &origin.dataset_version,
+                    &origin.tool,
+                    &origin.tool_version,
                 ],
             )
             .await

@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use crate::spool::SpoolState;
 use crate::store::{
-    Failure, Health, RecordedOutcome, RejectedResult, Revision, Simulation, SimulationStatus,
+    Failure, Health, Origin, RecordedOutcome, RejectedResult, Revision, Simulation,
+    SimulationStatus,
 };
 
 /// A simulation in a list.
@@ -35,8 +36,15 @@ pub struct SimulationSummary {
     pub score_figure: Option<String>,
     /// The highest value of the scores as the tool wrote them; null if their scale is unknown.
     pub score_scale: Option<f64>,
-    /// The cost of a completed simulation in US dollars.
+    /// Who ran what.
+    #[serde(flatten)]
+    pub origin: Origin,
+    /// The cost of a completed simulation in US dollars, as the tool reports it.
     pub total_cost_usd: Option<f64>,
+    /// Its cost by the price table.
+    pub computed_cost_usd: Option<f64>,
+    /// The agent's tokens of a completed simulation.
+    pub total_tokens: Option<i64>,
     /// When it was recorded.
     pub created_at: Timestamp,
     /// When it was started.
@@ -58,7 +66,10 @@ impl From<Simulation> for SimulationSummary {
             score_metric: simulation.score_metric,
             score_figure: simulation.score_figure,
             score_scale: simulation.score_scale,
+            origin: simulation.origin,
             total_cost_usd: simulation.total_cost_usd,
+            computed_cost_usd: simulation.computed_cost_usd,
+            total_tokens: simulation.total_tokens,
             created_at: simulation.created_at,
             started_at: simulation.started_at,
             completed_at: simulation.completed_at,

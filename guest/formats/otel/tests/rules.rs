@@ -618,9 +618,9 @@ mod outcomes {
             (json!(null), Success),
         ] {
             let item = span("1", "", 1, 2, &[operation("chat")]);
-            let outcome = accepted(&trace(&[failed(item, code, "boom: it fell")]));
+            let outcome = accepted(&trace(&[failed(item, code, "ValueError: it fell")]));
             assert_eq!(outcome.status, status);
-            assert_eq!(outcome.error_code.as_deref(), (status == Error).then_some("boom"));
+            assert_eq!(outcome.error_code.as_deref(), (status == Error).then_some("ValueError"));
         }
         let mut item = span("1", "", 1, 2, &[operation("chat")]);
         item["status"] = json!({"code": 2});
