@@ -1,5 +1,6 @@
 """A server on this machine that answers like the APIs of OpenAI and Anthropic, with usage at random."""
 
+import collections
 import json
 import random
 import threading
@@ -11,12 +12,19 @@ REFUSED = "refuse this"
 ANSWER = "It is 21 degrees in Paris."
 
 
+def arguments(schema):
+    """Returns arguments of a tool as JSON text."""
+    values = {"boolean": True, "number": 1.0, "integer": 1}
+    properties = schema.get("properties", {})
+    return json.dumps({name: values.get(properties[name].get("type"), "Paris") for name in schema.get("required", [])})
+
+
 class ModelServer:
     """Serves in a thread. A request with tools is answered with a call of the first one, and with a text once
-    it has the result. `tokens` is the sum of the usage in all answers."""
+    it has the result. `tokens` is the sum of the usage in all answers, by the model of the request."""
 
-    def __init__(self, seed):
-        self.source, self.tokens, self.models = random.Random(seed), 0, set()
+    def __init__(self, seed, reasons=True):
+        self.source, self.tokens, self.reasons = random.Random(seed), collections.Counter(), reasons
         model_server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -50,22 +58,23 @@ class ModelServer:
             return 200, "text/event-stream", answer.encode()
         return 200, "application/json", json.dumps(answer).encode()
 
-    def usage(self):
+    def usage(self, request):
         """Returns tokens of the prompt, of these read from a cache, of the completion, of these of reasoning."""
         prompt, completion = self.source.randrange(100, 2_000), self.source.randrange(10, 300)
-        self.tokens += prompt + completion
-        return prompt, self.source.randrange(0, 100), completion, self.source.randrange(0, 10)
+        self.tokens[request["model"]] += prompt + completion
+        return prompt, self.source.randrange(0, 100), completion, self.source.randrange(0, 10) * self.reasons
 
     def chat(self, request):
-        prompt, cached, completion, reasoning = self.usage()
+        prompt, cached, completion, reasoning = self.usage(request)
         usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion,
                  "prompt_tokens_details": {"cached_tokens": cached},
                  "completion_tokens_details": {"reasoning_tokens": reasoning}}
         last = request["messages"][-1]
         message, reason = {"role": "assistant", "content": ANSWER}, "stop"
         if request.get("tools") and last["role"] != "tool":
-            function = {"name": request["tools"][0]["function"]["name"], "arguments": '{"city": "Paris"}'}
-            call = {"id": "call_1", "type": "function", "index": 0, "function": function}
+            function = request["tools"][0]["function"]
+            called = {"name": function["name"], "arguments": arguments(function["parameters"])}
+            call = {"id": "call_1", "type": "function", "index": 0, "function": called}
             message, reason = {"role": "assistant", "content": None, "tool_calls": [call]}, "tool_calls"
         base = {"id": "chatcmpl-1", "created": 1_790_000_000, "model": request["model"] + "-2024-07-18"}
         if not request.get("stream"):
@@ -78,7 +87,7 @@ class ModelServer:
         return "".join(f"data: {line}\n\n" for line in [*lines, "[DONE]"])
 
     def responses(self, request):
-        prompt, cached, completion, reasoning = self.usage()
+        prompt, cached, completion, reasoning = self.usage(request)
         usage = {"input_tokens": prompt, "output_tokens": completion, "total_tokens": prompt + completion,
                  "input_tokens_details": {"cached_tokens": cached},
                  "output_tokens_details": {"reasoning_tokens": reasoning}}
@@ -87,16 +96,16 @@ class ModelServer:
                   "content": [{"type": "output_text", "text": ANSWER, "annotations": []}]}
         if request.get("tools") and last.get("type") != "function_call_output":
             output = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "status": "completed",
-                      "name": request["tools"][0]["name"], "arguments": '{"city": "Paris"}'}
+                      "name": request["tools"][0]["name"], "arguments": arguments(request["tools"][0]["parameters"])}
         return {"id": "resp_1", "object": "response", "created_at": 1_790_000_000, "status": "completed",
                 "model": request["model"] + "-2024-07-18", "output": [output], "usage": usage,
                 "parallel_tool_calls": True, "tool_choice": "auto", "tools": request.get("tools", []),
                 "error": None, "incomplete_details": None, "instructions": None, "metadata": {}}
 
     def messages(self, request):
-        prompt, cached, completion, _ = self.usage()
+        prompt, cached, completion, _ = self.usage(request)
         written = self.source.randrange(0, 100)
-        self.tokens += cached + written
+        self.tokens[request["model"]] += cached + written
         # Here the cached tokens are not among those of the prompt.
         usage = {"input_tokens": prompt, "cache_read_input_tokens": cached, "cache_creation_input_tokens": written,
                  "output_tokens": completion}
@@ -110,7 +119,7 @@ class ModelServer:
 
     def embeddings(self, request):
         prompt = self.source.randrange(1, 50)
-        self.tokens += prompt
+        self.tokens[request["model"]] += prompt
         embedding = {"object": "embedding", "index": 0, "embedding": [0.1, 0.2, 0.3]}
         return {"object": "list", "model": request["model"], "data": [embedding],
                 "usage": {"prompt_tokens": prompt, "total_tokens": prompt}}

@@ -13,7 +13,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 
-from making import main
+from making import main, scenario
 from model_server import REFUSED, ModelServer
 
 os.environ |= {
@@ -68,6 +68,7 @@ def openai_calls(url):
             called = {"role": "assistant", "tool_calls": [call.model_dump() for call in message.tool_calls]}
             result = {"role": "tool", "tool_call_id": "call_1", "content": get_weather("Paris")}
             client.chat.completions.create(model=MODEL, messages=[*messages, called, result], tools=tools)
+            client.embeddings.create(model="text-embedding-3-small", input=prompt)
     return run
 
 
@@ -77,7 +78,9 @@ def anthropic_calls(url):
 
     def run(prompt):
         messages = [{"role": "user", "content": prompt}]
-        client.messages.create(model="claude-sonnet-4-5", max_tokens=100, system="Be brief.", messages=messages)
+        # The client traces its calls, too; some instrumentations are beside these traces, not around them.
+        with TRACER.start_as_current_span("answer"):
+            client.messages.create(model="claude-sonnet-4-5", max_tokens=100, system="Be brief.", messages=messages)
     return run
 
 
@@ -112,12 +115,9 @@ def openinference_anthropic(url):
 
 
 def langchain(url):
-    """LangChain's spans around those of the client of the provider: each call is traced twice."""
     from langchain_openai import ChatOpenAI
     from openinference.instrumentation.langchain import LangChainInstrumentor
-    from openinference.instrumentation.openai import OpenAIInstrumentor
     LangChainInstrumentor().instrument()
-    OpenAIInstrumentor().instrument()
     model = ChatOpenAI(model=MODEL, base_url=f"{url}/v1", max_retries=0)
     return lambda prompt: model.invoke([("system", "Be brief."), ("human", prompt)])
 
@@ -130,13 +130,38 @@ def litellm(url):
         model=f"openai/{MODEL}", api_base=f"{url}/v1", messages=[{"role": "user", "content": prompt}])
 
 
-def pydantic_ai(url):
+def pydantic_evals(url):
+    """Two cases in a trace, which a judge evaluates with a model of its own."""
+    import logfire
+    from pydantic_ai.models.openai import OpenAIChatModel
+    from pydantic_ai.providers.openai import OpenAIProvider
+    from pydantic_evals import Case, Dataset
+    from pydantic_evals.evaluators import Contains, LLMJudge
+    logfire.configure(send_to_logfire=False, console=False, additional_span_processors=[SimpleSpanProcessor(LOG)])
+    logfire.instrument_pydantic_ai()
+    judge = LLMJudge(rubric="It is polite.", model=OpenAIChatModel("judge", provider=OpenAIProvider(base_url=f"{url}/v1")))
+    agent = pydantic_agent(url)
+
+    async def task(prompt):
+        return (await agent.run(prompt)).output
+
+    def run(prompts):
+        cases = [Case(name=f"case {number}", inputs=prompt) for number, prompt in enumerate(prompts)]
+        Dataset(name="weather", cases=cases, evaluators=[Contains("21"), judge]).evaluate_sync(task, progress=False)
+    return run
+
+
+def pydantic_agent(url):
     from pydantic_ai import Agent
     from pydantic_ai.models.openai import OpenAIChatModel
     from pydantic_ai.providers.openai import OpenAIProvider
-    Agent.instrument_all()
     model = OpenAIChatModel(MODEL, provider=OpenAIProvider(base_url=f"{url}/v1"))
-    agent = Agent(model, name="weather", instructions="Be brief.", tools=[get_weather])
+    return Agent(model, name="weather", instructions="Be brief.", tools=[get_weather])
+
+
+def pydantic_ai(url):
+    agent = pydantic_agent(url)
+    type(agent).instrument_all()
     return agent.run_sync
 
 
@@ -208,28 +233,53 @@ def adk(url):
     return lambda prompt: asyncio.run(answer(prompt))
 
 
+#: The instrumentations whose spans name the agent.
+AGENTS = {"pydantic_ai", "strands", "openai_agents", "agno", "adk"}
+
+#: These write no prompt of a call that fails.
+NO_PROMPT_OF_FAILURES = {"openai_agents"}
+
 INSTRUMENTATION = sys.argv.pop(1)
-SERVER = ModelServer(INSTRUMENTATION)
+# ADK adds the tokens of reasoning to those of the completion, which include them in this API.
+SERVER = ModelServer(INSTRUMENTATION, reasons=INSTRUMENTATION != "adk")
 RUN = globals()[INSTRUMENTATION](SERVER.url)
+
+
+def prompts(source):
+    """Returns prompts, of which the first is not refused, so that each log has usage."""
+    for number in range(source.randrange(1, 4)):
+        prompt = f"How warm is it in city {source.randrange(3)}?"
+        yield prompt + (f" And {REFUSED}." if number > 0 and source.random() < 0.4 else "")
 
 
 def make(folder, seed):
     source, log = random.Random(seed), f"{INSTRUMENTATION}-{seed}.jsonl"
     LOG.exporter = FileSpanExporter(path=folder / log)
-    before, prompts, failed = SERVER.tokens, [], 0
-    for number in range(source.randrange(1, 4)):
-        prompt = f"How warm is it in city {source.randrange(3)}?"
-        # The first succeeds, so that a log without its usage is seen.
-        if number > 0 and source.random() < 0.4:
-            prompt += f" And {REFUSED}."
-        prompts.append(prompt)
-        try:
-            RUN(prompt)
-        except Exception:
-            failed += 1
+    SERVER.tokens.clear()
+    if INSTRUMENTATION == "pydantic_evals":
+        all_prompts = [prompt.split(" And")[0] for prompt in prompts(source)]
+        RUN(all_prompts)
+        passed = [1.0] * len(all_prompts)
+        made = {"scenarios": sorted(f"case {number}" for number in range(len(all_prompts))), "failed": 0,
+                "tokens": SERVER.tokens[MODEL], "metrics": {"Contains": passed, "LLMJudge": passed}}
+    else:
+        made = {"scenarios": [], "failed": 0, "metrics": {}}
+        for prompt in prompts(source):
+            is_known = True
+            try:
+                RUN(prompt)
+            except Exception:
+                made["failed"] += 1
+                is_known = INSTRUMENTATION not in NO_PROMPT_OF_FAILURES
+            prefix = "New task:\n" if INSTRUMENTATION == "smolagents" else ""
+            name = "weather" if INSTRUMENTATION in AGENTS else ""
+            made["scenarios"].append(scenario(name, prefix + prompt) if is_known else None)
+        made |= {"tokens": SERVER.tokens.total(), "scenarios": sorted(made["scenarios"], key=str)}
     PROVIDER.force_flush()
-    return {"log": log, "status": "completed", "results": len(prompts), "failed": failed, "tokens": SERVER.tokens - before,
-            "prompts": sorted(prompts), "metrics": {}, "figures": []}
+    # The texts of exceptions name the files of the tools.
+    text = (folder / log).read_text()
+    (folder / log).write_text(text.replace(sys.prefix, "/tools").replace(sys.base_prefix, "/python"))
+    return made | {"log": log, "status": "completed", "results": len(made["scenarios"]), "figures": []}
 
 
 main(make)

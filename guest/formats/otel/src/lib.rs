@@ -33,7 +33,7 @@
 //! | `execution_time` | the start of the run's span, else the earliest of its GenAI spans |
 //! | `execution_time_ms` | from there to its end, else to their latest |
 //! | `usage`, tokens, `cost_usd` | by the leaf rule: the tokens of a span count if no span below it reports any, and so does its cost, independently (`operation.cost`, `llm.cost.total`, `gen_ai.usage.cost`). A wrapper repeats the calls inside it, however many are stacked. What the largest aggregate has in excess of the calls is not added, with the warning `usage_incomplete`: it can be the sum of a whole conversation, or of calls that another process traces. Calls for embeddings and rankings replace only their own wrappers. Of two spans with the same `gen_ai.response.id`, one within the time of the other, the inner one counts. The role is `scorer` below an evaluator (`evaluator_name`, `openinference.span.kind` `EVALUATOR`) |
-//! | `origin` | the models that the usage names, else the first that was requested; provider and agent of the first span that names them; `test.suite.name` or pydantic-evals' task and data set. The tool is the instrumentation scope with the most spans, of those of generative AI in the file's header |
+//! | `origin` | the models that the usage names, without those for embeddings, else the first that was requested; provider and agent of the first span that names them; `test.suite.name` or pydantic-evals' task and data set. The tool is the instrumentation scope with the most spans, of those of generative AI in the file's header |
 //! | `event_count` | the number of its spans |
 //! | `error_message` | the status's message, else `exception.message` of its `exception` event |
 //! | `error_code` | `error.type`, else `exception.type` |

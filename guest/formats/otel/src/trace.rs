@@ -120,10 +120,15 @@ fn origin<'a>(
     used: &[TokenUsage],
 ) -> Origin {
     let by_start = run.by_start(spans);
-    let mut models: Vec<String> = Vec::new();
+    let embeddings: Vec<String> = by_start
+        .iter()
+        .filter(|span| span.kind == Kind::Embedding)
+        .filter_map(|span| span.attributes.first_text(reader, &usage::MODELS))
+        .collect();
     let agent_calls = used.iter().filter(|calls| calls.is_agent());
+    let mut models: Vec<String> = Vec::new();
     for model in agent_calls.filter_map(|calls| calls.model.as_ref()) {
-        if !models.contains(model) {
+        if !models.contains(model) && !embeddings.contains(model) {
             models.push(model.clone());
         }
     }

@@ -720,6 +720,14 @@ mod outcomes {
             embed("3", "2", "ai.embed.doEmbed", "ai.usage.tokens"),
         ];
         assert_eq!(accepted(&trace(&spans)).tokens_used, 108.0);
+        let call = |id, kind: &'static str, model| {
+            let model = ("gen_ai.response.model", json!(model));
+            span(id, "", 2, 3, &[operation(kind), count("gen_ai.usage.input_tokens", 8), model])
+        };
+        let outcome = accepted(&trace(&[call("1", "embeddings", "e"), call("2", "chat", "m")]));
+        assert_eq!((outcome.usage.len(), outcome.origin.models), (2, vec!["m".to_owned()]));
+        let outcome = accepted(&trace(&[call("1", "embeddings", "e")]));
+        assert_eq!((outcome.tokens_used, outcome.origin.models), (8.0, vec!["e".to_owned()]));
     }
 
     #[test]
