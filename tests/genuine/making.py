@@ -1,5 +1,6 @@
 """The common part of the scripts that make logs; they run in the environments of the tools."""
 
+import hashlib
 import json
 import math
 import sys
@@ -11,10 +12,17 @@ def finite(value):
     return None if value is None or not math.isfinite(value) else float(value)
 
 
+def scenario(name, prompt):
+    """Returns the id of a scenario that is derived from its name and prompt."""
+    texts = [text.encode() for text in (name, prompt)]
+    hashed = hashlib.sha256(b"".join(len(text).to_bytes(8, "big") + text for text in texts))
+    return f"scenario-{hashed.hexdigest()[:20]}"
+
+
 def main(make):
     """Makes logs: `SCRIPT FOLDER COUNT SEED`. `make(folder, seed)` writes one, and returns its path in
-    the folder as `log`, with the figures of the tool's own library: `status`, `results`, `tokens` and
-    `cost` (absent ones are not compared), `metrics` with the values of the results, and `figures`, each
+    the folder as `log`, with the figures of the tool's own library: `status`, `results`, `failed`, `tokens`,
+    `cost` and the ids of the results' `scenarios` (absent ones are not compared), `metrics` with the values of the results, and `figures`, each
     with its metric, its name and its value."""
     folder, count, first = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     with open(folder / "expected.jsonl", "w") as expected:
