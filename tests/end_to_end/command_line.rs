@@ -234,7 +234,7 @@ fn a_wrong_command_line_is_not_the_code_of_rejected_results() {
         &["recrod", "x"],
         &["record"],
         &["record", "--nwe", "x"],
-        &["status", "nightly"],
+        &["status"],
         &["simulations", "--limit", "0"],
         &["outcomes", "00000000-0000-0000-0000-000000000000", "--status", "odd"],
     ];
@@ -317,7 +317,7 @@ fn invalid_arguments_are_reported_before_a_database_is_created() {
     assert!(refused.stderr.contains("missing.jsonl: No such file"), "{}", refused.stderr);
     assert!(!data.exists(), "a database was created");
     for (arguments, hint) in [
-        (&["status", "123"][..], "a UUID of 36 characters"),
+        (&["record", "--simulation", "123", "x"][..], "a UUID of 36 characters"),
         (&["spool", "drain"], "--spool-dir"),
         (&["prune", "--older-than", "5"], "like 90m, 24h, 7d or 2w"),
         (&["serve", "--listen", "localhost:7117"], "addresses with a port"),

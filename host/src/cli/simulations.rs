@@ -8,7 +8,8 @@ use uuid::Uuid;
 use super::CommandStatus;
 use super::connection;
 use super::global::Global;
-use super::options::{self, OutcomeSelection};
+use super::labels::{self, LabelCommand};
+use super::options::{self, OutcomeSelection, SimulationArgument};
 use super::output::{self, Output};
 use crate::delivery::{DeliveryAnswer, Source};
 use crate::error::Result;
@@ -27,7 +28,11 @@ const LISTED_OUTCOMES: u32 = 100;
 const TABLE_ROWS: usize = 1_000;
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Simulations {
+    #[command(subcommand)]
+    pub(super) command: Option<LabelCommand>,
+
     /// Only those with this status.
     #[arg(long, value_name = "STATUS", value_parser = simulation_status())]
     status: Option<SimulationStatus>,
@@ -47,7 +52,18 @@ fn simulation_status() -> impl TypedValueParser<Value = SimulationStatus> {
         .try_map(|name| name.parse::<SimulationStatus>())
 }
 
-pub(super) async fn list(
+pub(super) async fn run(
+    global: &Global,
+    mut arguments: Simulations,
+    output: &mut Output,
+) -> Result<CommandStatus> {
+    match arguments.command.take() {
+        Some(command) => labels::run(global, command, output).await,
+        None => list(global, arguments, output).await,
+    }
+}
+
+async fn list(
     global: &Global,
     arguments: Simulations,
     output: &mut Output,
@@ -130,9 +146,8 @@ fn show_cursor(cursor: Option<&str>, output: &mut Output) -> Result<()> {
 
 #[derive(Debug, Args)]
 pub(super) struct Outcomes {
-    /// The simulation's id.
-    #[arg(value_name = "ID", value_parser = options::id)]
-    simulation: Uuid,
+    #[command(flatten)]
+    simulation: SimulationArgument,
 
     #[command(flatten)]
     selection: OutcomeSelection,
@@ -158,19 +173,20 @@ pub(super) async fn outcomes(
 ) -> Result<CommandStatus> {
     let opened = connection::open_source(global).await?;
     let source = opened.source();
+    let simulation_id = arguments.simulation.resolve(source).await?;
     let filter = arguments.selection.into_filter();
     let attached = Attachments { documents: arguments.documents, trajectories: false };
     if arguments.limit.is_some() || arguments.cursor.is_some() {
         let limit = arguments.limit.unwrap_or(LISTED_OUTCOMES);
         let cursor = arguments.cursor.as_deref();
-        let page = source.outcomes(arguments.simulation, &filter, limit, cursor, attached).await?;
+        let page = source.outcomes(simulation_id, &filter, limit, cursor, attached).await?;
         return show_page(page, attached, output);
     }
     let mut table: Vec<Vec<String>> = Vec::new();
     let mut total = 0_usize;
     let read = async |cursor: Option<String>| {
         let (filter, limit) = (&filter, attached.page_rows());
-        source.outcomes(arguments.simulation, filter, limit, cursor.as_deref(), attached).await
+        source.outcomes(simulation_id, filter, limit, cursor.as_deref(), attached).await
     };
     let mut pages = Pages::from(None);
     while !output.closed()
@@ -261,9 +277,8 @@ fn row(outcome: &RecordedOutcome) -> Vec<String> {
 
 #[derive(Debug, Args)]
 pub(super) struct Rejected {
-    /// The simulation's id.
-    #[arg(value_name = "ID", value_parser = options::id)]
-    simulation: Uuid,
+    #[command(flatten)]
+    simulation: SimulationArgument,
 
     /// Write the stored bytes of this rejected result instead.
     #[arg(long, value_name = "ID", value_parser = options::id)]
@@ -287,15 +302,17 @@ pub(super) async fn rejected(
     if let Some(id) = arguments.document {
         let database = connection::open_current(global).await?;
         let store = database.store();
-        store.simulation(arguments.simulation).await?;
-        output.bytes(&store.rejected_document(arguments.simulation, id).await?)?;
+        let simulation_id = arguments.simulation.resolve(&Source::Database(store.clone())).await?;
+        store.simulation(simulation_id).await?;
+        output.bytes(&store.rejected_document(simulation_id, id).await?)?;
         return Ok(CommandStatus::Complete);
     }
     let opened = connection::open_source(global).await?;
+    let simulation_id = arguments.simulation.resolve(opened.source()).await?;
     let one_page = arguments.limit.is_some() || arguments.cursor.is_some();
     let limit = arguments.limit.unwrap_or(if one_page { LISTED_OUTCOMES } else { PAGE_ROWS });
     let read = async |cursor: Option<String>| {
-        opened.source().rejected(arguments.simulation, limit, cursor.as_deref()).await
+        opened.source().rejected(simulation_id, limit, cursor.as_deref()).await
     };
     let (mut pages, mut next) = (Pages::from(arguments.cursor), None);
     let (mut table, mut total) = (Vec::new(), 0_usize);
@@ -346,9 +363,8 @@ fn reasons(result: &RejectedResult) -> Vec<Vec<String>> {
 
 #[derive(Debug, Args)]
 pub(super) struct Performance {
-    /// The simulation's id.
-    #[arg(value_name = "ID", value_parser = options::id)]
-    simulation: Uuid,
+    #[command(flatten)]
+    simulation: SimulationArgument,
 
     /// How far back, such as 90m, 24h, 7d or 2w.
     #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = duration_hours)]
@@ -362,7 +378,8 @@ pub(super) async fn performance(
     output: &mut Output,
 ) -> Result<CommandStatus> {
     let opened = connection::open_source(global).await?;
-    let performance = opened.source().performance(arguments.simulation, arguments.range).await?;
+    let simulation_id = arguments.simulation.resolve(opened.source()).await?;
+    let performance = opened.source().performance(simulation_id, arguments.range).await?;
     if output.json() {
         output.value(&performance)?;
         return Ok(CommandStatus::Complete);
@@ -443,9 +460,8 @@ pub(super) async fn failures(
 
 #[derive(Debug, Args)]
 pub(super) struct End {
-    /// The simulation's id.
-    #[arg(value_name = "ID", value_parser = options::id)]
-    simulation: Uuid,
+    #[command(flatten)]
+    simulation: SimulationArgument,
 
     /// The reason, stored with the simulation.
     #[arg(long, default_value = "")]
@@ -460,7 +476,7 @@ pub(super) async fn end(
     output: &mut Output,
 ) -> Result<CommandStatus> {
     let opened = connection::open_source(global).await?;
-    let simulation_id = arguments.simulation;
+    let simulation_id = arguments.simulation.resolve(opened.source()).await?;
     let reason = arguments.reason.replace('\0', "\u{FFFD}");
     let spooled = match opened.source() {
         Source::Database(store) => {

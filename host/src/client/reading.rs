@@ -12,8 +12,8 @@ use crate::store::{
     RejectedPage, Revision, SimulationStatus,
 };
 use crate::wire::{
-    DeadLetterSelection, FailureList, RejectedList, RevisionList, ServiceHealth, SimulationList,
-    SpoolDropped, SpoolEntryDocument, SpoolEntryList, SpoolRequeued,
+    DeadLetterSelection, FailureList, RejectedList, ResolvedSimulation, RevisionList,
+    ServiceHealth, SimulationList, SpoolDropped, SpoolEntryDocument, SpoolEntryList, SpoolRequeued,
 };
 
 /// A page of outcomes whose outcomes are read one by one.
@@ -46,6 +46,19 @@ impl ServiceClient {
             .with("limit", Some(limit))
             .with("cursor", cursor);
         self.json(call).await
+    }
+
+    /// Returns the id of the simulation that a text refers to.
+    ///
+    /// # Errors
+    /// As [`Recorder::resolve_simulation`](crate::Recorder::resolve_simulation).
+    pub async fn resolve_simulation(&self, reference: &str) -> Result<Uuid> {
+        if let Ok(simulation_id) = Uuid::try_parse(reference) {
+            return Ok(simulation_id);
+        }
+        let call = Call::get("v1/resolve").with("simulation", Some(reference));
+        let ResolvedSimulation { simulation_id } = self.json(call).await?;
+        Ok(simulation_id)
     }
 
     /// Returns the status of a simulation.

@@ -1,5 +1,6 @@
 //! The source of answers to queries: a database or a service.
 
+use futures_util::future::try_join_all;
 use uuid::Uuid;
 
 use crate::client::ServiceClient;
@@ -64,6 +65,26 @@ impl Source {
             }
             Source::Service(client) => client.simulations(status, limit, cursor).await,
         }
+    }
+
+    /// Returns the id of the simulation that a text refers to: its id, a unique prefix of it, its name, or
+    /// `latest`.
+    ///
+    /// # Errors
+    /// As [`Store::resolve_simulation`].
+    pub async fn resolve_simulation(&self, reference: &str) -> Result<Uuid> {
+        match self {
+            Source::Database(store) => store.resolve_simulation(reference).await,
+            Source::Service(client) => client.resolve_simulation(reference).await,
+        }
+    }
+
+    /// Returns the ids of the simulations that texts refer to, in their order.
+    ///
+    /// # Errors
+    /// As [`Store::resolve_simulation`].
+    pub async fn resolve_simulations(&self, references: &[String]) -> Result<Vec<Uuid>> {
+        try_join_all(references.iter().map(|text| self.resolve_simulation(text))).await
     }
 
     /// Returns the progress of a simulation.

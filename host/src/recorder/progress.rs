@@ -22,6 +22,8 @@ pub struct SimulationProgress {
     pub simulation_id: Uuid,
     /// A display name.
     pub simulation_name: Option<String>,
+    /// Its tags, in order.
+    pub tags: Vec<String>,
     /// The version of the agent's configuration.
     pub config_version_id: String,
     /// Its status.
@@ -113,6 +115,7 @@ impl SimulationProgress {
         SimulationProgress {
             simulation_id: simulation.simulation_id,
             simulation_name: simulation.simulation_name.clone(),
+            tags: simulation.tags.clone(),
             config_version_id: simulation.config_version_id.clone(),
             status: simulation.status,
             status_reason: simulation.status_reason.clone(),

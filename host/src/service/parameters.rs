@@ -10,6 +10,7 @@ use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::answer::Failure;
+use super::app::SharedApp;
 use crate::extraction::OutcomeStatus;
 use crate::store::SimulationStatus;
 use crate::wire::{NDJSON, ProblemCode};
@@ -20,27 +21,44 @@ pub(super) const MOST_LISTED: u32 = 10_000;
 /// How many characters of an unknown parameter's name are shown.
 const SHOWN_CHARACTERS: usize = 64;
 
-/// The id of the simulation in the path.
+/// The id of the existing simulation that the path refers to, by its id, a prefix of it, its name, or as
+/// `latest`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SimulationId(pub(super) Uuid);
 
-impl<S: Send + Sync> FromRequestParts<S> for SimulationId {
+impl FromRequestParts<SharedApp> for SimulationId {
     type Rejection = Failure;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
-        let text = match Path::<String>::from_request_parts(parts, state).await {
-            Ok(Path(text)) => text,
-            Err(rejection) => {
-                return Err(Failure::new(ProblemCode::InvalidRequest, rejection.body_text()));
-            }
-        };
-        match Uuid::try_parse(&text) {
-            Ok(id) => Ok(SimulationId(id)),
+    async fn from_request_parts(parts: &mut Parts, app: &SharedApp) -> Result<Self, Failure> {
+        let reference = path_text(parts, app).await?;
+        Ok(SimulationId(app.recorder.resolve_simulation(&reference).await?))
+    }
+}
+
+/// The id of a simulation in the path of a call that records results: they can come before its start, so
+/// nothing else can refer to it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RecordedSimulationId(pub(super) Uuid);
+
+impl FromRequestParts<SharedApp> for RecordedSimulationId {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &SharedApp) -> Result<Self, Failure> {
+        match Uuid::try_parse(&path_text(parts, app).await?) {
+            Ok(id) => Ok(RecordedSimulationId(id)),
             Err(_) => Err(Failure::new(
                 ProblemCode::InvalidRequest,
                 "the path holds no simulation's id; an id is a UUID of 36 characters",
             )),
         }
+    }
+}
+
+/// Returns the variable part of the path.
+async fn path_text(parts: &mut Parts, app: &SharedApp) -> Result<String, Failure> {
+    match Path::<String>::from_request_parts(parts, app).await {
+        Ok(Path(text)) => Ok(text),
+        Err(rejection) => Err(Failure::new(ProblemCode::InvalidRequest, rejection.body_text())),
     }
 }
 
@@ -73,6 +91,15 @@ pub(super) fn no_parameters(uri: &Uri) -> Result<(), Failure> {
         format!("unknown query parameter {name:?}: this call takes none"),
     )
     .hint("leave it out"))
+}
+
+/// A reference to a simulation.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ReferenceQuery {
+    /// The simulation's id, a unique prefix of it of at least 4 hexadecimal digits, its name, or `latest`.
+    pub(super) simulation: String,
 }
 
 /// A page of a list.

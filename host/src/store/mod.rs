@@ -29,11 +29,14 @@ mod outcome_sql;
 mod outcomes;
 mod performance;
 mod rejected;
+mod removal;
 mod retention;
 mod revisions;
 mod run_report;
 mod selections;
+mod simulation_labels;
 mod simulation_page;
+mod simulation_reference;
 mod simulation_score;
 mod simulations;
 mod sql;
@@ -71,6 +74,7 @@ pub use outcome_page::{Attachments, OutcomePage};
 pub use outcomes::{OutcomeFilter, OutcomeRecord, RecordedOutcome};
 pub use performance::{Failure, HourlyPerformance, Performance, PerformanceSummary};
 pub use rejected::{RejectedPage, RejectedResult};
+pub use removal::RemovedSimulation;
 pub use retention::{ExpiredSimulations, RemovedRows, hours_before};
 pub use revisions::Revision;
 pub use run_report::{
@@ -78,6 +82,7 @@ pub use run_report::{
     RunReport,
 };
 pub use selections::{ListedResults, ResultList};
+pub(crate) use simulation_labels::check_tags;
 pub use simulation_page::SimulationPage;
 pub use simulation_score::{ScoreSource, SimulationScore};
 pub use simulations::{Simulation, SimulationStatus};

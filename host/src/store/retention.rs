@@ -137,7 +137,7 @@ impl Store {
             progress(&removed);
         }
         for simulation_id in expired.simulation_ids {
-            removed.deleted_outcomes += self.remove_simulation(simulation_id, layout).await?;
+            removed.deleted_outcomes += self.delete_rows(simulation_id, layout).await?;
             removed.simulations += 1;
             progress(&removed);
         }
@@ -214,8 +214,8 @@ impl Store {
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
-    /// Removes one simulation, and returns the number of its deleted outcomes.
-    async fn remove_simulation(&self, simulation_id: Uuid, layout: Layout) -> Result<u64> {
+    /// Deletes all rows of one simulation, and returns the number of its deleted outcomes.
+    pub(super) async fn delete_rows(&self, simulation_id: Uuid, layout: Layout) -> Result<u64> {
         let mut outcomes = 0;
         for (table, key) in PARTS {
             // In the columnstore, a simulation is deleted by batches instead of rows; its documents
@@ -233,7 +233,7 @@ impl Store {
                 ))
                 .with(simulation_id)
                 .with(i64::try_from(BATCH_ROWS).unwrap_or(i64::MAX));
-                let deleted = self.change(&delete, "delete expired rows").await?;
+                let deleted = self.change(&delete, "delete the simulation's rows").await?;
                 if table == "outcomes" {
                     outcomes += deleted;
                 }
@@ -244,13 +244,13 @@ impl Store {
                 tokio::time::sleep(begun.elapsed().min(LONGEST_PAUSE)).await;
             }
         }
-        Ok(outcomes + self.remove_rest(simulation_id).await?)
+        Ok(outcomes + self.delete_rest(simulation_id).await?)
     }
 
-    /// Removes a simulation's own row together with rows that were added in the meantime. Recording
+    /// Deletes a simulation's own row together with rows that were added in the meantime. Recording
     /// holds the figures lock until the end of its transaction.
-    async fn remove_rest(&self, simulation_id: Uuid) -> Result<u64> {
-        let failed = |error| Error::postgres("delete expired rows", error);
+    async fn delete_rest(&self, simulation_id: Uuid) -> Result<u64> {
+        let failed = |error| Error::postgres("delete the simulation's rows", error);
         let mut client = self.client().await?;
         let transaction = client.transaction().await.map_err(failed)?;
         transaction

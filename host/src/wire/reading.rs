@@ -18,6 +18,8 @@ pub struct SimulationSummary {
     pub simulation_id: Uuid,
     /// A name for people.
     pub simulation_name: Option<String>,
+    /// Its tags, in order.
+    pub tags: Vec<String>,
     /// The version of the agent's configuration.
     pub config_version_id: String,
     /// Its status.
@@ -50,6 +52,7 @@ impl From<Simulation> for SimulationSummary {
         SimulationSummary {
             simulation_id: simulation.simulation_id,
             simulation_name: simulation.simulation_name,
+            tags: simulation.tags,
             config_version_id: simulation.config_version_id,
             status: simulation.status,
             trials: simulation.trials,
@@ -64,6 +67,13 @@ impl From<Simulation> for SimulationSummary {
             completed_at: simulation.completed_at,
         }
     }
+}
+
+/// The simulation that a text refers to.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct ResolvedSimulation {
+    /// The simulation's id.
+    pub simulation_id: Uuid,
 }
 
 /// A page of simulations, newest first.

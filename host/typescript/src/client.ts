@@ -11,6 +11,8 @@ import type {
   OutcomeStatus,
   Performance,
   RejectedList,
+  RemovedSimulation,
+  ResolvedSimulation,
   ResultList,
   ResultVerdict,
   RevisionList,
@@ -22,7 +24,9 @@ import type {
   SimulationProgress,
   SimulationStarted,
   SimulationStatus,
+  SimulationSummary,
   StartSimulationRequest,
+  TagChange,
 } from './bodies.js';
 import { ArcError, RejectedError } from './errors.js';
 import { RequestLimits, ResultBatcher, failed } from './batching.js';
@@ -201,6 +205,33 @@ export class ArcClient {
   simulations(query: SimulationQuery = {}): Promise<SimulationList> {
     const { signal, ...rest } = query;
     return this.#http.json({ path: 'v1/simulations', query: rest, signal });
+  }
+
+  /**
+   * Returns the id of the simulation that a text refers to: its id, a unique prefix of it of at least 4
+   * characters, its name, or `latest`. All calls for an existing simulation accept these, except those that
+   * record results.
+   */
+  resolveSimulation(simulation: string, options: CallOptions = {}): Promise<ResolvedSimulation> {
+    return this.#http.json({ path: 'v1/resolve', query: { simulation }, signal: options.signal });
+  }
+
+  /** Renames a simulation. */
+  renameSimulation(simulationId: string, name: string, options: CallOptions = {}): Promise<SimulationSummary> {
+    return this.#post(`${path(simulationId)}/rename`, { simulation_name: name }, options);
+  }
+
+  /** Adds and removes tags of a simulation. */
+  tagSimulation(simulationId: string, change: Partial<TagChange>, options: CallOptions = {}): Promise<SimulationSummary> {
+    return this.#post(`${path(simulationId)}/tags`, change, options);
+  }
+
+  /**
+   * Removes a simulation permanently, with all its data. Later calls for it are refused as
+   * `simulation_removed`. It requires a token with the scope `admin`, and is safe to repeat.
+   */
+  removeSimulation(simulationId: string, options: CallOptions = {}): Promise<RemovedSimulation> {
+    return this.#post(`${path(simulationId)}/remove`, {}, options);
   }
 
   /** Returns a simulation's status, progress and figures. */

@@ -37,6 +37,8 @@ export type {
   Violation,
   Reconciliation,
   RejectedList,
+  RemovedSimulation,
+  ResolvedSimulation,
   ResultList,
   ResultVerdict,
   Revision,
@@ -50,8 +52,10 @@ export type {
   SimulationProgress,
   SimulationStarted,
   SimulationStatus,
+  SimulationSummary,
   StartSimulationRequest,
   SupersededResult,
+  TagChange,
 } from './bodies.js';
 /** The component's own records: `extraction.Outcome`, `extraction.Scenario` and so on. */
 export type * as extraction from './records.js';

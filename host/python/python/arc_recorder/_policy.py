@@ -67,6 +67,7 @@ class Recording:
         trials: Optional[int],
         metrics: Optional[Iterable[MetricDefinition]],
         score_scale: Optional[float],
+        tags: Optional[Iterable[str]],
     ) -> SimulationStarted:
         planned: list[Any] = []
         try:
@@ -83,6 +84,7 @@ class Recording:
                 trials,
                 metrics,
                 score_scale,
+                tags,
             )
         except DatabaseError as error:
             self._warn("the simulation's start was not recorded", error)

@@ -25,6 +25,7 @@ from .types import (
     Metrics,
     OutcomeList,
     RejectedResult,
+    RemovedSimulation,
     Revision,
     Rows,
     SimulationCompleted,
@@ -32,6 +33,7 @@ from .types import (
     SimulationPerformance,
     SimulationStarted,
     SimulationStatus,
+    SimulationSummary,
 )
 
 
@@ -205,6 +207,7 @@ class SyncArcAPI:
         trials: Optional[int] = None,
         metrics: Optional[Iterable[MetricDefinition]] = None,
         score_scale: Optional[float] = None,
+        tags: Optional[Iterable[str]] = None,
     ) -> SimulationStarted:
         """Starts a simulation and writes its plan.
 
@@ -220,11 +223,13 @@ class SyncArcAPI:
             trials: how many times each scenario is run, from 1 to 10,000; default 1.
             metrics: the definitions of metrics, as in `declare_metrics`.
             score_scale: the highest value of the results' own score, whose lowest is 0.
+            tags: labels of 1 to 100 bytes; those that an existing simulation lacks are added.
 
         Raises:
             ValidationError: if the scenarios or the metrics are not valid, or two scenarios have the
                 same id.
             ConflictError: if the simulation already exists with another plan.
+            SimulationRemovedError: if the simulation was removed.
         """
         return run(self._recording.start_simulation(
             config_version_id,
@@ -238,7 +243,52 @@ class SyncArcAPI:
             trials,
             metrics,
             score_scale,
+            tags,
         ))
+
+    def resolve_simulation(self, simulation: SimulationId) -> str:
+        """Returns the id of the simulation that a text refers to: its id, a unique prefix of it of at least
+        4 characters, its name, or `latest`. All calls for an existing simulation accept these, except those
+        that record results.
+
+        Raises:
+            NotFoundError: if no simulation matches.
+            AmbiguousSimulationError: if several simulations match; the message lists them.
+        """
+        return run(self._calls.resolve_simulation(simulation))
+
+    def rename_simulation(self, simulation_id: SimulationId, name: str) -> SimulationSummary:
+        """Renames a simulation.
+
+        Raises:
+            ValidationError: if the name is empty.
+            NotFoundError: if the simulation does not exist.
+        """
+        return run(self._calls.rename_simulation(simulation_id, name))
+
+    def tag_simulation(
+        self,
+        simulation_id: SimulationId,
+        add: Iterable[str] = (),
+        *,
+        remove: Iterable[str] = (),
+    ) -> SimulationSummary:
+        """Adds and removes tags of a simulation, and returns it with its tags.
+
+        Raises:
+            ValidationError: if a tag is empty, longer than 100 bytes, or contains a control character.
+            NotFoundError: if the simulation does not exist.
+        """
+        return run(self._calls.tag_simulation(simulation_id, add, remove))
+
+    def remove_simulation(self, simulation_id: SimulationId) -> RemovedSimulation:
+        """Removes a simulation permanently, with all its data. Later calls for it are refused with
+        a `SimulationRemovedError`. Safe to repeat. A service requires a token with the scope `admin`.
+
+        Raises:
+            NotFoundError: if the simulation does not exist.
+        """
+        return run(self._calls.remove_simulation(simulation_id))
 
     def declare_metrics(
         self,
@@ -362,6 +412,7 @@ class SyncArcAPI:
         config_version_id: Optional[SimulationId] = None,
         metrics: Optional[Iterable[MetricDefinition]] = None,
         score_scale: Optional[float] = None,
+        tags: Optional[Iterable[str]] = None,
     ) -> FileRecorded:
         """Records a file as a simulation, and completes it: results in the built-in format, or the log
         of another evaluation tool. The same file again is the same simulation, and stores nothing
@@ -382,6 +433,7 @@ class SyncArcAPI:
                 for a simulation that already exists.
             score_scale: the highest value of the results' own score, whose lowest is 0;
                 also declared.
+            tags: labels of 1 to 100 bytes; those that an existing simulation lacks are added.
 
         Raises:
             ValidationError: if the file is not of its format, or has no results, or a metric is not
@@ -397,6 +449,7 @@ class SyncArcAPI:
             config_version_id,
             metrics,
             score_scale,
+            tags,
         ))
 
     def complete_simulation(

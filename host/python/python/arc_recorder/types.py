@@ -276,6 +276,8 @@ class SimulationStatus(TypedDict):
 
     simulation_id: str
     simulation_name: Optional[str]
+    #: In order, each once.
+    tags: list[str]
     config_version_id: str
     #: `running`, `completed`, `failed`, `cancelled`, or `incomplete` if the log of the run has no end.
     status: str
@@ -400,6 +402,50 @@ class ScenarioOutcome(TypedDict):
     warnings: list[Violation]
     #: The name and version of the extractor.
     extractor: str
+
+
+class SimulationSummary(TypedDict):
+    """A simulation in a list."""
+
+    simulation_id: str
+    simulation_name: Optional[str]
+    #: In order, each once.
+    tags: list[str]
+    config_version_id: str
+    status: str
+    #: How many times each scenario is run.
+    trials: int
+    #: How many scenarios the plan has.
+    planned_scenarios: int
+    #: The score of a completed simulation: from 0 to 1 if its scale is known, otherwise as the tool wrote it.
+    overall_score: Optional[float]
+    #: The metric of that score.
+    score_metric: Optional[str]
+    #: The name of its figure, such as `accuracy`; `mean` for a computed one.
+    score_figure: Optional[str]
+    #: The highest value of the scores as the tool wrote them; None if their scale is unknown.
+    score_scale: Optional[float]
+    #: In US dollars, of a completed simulation.
+    total_cost_usd: Optional[float]
+    #: When it was recorded.
+    created_at: str
+    #: When the evaluation began.
+    started_at: str
+    #: When it ended.
+    completed_at: Optional[str]
+
+
+class RemovedSimulation(TypedDict):
+    """A simulation that was removed."""
+
+    simulation_id: str
+    simulation_name: Optional[str]
+    #: When it was first removed.
+    removed_at: str
+    #: The name of the service's token, or else the user of the database.
+    removed_by: str
+    #: How many outcomes this removal has deleted.
+    deleted_outcomes: int
 
 
 class ListedResults(TypedDict):
