@@ -1,4 +1,4 @@
-//! Simulations that people rename, tag and remove; and what is sent for a removed one.
+//! Simulations that people rename, tag and remove; and later calls for a removed one.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

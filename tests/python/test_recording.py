@@ -16,7 +16,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -682,7 +682,18 @@ def test_a_simulation_is_found_named_tagged_and_removed(database_url: str) -> No
             api.tag_simulation(simulation_id, [""])
         with pytest.raises(ValidationError, match="single str"):
             api.tag_simulation(simulation_id, "c")
+        [listed] = api.list_simulations(name="NIGHT", tag="b", since=timedelta(hours=1), status="running")
+        assert listed["simulation_id"] == simulation_id
+        assert simulation_id.startswith(listed["short_id"]) and len(listed["short_id"]) >= 8
+        assert api.list_simulations(name="night?") == api.list_simulations(since="2999-01-01") == []
         other = api.start_simulation("c", plan(1), "nightly")["simulation_id"]
+        found = api.list_simulations(name="nightly", since=datetime(2026, 1, 1), limit=1)
+        assert ([one["simulation_id"] for one in found], found.cursor is None) == ([other], False)
+        found = api.list_simulations(name="nightly", cursor=found.cursor)
+        assert ([one["simulation_id"] for one in found], found.cursor) == ([simulation_id], None)
+        for wrong in ({"since": "yesterday"}, {"status": "odd"}, {"limit": 0}, {"cursor": "x"}):
+            with pytest.raises(ValidationError):
+                api.list_simulations(**wrong)
         with pytest.raises(AmbiguousSimulationError) as ambiguous:
             api.fail_simulation("nightly")
         assert simulation_id in str(ambiguous.value) and other in str(ambiguous.value)

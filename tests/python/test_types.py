@@ -63,8 +63,9 @@ from arc_recorder.types import (
     MetricDefinition,
     OutcomeList,
     Revision,
+    SimulationLabels,
+    SimulationList,
     SimulationStatus,
-    SimulationSummary,
     Violation,
 )
 
@@ -99,8 +100,12 @@ async def evaluate(url: Optional[str], results: list[dict[str, Any]]) -> None:
         assert_type(await api.resolve_simulation("latest"), str)
         renamed = await api.rename_simulation(simulation, "another name")
         renamed = await api.tag_simulation(uuid.UUID(simulation), ("a", "b"), remove=["nightly"])
-        assert_type(renamed, SimulationSummary)
+        assert_type(renamed, SimulationLabels)
         assert_type(renamed["tags"], list[str])
+        found = await api.list_simulations(name="night*", tag="a", since=timedelta(days=7), limit=3)
+        assert_type(found, SimulationList)
+        print(found[0]["short_id"].upper(), found[0]["started_at"], found.cursor)
+        found = await api.list_simulations(since="2026-03-01", status="running", cursor=found.cursor)
         judge: MetricDefinition = {"name": "judge", "kind": "number", "unit": "stars"}
         declared = await api.declare_metrics(simulation, [judge], score_scale=10.0)
         assert_type(declared, SimulationStatus)

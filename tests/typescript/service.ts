@@ -349,6 +349,10 @@ export const checks: Record<string, Check> = {
       same((await arc.simulationStatus(reference)).tags, ['a', 'b']);
     }
     same((await arc.tagSimulation(name, { add: ['c'], remove: ['a'] })).tags, ['b', 'c']);
+    const found = await arc.simulations({ name: name.toUpperCase().slice(4), tag: 'c', since: '1h', status: 'running' });
+    same(found.simulations.map(({ simulation_id }) => simulation_id), [id]);
+    holds(id.startsWith(found.simulations[0]?.short_id ?? 'none'), 'the short id is not the beginning of the id');
+    same((await arc.simulations({ tag: id })).simulations, []);
     const renamed = await arc.renameSimulation(name, `${name} again`);
     same([renamed.simulation_id, renamed.simulation_name], [id, `${name} again`]);
     same((await failure(() => arc.simulationStatus(name))).code, 'not_found');

@@ -16,10 +16,10 @@ use arc_host::export;
 use arc_host::extraction::OutcomeStatus;
 use arc_host::formats::FormatSettings;
 use arc_host::lock::lock;
-use arc_host::recorder::{ItemVerdict, ResultFormat, SimulationStart, Verdict};
+use arc_host::recorder::{ItemVerdict, ResultFormat, SimulationStart, Verdict, time_since};
 use arc_host::store::{
     Attachments, ExportSelection, MetricDefinition, OutcomeFilter, RecordedOutcome, ResultList,
-    SimulationStatus,
+    SimulationFilter, SimulationStatus,
 };
 use arc_host::{Error, Result};
 use pyo3::prelude::*;
@@ -548,6 +548,32 @@ impl Host {
         self.call(py, move |opened| async move {
             let simulation_id = opened.source.resolve_simulation(&reference).await?;
             opened.source.simulation_status(simulation_id).await
+        })
+    }
+
+    /// Returns a page of simulations, newest first, as `{"simulations": […], "cursor": …}`.
+    #[expect(clippy::too_many_arguments, reason = "the arguments of the Python call")]
+    fn simulations(
+        &self,
+        py: Python<'_>,
+        name: Option<String>,
+        tag: Option<String>,
+        since: Option<&str>,
+        status: Option<String>,
+        limit: u32,
+        cursor: Option<String>,
+    ) -> PyResult<Call> {
+        let invalid = |reason: String| errors::exception(py, &Error::invalid(reason));
+        let since = since.map(|text| time_since(text, jiff::Timestamp::now())).transpose();
+        let status = status.map(|word| word.parse::<SimulationStatus>()).transpose();
+        let filter = SimulationFilter {
+            status: status.map_err(|error| invalid(error.to_string()))?,
+            name,
+            tag,
+            since: since.map_err(invalid)?,
+        };
+        self.call(py, move |opened| async move {
+            opened.source.simulations(&filter, limit, cursor.as_deref()).await
         })
     }
 

@@ -12,7 +12,7 @@ use super::options::SimulationArgument;
 use super::output::{self, BOLD, GOOD, Output};
 use crate::error::{Error, Result};
 use crate::recorder::SimulationProgress;
-use crate::wire::SimulationSummary;
+use crate::store::SimulationLabels;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum LabelCommand {
@@ -110,7 +110,7 @@ pub(super) async fn run(
 }
 
 /// Shows a simulation whose labels were changed.
-fn show(simulation: &SimulationSummary, output: &mut Output) -> Result<()> {
+fn show(simulation: &SimulationLabels, output: &mut Output) -> Result<()> {
     if output.json() {
         return output.value(simulation);
     }

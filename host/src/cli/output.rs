@@ -11,6 +11,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use anstyle::{AnsiColor, Style};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
@@ -25,6 +26,9 @@ pub(super) const WARNING: Style = AnsiColor::Yellow.on_default();
 
 /// The maximum number of characters in a cell: more than an id, which has 36.
 const CELL_CHARACTERS: usize = 48;
+
+/// The spaces between two columns of a table.
+const COLUMN_GAP: usize = 2;
 
 /// Standard output, as text for people or JSON for programs.
 pub(super) struct Output {
@@ -172,6 +176,39 @@ fn shortened(text: &str) -> String {
         Some((end, _)) => printable(text.get(..end).unwrap_or_default()) + "…",
         None => printable(text),
     }
+}
+
+/// How many characters a line of a list has at most, if its names can be shortened enough.
+const LINE_CHARACTERS: usize = 80;
+
+/// The minimum width of shortened names.
+const NAME_CHARACTERS: usize = 12;
+
+/// Shortens the cells of one column so that each row of a table fits into a line of a terminal.
+pub(super) fn fitted(
+    header: &[&str],
+    column: &str,
+    mut rows: Vec<Vec<String>>,
+) -> Vec<Vec<String>> {
+    let width = |index: usize, name: &str| {
+        let cells = rows.iter().filter_map(|row| row.get(index)).map(|text| text.chars().count());
+        cells.chain([name.chars().count()]).max().unwrap_or_default() + COLUMN_GAP
+    };
+    let others = header.iter().enumerate().filter(|(_, name)| **name != column);
+    let taken: usize = others.map(|(index, name)| width(index, name)).sum();
+    let left = LINE_CHARACTERS.saturating_sub(taken).max(NAME_CHARACTERS);
+    let place = header.iter().position(|name| *name == column).unwrap_or_default();
+    for text in rows.iter_mut().filter_map(|row| row.get_mut(place)) {
+        if text.chars().count() > left {
+            *text = text.chars().take(left - 1).chain(['…']).collect();
+        }
+    }
+    rows
+}
+
+/// Formats a time to the minute, in UTC.
+pub(super) fn minute(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M").to_string()
 }
 
 /// Replaces control characters of a message of several lines.

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use jiff::Timestamp;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -15,8 +16,11 @@ use crate::delivery::{DeliveryAnswer, Source};
 use crate::error::Result;
 use crate::extraction::{Violation, violations_of_json};
 use crate::paging::{PAGE_ROWS, Pages};
-use crate::recorder::duration_hours;
-use crate::store::{Attachments, OutcomePage, RecordedOutcome, RejectedResult, SimulationStatus};
+use crate::recorder::{duration_hours, time_since};
+use crate::store::{
+    Attachments, OutcomePage, RecordedOutcome, RejectedResult, SimulationFilter, SimulationStatus,
+};
+use crate::wire::SimulationSummary;
 
 /// The number of listed simulations without a limit.
 const LISTED_SIMULATIONS: u32 = 20;
@@ -26,6 +30,20 @@ const LISTED_OUTCOMES: u32 = 100;
 
 /// The maximum number of rows in a table, whose column widths need all of them at once.
 const TABLE_ROWS: usize = 1_000;
+
+/// The columns of the list, with the text of a simulation's cell. The name has the width that the others
+/// leave.
+const LIST: [(&str, fn(&SimulationSummary) -> String); 6] = [
+    ("id", |simulation| simulation.short_id.clone()),
+    ("name", |simulation| simulation.simulation_name.clone().unwrap_or_default()),
+    ("status", |simulation| simulation.status.to_string()),
+    ("score", |simulation| {
+        let score = simulation.overall_score;
+        output::scaled_or_raw(score.filter(|_| simulation.score_scale.is_some()), score)
+    }),
+    ("scenarios", |simulation| output::count(simulation.planned_scenarios)),
+    ("started", |simulation| output::minute(simulation.started_at)),
+];
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -37,6 +55,20 @@ pub(super) struct Simulations {
     #[arg(long, value_name = "STATUS", value_parser = simulation_status())]
     status: Option<SimulationStatus>,
 
+    /// Only those whose name contains this text, in any case; if it has * or ?, those whose whole name
+    /// matches it.
+    #[arg(long, value_name = "TEXT")]
+    name: Option<String>,
+
+    /// Only those with this tag.
+    #[arg(long, value_name = "TAG")]
+    tag: Option<String>,
+
+    /// Only those whose evaluation began then or later: 2026-03-01, a time (RFC 3339), or a duration
+    /// before now, such as 7d.
+    #[arg(long, value_name = "TIME", value_parser = parse_since)]
+    since: Option<Timestamp>,
+
     /// The maximum number of simulations; also shows the cursor of the next page. Default: 20.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: Option<u32>,
@@ -44,6 +76,11 @@ pub(super) struct Simulations {
     /// Continue after the previous page, whose cursor this is.
     #[arg(long, value_name = "CURSOR")]
     cursor: Option<String>,
+}
+
+/// Parses a time, or a duration before now.
+fn parse_since(text: &str) -> std::result::Result<Timestamp, String> {
+    time_since(text, Timestamp::now())
 }
 
 /// Returns the parser of a simulation's status.
@@ -69,17 +106,20 @@ async fn list(
     output: &mut Output,
 ) -> Result<CommandStatus> {
     let opened = connection::open_source(global).await?;
-    let status = arguments.status;
+    let Simulations { status, name, tag, since, .. } = arguments;
+    let filter = SimulationFilter { status, name, tag, since };
     let limit = arguments.limit.unwrap_or(LISTED_SIMULATIONS);
     let cursor = arguments.cursor.as_deref();
     let paged = arguments.limit.is_some() || cursor.is_some();
-    let page = opened.source().simulations(status, limit, cursor).await?;
+    let page = opened.source().simulations(&filter, limit, cursor).await?;
     let simulations = &page.simulations;
     if output.json() {
         for simulation in simulations {
             output.value(&json!({
                 "simulation_id": simulation.simulation_id,
+                "short_id": simulation.short_id,
                 "simulation_name": simulation.simulation_name,
+                "tags": simulation.tags,
                 "status": simulation.status,
                 "planned_scenarios": simulation.planned_scenarios,
                 "trials": simulation.trials,
@@ -89,6 +129,7 @@ async fn list(
                 "score_scale": simulation.score_scale,
                 "total_cost_usd": simulation.total_cost_usd,
                 "created_at": simulation.created_at,
+                "started_at": simulation.started_at,
                 "completed_at": simulation.completed_at,
             }))?;
         }
@@ -98,34 +139,18 @@ async fn list(
         return Ok(CommandStatus::Complete);
     }
     if simulations.is_empty() {
-        output::note(if cursor.is_none() && status.is_none() {
-            "no simulations yet; record one with `arc-host record FILE`"
-        } else {
-            "no such simulations"
+        let all = cursor.is_none() && filter == SimulationFilter::default();
+        output::note(match all {
+            true => "no simulations yet; record one with `arc-host record FILE`",
+            false => "no such simulations",
         });
         return Ok(CommandStatus::Complete);
     }
-    let rows = simulations.iter().map(|simulation| {
-        vec![
-            simulation.simulation_id.to_string(),
-            simulation.simulation_name.clone().unwrap_or_default(),
-            simulation.status.to_string(),
-            output::count(simulation.planned_scenarios),
-            output::scaled_or_raw(
-                simulation.overall_score.filter(|_| simulation.score_scale.is_some()),
-                simulation.overall_score,
-            ),
-            simulation.score_metric.as_deref().map_or_else(String::new, |metric| {
-                output::figure(simulation.score_figure.as_deref().unwrap_or_default(), metric)
-            }),
-            simulation.score_scale.map(|scale| scale.to_string()).unwrap_or_default(),
-            simulation.total_cost_usd.map(output::dollars).unwrap_or_default(),
-            format!("{:.0}", simulation.created_at),
-        ]
-    });
-    let header =
-        ["simulation", "name", "status", "scenarios", "score", "of", "scale", "cost", "created"];
-    output.table(&header, &["scenarios", "score", "scale", "cost"], rows)?;
+    let (header, cells): (Vec<&str>, Vec<_>) =
+        LIST.iter().map(|(name, cell)| (*name, *cell)).unzip();
+    let rows = simulations.iter().map(|one| cells.iter().map(|cell| cell(one)).collect());
+    let rows = output::fitted(&header, "name", rows.collect());
+    output.table(&header, &["scenarios", "score"], rows)?;
     // A person sees the cursor in any case; a program that did not request a page gets only
     // simulations.
     show_cursor(page.cursor.as_deref(), output)?;

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::recorder::SimulationProgress;
 use crate::store::{
     Attachments, Failure, Metrics, OutcomeFilter, OutcomePage, Performance, RecordedOutcome,
-    RejectedPage, Revision, SimulationStatus,
+    RejectedPage, Revision, SimulationFilter,
 };
 use crate::wire::{
     DeadLetterSelection, FailureList, RejectedList, ResolvedSimulation, RevisionList,
@@ -31,18 +31,21 @@ struct WithTrajectory<'t> {
 }
 
 impl ServiceClient {
-    /// Returns a page of the simulations, newest first.
+    /// Returns a page of the simulations that a filter selects, newest first.
     ///
     /// # Errors
     /// As [`Recorder::simulations`](crate::Recorder::simulations).
     pub async fn simulations(
         &self,
-        status: Option<SimulationStatus>,
+        filter: &SimulationFilter,
         limit: u32,
         cursor: Option<&str>,
     ) -> Result<SimulationList> {
         let call = Call::get("v1/simulations")
-            .with("status", status)
+            .with("status", filter.status)
+            .with("name", filter.name.as_ref())
+            .with("tag", filter.tag.as_ref())
+            .with("since", filter.since)
             .with("limit", Some(limit))
             .with("cursor", cursor);
         self.json(call).await

@@ -17,14 +17,14 @@ use crate::recorder::{
 };
 use crate::spool::{DeliveryAnswer, StartAnswer};
 use crate::store::{
-    ListedResults, MetricDefinition, RemovedSimulation, ResultList, Revision, SimulationStatus,
+    ListedResults, MetricDefinition, RemovedSimulation, ResultList, Revision, SimulationLabels,
+    SimulationStatus,
 };
 use crate::wire::{
     BatchVerdicts, ConfigurationCreated, DOCUMENT_BYTES, DeclareMetricsRequest,
     EndSimulationRequest, HEADER_BYTES, NotFiniteBody, ONE_DOCUMENT, RenameSimulationRequest,
     ResultVerdict, ResultsMetadata, RevisionList, SelectRevisionRequest, SimulationEnded,
-    SimulationSummary, StartSimulationRequest, StartedBody, TagSimulationRequest, VerdictKind,
-    ViolationBody,
+    StartSimulationRequest, StartedBody, TagSimulationRequest, VerdictKind, ViolationBody,
 };
 
 /// The longest ids in bytes of a result that is sent separately, because they are in the URL.
@@ -248,7 +248,7 @@ impl ServiceClient {
         &self,
         simulation_id: Uuid,
         name: &str,
-    ) -> Result<SimulationSummary> {
+    ) -> Result<SimulationLabels> {
         let body = written(&RenameSimulationRequest { simulation_name: name.to_owned() })?;
         let path = format!("v1/simulations/{simulation_id}/rename");
         self.json(Call::post(path, JSON, body)).await
@@ -263,7 +263,7 @@ impl ServiceClient {
         simulation_id: Uuid,
         add: &[String],
         remove: &[String],
-    ) -> Result<SimulationSummary> {
+    ) -> Result<SimulationLabels> {
         let request = TagSimulationRequest { add: add.to_vec(), remove: remove.to_vec() };
         let path = format!("v1/simulations/{simulation_id}/tags");
         self.json(Call::post(path, JSON, written(&request)?)).await

@@ -14,9 +14,8 @@ use crate::recorder::{
 };
 use crate::store::{
     DatabaseClock, ListedResults, MetricDefinition, RemovedSimulation, ResultList, Revision,
-    SimulationStatus,
+    SimulationLabels, SimulationStatus,
 };
-use crate::wire::SimulationSummary;
 
 /// How long an available destination can take to answer a ping.
 const ANSWER_TIME: Duration = Duration::from_secs(3);
@@ -127,10 +126,10 @@ impl Destination {
         &self,
         simulation_id: Uuid,
         name: &str,
-    ) -> Result<SimulationSummary> {
+    ) -> Result<SimulationLabels> {
         match self {
             Destination::Database(recorder) => {
-                recorder.rename_simulation(simulation_id, name).await.map(Into::into)
+                recorder.rename_simulation(simulation_id, name).await
             }
             Destination::Service(client) => client.rename_simulation(simulation_id, name).await,
         }
@@ -145,10 +144,10 @@ impl Destination {
         simulation_id: Uuid,
         add: &[String],
         remove: &[String],
-    ) -> Result<SimulationSummary> {
+    ) -> Result<SimulationLabels> {
         match self {
             Destination::Database(recorder) => {
-                recorder.tag_simulation(simulation_id, add, remove).await.map(Into::into)
+                recorder.tag_simulation(simulation_id, add, remove).await
             }
             Destination::Service(client) => client.tag_simulation(simulation_id, add, remove).await,
         }

@@ -9,7 +9,7 @@ use crate::paging::{PAGE_ROWS, Page, Pages};
 use crate::recorder::SimulationProgress;
 use crate::store::{
     Attachments, Failure, OutcomeFilter, OutcomePage, Performance, RejectedPage, RejectedResult,
-    Revision, SimulationStatus, Store,
+    Revision, SimulationFilter, Store,
 };
 use crate::wire::SimulationList;
 
@@ -47,23 +47,24 @@ pub enum Source {
 }
 
 impl Source {
-    /// Returns a page of the simulations, newest first: at most `limit` of them, from 1 to 10,000.
+    /// Returns a page of the simulations that a filter selects, newest first: at most `limit` of them, from
+    /// 1 to 10,000.
     ///
     /// # Errors
     /// As [`Store::simulations_page`].
     pub async fn simulations(
         &self,
-        status: Option<SimulationStatus>,
+        filter: &SimulationFilter,
         limit: u32,
         cursor: Option<&str>,
     ) -> Result<SimulationList> {
         match self {
             Source::Database(store) => {
-                let page = store.simulations_page(status, limit, cursor).await?;
+                let page = store.simulations_page(filter, limit, cursor).await?;
                 let simulations = page.simulations.into_iter().map(Into::into).collect();
                 Ok(SimulationList { simulations, cursor: page.cursor })
             }
-            Source::Service(client) => client.simulations(status, limit, cursor).await,
+            Source::Service(client) => client.simulations(filter, limit, cursor).await,
         }
     }
 

@@ -36,7 +36,7 @@ pub use progress::{
     HEADLINE_MISSING, Headline, SCALE_UNKNOWN, SimulationCompleted, SimulationFigures,
     SimulationProgress,
 };
-pub use reading::duration_hours;
+pub use reading::{duration_hours, time_since};
 pub use received_result::ReceivedResult;
 pub use reconciliation::{ComparisonResult, FigureComparison, Reconciliation};
 pub use reextraction::{Reextraction, ReextractionEvent, ReextractionScope, SimulationChanges};
@@ -291,15 +291,14 @@ impl Recorder {
         let declared = new.start().declared_metrics();
         let mut updated = simulation.declared_metrics.clone();
         updated.update(declared.list());
-        let simulation = match updated == simulation.declared_metrics {
+        let mut simulation = match updated == simulation.declared_metrics {
             true => simulation,
             false => store.declare_metrics(new.simulation_id, declared.list()).await?,
         };
         let tags = &new.start().tags;
-        let simulation = match tags.iter().all(|tag| simulation.tags.contains(tag)) {
-            true => simulation,
-            false => store.tag_simulation(new.simulation_id, tags, &[]).await?,
-        };
+        if tags.iter().any(|tag| !simulation.tags.contains(tag)) {
+            simulation.tags = store.tag_simulation(new.simulation_id, tags, &[]).await?.tags;
+        }
         Ok((simulation, warnings))
     }
 

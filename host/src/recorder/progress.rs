@@ -83,7 +83,7 @@ pub struct SimulationProgress {
     pub metadata: Option<JsonText>,
     /// When it was recorded.
     pub created_at: Timestamp,
-    /// When it was started.
+    /// When the evaluation began.
     pub started_at: Timestamp,
     /// When it ended.
     pub completed_at: Option<Timestamp>,

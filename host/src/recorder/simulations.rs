@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::Recorder;
 use super::start::storable;
 use crate::error::{Error, Result};
-use crate::store::{RemovedSimulation, Simulation, check_tags};
+use crate::store::{RemovedSimulation, SimulationLabels, check_tags};
 
 impl Recorder {
     /// Returns the id of the simulation that a text refers to.
@@ -20,12 +20,16 @@ impl Recorder {
         self.shared.store.resolve_simulation(reference).await
     }
 
-    /// Renames a simulation, and returns its row.
+    /// Renames a simulation, and returns its labels.
     ///
     /// # Errors
     /// [`Error::Invalid`] if the name is empty or contains a NUL character; [`Error::NotFound`];
     /// [`Error::SimulationRemoved`].
-    pub async fn rename_simulation(&self, simulation_id: Uuid, name: &str) -> Result<Simulation> {
+    pub async fn rename_simulation(
+        &self,
+        simulation_id: Uuid,
+        name: &str,
+    ) -> Result<SimulationLabels> {
         if name.is_empty() {
             return Err(Error::invalid("the simulation's name is empty"));
         }
@@ -34,7 +38,7 @@ impl Recorder {
         self.shared.store.rename_simulation(simulation_id, name).await
     }
 
-    /// Adds and removes tags of a simulation, and returns its row. The tags are in order, each once.
+    /// Adds and removes tags of a simulation, and returns its labels. The tags are in order, each once.
     ///
     /// # Errors
     /// [`Error::Invalid`] if a tag to add is empty, longer than 100 bytes, or contains a control
@@ -44,13 +48,13 @@ impl Recorder {
         simulation_id: Uuid,
         add: &[String],
         remove: &[String],
-    ) -> Result<Simulation> {
+    ) -> Result<SimulationLabels> {
         check_tags(add)?;
         self.make_ready().await?;
         self.shared.store.tag_simulation(simulation_id, add, remove).await
     }
 
-    /// Removes a simulation with all its rows; what is sent for it later is refused. It is safe to
+    /// Removes a simulation with all its rows; later calls for it are refused. It is safe to
     /// repeat, and to interrupt.
     ///
     /// # Errors

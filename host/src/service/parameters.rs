@@ -4,6 +4,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri, header};
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
@@ -12,7 +13,8 @@ use uuid::Uuid;
 use super::answer::Failure;
 use super::app::SharedApp;
 use crate::extraction::OutcomeStatus;
-use crate::store::SimulationStatus;
+use crate::recorder::time_since;
+use crate::store::{SimulationFilter, SimulationStatus};
 use crate::wire::{NDJSON, ProblemCode};
 
 /// The most simulations or failures of a page: they are short.
@@ -109,11 +111,34 @@ pub(super) struct ReferenceQuery {
 pub(super) struct SimulationsQuery {
     /// Only those with this status.
     pub(super) status: Option<SimulationStatus>,
+    /// Only those whose name contains this text, in any case; if it has `*` or `?`, those whose whole name
+    /// matches it.
+    pub(super) name: Option<String>,
+    /// Only those with this tag.
+    pub(super) tag: Option<String>,
+    /// Only those whose evaluation began then or later: a date or a time (RFC 3339), or a duration before
+    /// now, such as 7d.
+    pub(super) since: Option<String>,
     /// How many at most. Default: 50.
     #[param(minimum = 1, maximum = 10_000)]
     pub(super) limit: Option<u32>,
     /// The cursor that the previous page returned.
     pub(super) cursor: Option<String>,
+}
+
+impl SimulationsQuery {
+    /// Returns the filter of these parameters.
+    ///
+    /// # Errors
+    /// If the time is not valid.
+    pub(super) fn filter(&self) -> Result<SimulationFilter, Failure> {
+        let since = self.since.as_deref().map(|text| time_since(text, Timestamp::now()));
+        let since = since
+            .transpose()
+            .map_err(|reason| Failure::new(ProblemCode::InvalidRequest, reason))?;
+        let (name, tag) = (self.name.clone(), self.tag.clone());
+        Ok(SimulationFilter { status: self.status, name, tag, since })
+    }
 }
 
 /// A page of something of a simulation.

@@ -21,12 +21,14 @@ use super::parameters::{
 use crate::blocking::blocking;
 use crate::delivery::DeliveryAnswer;
 use crate::recorder::{SimulationCompleted, SimulationProgress};
-use crate::store::{ListedResults, RemovedSimulation, ResultList, SimulationStatus};
+use crate::store::{
+    ListedResults, RemovedSimulation, ResultList, SimulationLabels, SimulationStatus,
+};
 use crate::wire::{
     ConfigurationCreated, ConfigurationRequest, DeclareMetricsRequest, EndSimulationRequest,
     Problem, ProblemCode, RenameSimulationRequest, ResolvedSimulation, RevisionList,
-    SelectRevisionRequest, SimulationEnded, SimulationList, SimulationSummary,
-    StartSimulationRequest, StartedBody, SuiteDocument, TagSimulationRequest,
+    SelectRevisionRequest, SimulationEnded, SimulationList, StartSimulationRequest, StartedBody,
+    SuiteDocument, TagSimulationRequest,
 };
 
 /// The default number of simulations of a page.
@@ -178,7 +180,8 @@ pub(super) async fn list_simulations(
 ) -> Answer {
     let limit = checked_limit(query.limit, PAGE, MOST_LISTED)?;
     let turn = app.answers.turn().await;
-    let page = app.recorder.simulations(query.status, limit, query.cursor.as_deref()).await?;
+    let filter = query.filter()?;
+    let page = app.recorder.simulations(&filter, limit, query.cursor.as_deref()).await?;
     let simulations = page.simulations.into_iter().map(Into::into).collect();
     turn.json(&SimulationList { simulations, cursor: page.cursor }).await
 }
@@ -265,7 +268,7 @@ pub(super) async fn resolve_simulation(
     ),
     request_body = RenameSimulationRequest,
     responses(
-        (status = 200, description = "The renamed simulation", body = SimulationSummary),
+        (status = 200, description = "The renamed simulation", body = SimulationLabels),
         (status = "default", description = "An error", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -279,7 +282,7 @@ pub(super) async fn rename_simulation(
     let answer = async {
         let RenameSimulationRequest { simulation_name } = parse(&bytes)?;
         let renamed = app.recorder.rename_simulation(simulation_id, &simulation_name).await?;
-        Ok(answer::done(false, &SimulationSummary::from(renamed)))
+        Ok(answer::done(false, &renamed))
     };
     app.keys.once(asked, Box::pin(answer)).await
 }
@@ -294,7 +297,7 @@ pub(super) async fn rename_simulation(
     ),
     request_body = TagSimulationRequest,
     responses(
-        (status = 200, description = "The simulation with its tags", body = SimulationSummary),
+        (status = 200, description = "The simulation with its tags", body = SimulationLabels),
         (status = "default", description = "An error", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -308,7 +311,7 @@ pub(super) async fn tag_simulation(
     let answer = async {
         let TagSimulationRequest { add, remove } = parse(&bytes)?;
         let tagged = app.recorder.tag_simulation(simulation_id, &add, &remove).await?;
-        Ok(answer::done(false, &SimulationSummary::from(tagged)))
+        Ok(answer::done(false, &tagged))
     };
     app.keys.once(asked, Box::pin(answer)).await
 }

@@ -75,15 +75,16 @@ pub use outcomes::{OutcomeFilter, OutcomeRecord, RecordedOutcome};
 pub use performance::{Failure, HourlyPerformance, Performance, PerformanceSummary};
 pub use rejected::{RejectedPage, RejectedResult};
 pub use removal::RemovedSimulation;
-pub use retention::{ExpiredSimulations, RemovedRows, hours_before};
+pub use retention::{ExpiredSimulations, RemovedRows, RetentionTime, hours_before};
 pub use revisions::Revision;
 pub use run_report::{
     Aggregation, MetricDefinition, MetricDefinitions, MetricKind, MissingPolicy, ReportedFigure,
     RunReport,
 };
 pub use selections::{ListedResults, ResultList};
+pub use simulation_labels::SimulationLabels;
 pub(crate) use simulation_labels::check_tags;
-pub use simulation_page::SimulationPage;
+pub use simulation_page::{ListedSimulation, SimulationFilter, SimulationPage};
 pub use simulation_score::{ScoreSource, SimulationScore};
 pub use simulations::{Simulation, SimulationStatus};
 pub use sql::SqlAnswer;

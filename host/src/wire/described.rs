@@ -602,6 +602,18 @@ describe! {
 }
 
 describe! {
+    /// The labels of a simulation.
+    struct SimulationLabels of store {
+        /// The simulation's id.
+        simulation_id: Uuid,
+        /// A name for people.
+        simulation_name: Option<String>,
+        /// Its tags, in order.
+        tags: Vec<String>,
+    }
+}
+
+describe! {
     /// A simulation that was removed.
     struct RemovedSimulation of store {
         /// Its id, under which nothing is recorded any more.
@@ -687,7 +699,7 @@ describe! {
         metadata: Option<JsonText>,
         /// When it was recorded.
         created_at: Timestamp,
-        /// When it was started.
+        /// When the evaluation began.
         started_at: Timestamp,
         /// When it ended.
         completed_at: Option<Timestamp>,

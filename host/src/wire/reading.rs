@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::spool::SpoolState;
 use crate::store::{
-    Failure, Health, RecordedOutcome, RejectedResult, Revision, Simulation, SimulationStatus,
+    Failure, Health, ListedSimulation, RecordedOutcome, RejectedResult, Revision, SimulationStatus,
 };
 
 /// A simulation in a list.
@@ -16,6 +16,8 @@ use crate::store::{
 pub struct SimulationSummary {
     /// The simulation's id.
     pub simulation_id: Uuid,
+    /// The beginning of the id that no other simulation's id has, of at least 8 characters.
+    pub short_id: String,
     /// A name for people.
     pub simulation_name: Option<String>,
     /// Its tags, in order.
@@ -41,16 +43,18 @@ pub struct SimulationSummary {
     pub total_cost_usd: Option<f64>,
     /// When it was recorded.
     pub created_at: Timestamp,
-    /// When it was started.
+    /// When the evaluation began.
     pub started_at: Timestamp,
     /// When it ended.
     pub completed_at: Option<Timestamp>,
 }
 
-impl From<Simulation> for SimulationSummary {
-    fn from(simulation: Simulation) -> Self {
+impl From<ListedSimulation> for SimulationSummary {
+    fn from(listed: ListedSimulation) -> Self {
+        let ListedSimulation { simulation, short_id } = listed;
         SimulationSummary {
             simulation_id: simulation.simulation_id,
+            short_id,
             simulation_name: simulation.simulation_name,
             tags: simulation.tags,
             config_version_id: simulation.config_version_id,

@@ -32,6 +32,7 @@ export type SelectRevisionRequest = Schemas['SelectRevisionRequest'];
 export type ServiceHealth = Schemas['ServiceHealth'];
 export type SimulationCompleted = Schemas['SimulationCompleted'];
 export type SimulationEnded = Schemas['SimulationEnded'];
+export type SimulationLabels = Schemas['SimulationLabels'];
 export type SimulationList = Schemas['SimulationList'];
 export type SimulationProgress = Schemas['SimulationProgress'];
 export type SimulationStarted = Schemas['StartedBody'];

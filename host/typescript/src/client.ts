@@ -20,11 +20,11 @@ import type {
   ServiceHealth,
   SimulationCompleted,
   SimulationEnded,
+  SimulationLabels,
   SimulationList,
   SimulationProgress,
   SimulationStarted,
   SimulationStatus,
-  SimulationSummary,
   StartSimulationRequest,
   TagChange,
 } from './bodies.js';
@@ -73,6 +73,12 @@ export interface PageQuery extends CallOptions {
 export interface SimulationQuery extends CallOptions {
   /** Only simulations with this status. */
   status?: SimulationStatus;
+  /** Only those whose name contains this text, in any case; if it has `*` or `?`, those whose whole name matches it. */
+  name?: string;
+  /** Only those with this tag. */
+  tag?: string;
+  /** Only those whose evaluation began then or later: a date or a time (RFC 3339), or a duration such as 7d. */
+  since?: string;
   /** The maximum number, from 1 to 10,000. */
   limit?: number;
   /** The cursor of the previous page. */
@@ -217,12 +223,12 @@ export class ArcClient {
   }
 
   /** Renames a simulation. */
-  renameSimulation(simulationId: string, name: string, options: CallOptions = {}): Promise<SimulationSummary> {
+  renameSimulation(simulationId: string, name: string, options: CallOptions = {}): Promise<SimulationLabels> {
     return this.#post(`${path(simulationId)}/rename`, { simulation_name: name }, options);
   }
 
   /** Adds and removes tags of a simulation. */
-  tagSimulation(simulationId: string, change: Partial<TagChange>, options: CallOptions = {}): Promise<SimulationSummary> {
+  tagSimulation(simulationId: string, change: Partial<TagChange>, options: CallOptions = {}): Promise<SimulationLabels> {
     return this.#post(`${path(simulationId)}/tags`, change, options);
   }
 

@@ -48,6 +48,7 @@ export type {
   ServiceHealth,
   SimulationCompleted,
   SimulationEnded,
+  SimulationLabels,
   SimulationList,
   SimulationProgress,
   SimulationStarted,

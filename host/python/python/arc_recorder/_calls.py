@@ -37,8 +37,9 @@ from .types import (
     SimulationEnded,
     SimulationPerformance,
     SimulationStarted,
+    SimulationLabels,
+    SimulationList,
     SimulationStatus,
-    SimulationSummary,
     Violation,
 )
 from .errors import (
@@ -61,6 +62,9 @@ SimulationId = Union[str, uuid.UUID]
 
 #: The most rejected results of a batch that are logged one by one.
 _WARNED_RESULTS = 10
+
+#: The simulations of a page.
+_PAGE_SIMULATIONS = 1_000
 
 #: The outcomes of a page. Their trajectories are parsed in time slices.
 _PAGE_OUTCOMES = 100
@@ -239,17 +243,45 @@ class Calls:
         call = self._host.resolve_simulation(simulation_text(simulation))
         return cast(str, await self._answer("resolve_simulation", call))
 
-    async def rename_simulation(self, simulation_id: SimulationId, name: str) -> SimulationSummary:
+    async def list_simulations(
+        self,
+        name: Optional[str],
+        tag: Optional[str],
+        since: Union[datetime, timedelta, str, None],
+        status: Optional[str],
+        limit: Optional[int],
+        cursor: Optional[str],
+    ) -> SimulationList:
+        if limit is not None and limit < 1:
+            raise ValidationError(f"invalid limit: {limit} (expected at least 1, or None for all simulations)")
+        if isinstance(since, timedelta):
+            since = datetime.now(timezone.utc) - since
+        if isinstance(since, datetime):
+            # A time without a time zone is local, as everywhere in Python.
+            since = since.astimezone(timezone.utc).isoformat()
+        simulations = SimulationList()
+        while True:
+            wanted = _PAGE_SIMULATIONS if limit is None else limit - len(simulations)
+            call = self._host.simulations(
+                name, tag, since, status, min(wanted, _PAGE_SIMULATIONS), cursor
+            )
+            page = await self._answer("list_simulations", call)
+            simulations.extend(page["simulations"])
+            cursor = simulations.cursor = page["cursor"]
+            if cursor is None or (limit is not None and len(simulations) >= limit):
+                return simulations
+
+    async def rename_simulation(self, simulation_id: SimulationId, name: str) -> SimulationLabels:
         call = self._host.rename_simulation(simulation_text(simulation_id), name)
-        return cast(SimulationSummary, await self._answer("rename_simulation", call))
+        return cast(SimulationLabels, await self._answer("rename_simulation", call))
 
     async def tag_simulation(
         self, simulation_id: SimulationId, add: Iterable[str], remove: Iterable[str]
-    ) -> SimulationSummary:
+    ) -> SimulationLabels:
         call = self._host.tag_simulation(
             simulation_text(simulation_id), _texts(add, "add"), _texts(remove, "remove")
         )
-        return cast(SimulationSummary, await self._answer("tag_simulation", call))
+        return cast(SimulationLabels, await self._answer("tag_simulation", call))
 
     async def remove_simulation(self, simulation_id: SimulationId) -> RemovedSimulation:
         call = self._host.remove_simulation(simulation_text(simulation_id))

@@ -64,6 +64,15 @@ class Host:
         metadata: Optional[str],
         declaration: Optional[str],
     ) -> Call: ...
+    def simulations(
+        self,
+        name: Optional[str],
+        tag: Optional[str],
+        since: Optional[str],
+        status: Optional[str],
+        limit: int,
+        cursor: Optional[str],
+    ) -> Call: ...
     def resolve_simulation(self, reference: str) -> Call: ...
     def rename_simulation(self, simulation_id: str, name: str) -> Call: ...
     def tag_simulation(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from os import PathLike
 from typing import Any, Optional, Union
 
@@ -21,8 +21,9 @@ from .types import (
     SimulationCompleted,
     SimulationEnded,
     SimulationStarted,
+    SimulationLabels,
+    SimulationList,
     SimulationStatus,
-    SimulationSummary,
 )
 from .client import ArcDBClient
 from .tables import OutcomeTable
@@ -110,7 +111,34 @@ class ArcAPI:
         """
         return await self._calls.resolve_simulation(simulation)
 
-    async def rename_simulation(self, simulation_id: SimulationId, name: str) -> SimulationSummary:
+    async def list_simulations(
+        self,
+        *,
+        name: Optional[str] = None,
+        tag: Optional[str] = None,
+        since: Union[datetime, timedelta, str, None] = None,
+        status: Optional[str] = None,
+        limit: Optional[int] = None,
+        cursor: Optional[str] = None,
+    ) -> SimulationList:
+        """Returns the simulations, newest first.
+
+        Args:
+            name: only those whose name contains this text, in any case; if it has `*` or `?`, those whose
+                whole name matches it.
+            tag: only those with this tag.
+            since: only those whose evaluation began then or later: a time, a duration before now, or a text
+                such as `2026-03-01` or `7d`.
+            status: only those with this status.
+            limit: the most simulations to return; the answer's `cursor` continues after them.
+            cursor: the `cursor` of the previous answer.
+
+        Raises:
+            ValidationError: if an argument is not valid.
+        """
+        return await self._calls.list_simulations(name, tag, since, status, limit, cursor)
+
+    async def rename_simulation(self, simulation_id: SimulationId, name: str) -> SimulationLabels:
         """Renames a simulation.
 
         Raises:
@@ -125,7 +153,7 @@ class ArcAPI:
         add: Iterable[str] = (),
         *,
         remove: Iterable[str] = (),
-    ) -> SimulationSummary:
+    ) -> SimulationLabels:
         """Adds and removes tags of a simulation, and returns it with its tags.
 
         Raises:

@@ -30,10 +30,11 @@ from .types import (
     Rows,
     SimulationCompleted,
     SimulationEnded,
+    SimulationLabels,
+    SimulationList,
     SimulationPerformance,
     SimulationStarted,
     SimulationStatus,
-    SimulationSummary,
 )
 
 
@@ -257,7 +258,34 @@ class SyncArcAPI:
         """
         return run(self._calls.resolve_simulation(simulation))
 
-    def rename_simulation(self, simulation_id: SimulationId, name: str) -> SimulationSummary:
+    def list_simulations(
+        self,
+        *,
+        name: Optional[str] = None,
+        tag: Optional[str] = None,
+        since: Union[datetime, timedelta, str, None] = None,
+        status: Optional[str] = None,
+        limit: Optional[int] = None,
+        cursor: Optional[str] = None,
+    ) -> SimulationList:
+        """Returns the simulations, newest first.
+
+        Args:
+            name: only those whose name contains this text, in any case; if it has `*` or `?`, those whose
+                whole name matches it.
+            tag: only those with this tag.
+            since: only those whose evaluation began then or later: a time, a duration before now, or a text
+                such as `2026-03-01` or `7d`.
+            status: only those with this status.
+            limit: the most simulations to return; the answer's `cursor` continues after them.
+            cursor: the `cursor` of the previous answer.
+
+        Raises:
+            ValidationError: if an argument is not valid.
+        """
+        return run(self._calls.list_simulations(name, tag, since, status, limit, cursor))
+
+    def rename_simulation(self, simulation_id: SimulationId, name: str) -> SimulationLabels:
         """Renames a simulation.
 
         Raises:
@@ -272,7 +300,7 @@ class SyncArcAPI:
         add: Iterable[str] = (),
         *,
         remove: Iterable[str] = (),
-    ) -> SimulationSummary:
+    ) -> SimulationLabels:
         """Adds and removes tags of a simulation, and returns it with its tags.
 
         Raises:

@@ -404,10 +404,21 @@ class ScenarioOutcome(TypedDict):
     extractor: str
 
 
+class SimulationLabels(TypedDict):
+    """The labels of a simulation."""
+
+    simulation_id: str
+    simulation_name: Optional[str]
+    #: In order, each once.
+    tags: list[str]
+
+
 class SimulationSummary(TypedDict):
     """A simulation in a list."""
 
     simulation_id: str
+    #: The beginning of the id that no other simulation's id has, of at least 8 characters.
+    short_id: str
     simulation_name: Optional[str]
     #: In order, each once.
     tags: list[str]
@@ -433,6 +444,13 @@ class SimulationSummary(TypedDict):
     started_at: str
     #: When it ended.
     completed_at: Optional[str]
+
+
+class SimulationList(list[SimulationSummary]):
+    """Simulations, newest first."""
+
+    #: The cursor of the next page; `None` after the last one.
+    cursor: Optional[str] = None
 
 
 class RemovedSimulation(TypedDict):
