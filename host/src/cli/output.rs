@@ -37,6 +37,9 @@ const WHOLE_COLUMNS: [&str; 5] = ["simulation", "outcome", "id", "status", "age"
 /// A narrower table cannot be read.
 const MIN_WIDTH: u16 = 40;
 
+/// The width of a list of which people read all columns, if that of the output is unknown.
+const LIST_WIDTH: u16 = 80;
+
 /// Standard output, as text for people or JSON for programs.
 pub(super) struct Output {
     json: bool,
@@ -112,6 +115,27 @@ impl Output {
         right: &[&str],
         rows: impl IntoIterator<Item = Vec<String>>,
     ) -> Result<()> {
+        self.table_of(width(), header, right, rows)
+    }
+
+    /// Writes a table as [`Output::table`], of at most 80 characters if the width of the output is not
+    /// known.
+    pub(super) fn list(
+        &mut self,
+        header: &[&str],
+        right: &[&str],
+        rows: impl IntoIterator<Item = Vec<String>>,
+    ) -> Result<()> {
+        self.table_of(Some(width().unwrap_or(LIST_WIDTH)), header, right, rows)
+    }
+
+    fn table_of(
+        &mut self,
+        width: Option<u16>,
+        header: &[&str],
+        right: &[&str],
+        rows: impl IntoIterator<Item = Vec<String>>,
+    ) -> Result<()> {
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
         table.set_content_arrangement(ContentArrangement::Disabled);
@@ -129,7 +153,7 @@ impl Output {
             row.max_height(1);
             table.add_row(row);
         }
-        if let Some(width) = width() {
+        if let Some(width) = width {
             table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
             for (column, name) in table.column_iter_mut().zip(header) {
                 let is_whole = right.contains(name) || WHOLE_COLUMNS.contains(name);
