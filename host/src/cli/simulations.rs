@@ -33,24 +33,32 @@ const LISTED_OUTCOMES: u32 = 100;
 const TABLE_ROWS: usize = 1_000;
 
 /// The columns of the list, with the text of a simulation's cell. A column in which no simulation has one
-/// is left out.
+/// is left out, and in a narrow list those of [`WIDE`], too.
 const LIST: [(&str, fn(&SimulationSummary) -> String); 9] = [
     ("id", |simulation| simulation.short_id.clone()),
     ("name", |simulation| simulation.simulation_name.clone().unwrap_or_default()),
-    ("model", |simulation| simulation.origin.models.join(", ")),
+    ("model", |simulation| {
+        let models = simulation.origin.models.iter();
+        // The provider is the same for most of them, and `status` shows it.
+        let names = models.map(|model| model.rsplit_once('/').map_or(&**model, |(_, name)| name));
+        names.collect::<Vec<_>>().join(", ")
+    }),
     ("task", |simulation| simulation.origin.task.clone().unwrap_or_default()),
     ("status", |simulation| simulation.status.to_string()),
     ("score", |simulation| {
         let score = simulation.overall_score;
         output::scaled_or_raw(score.filter(|_| simulation.score_scale.is_some()), score)
     }),
-    ("scenarios", |simulation| output::count(simulation.planned_scenarios)),
+    ("plan", |simulation| output::count(simulation.planned_scenarios)),
     ("cost", |simulation| {
         let cost = simulation.total_cost_usd.filter(|cost| *cost > 0.0);
         cost.or(simulation.computed_cost_usd).map(output::dollars).unwrap_or_default()
     }),
     ("age", |simulation| output::age(simulation.started_at, Timestamp::now())),
 ];
+
+/// The columns that only a wide list has.
+const WIDE: [&str; 2] = ["cost", "category"];
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -191,13 +199,13 @@ async fn list(
         });
         return Ok(CommandStatus::Complete);
     }
-    let is_shown = |cell: &fn(&SimulationSummary) -> String| {
-        simulations.iter().any(|simulation| !cell(simulation).is_empty())
+    let is_shown = |(name, cell): &(&str, fn(&SimulationSummary) -> String)| {
+        (output::is_wide() || !WIDE.contains(name))
+            && simulations.iter().any(|simulation| !cell(simulation).is_empty())
     };
-    let (header, cells): (Vec<&str>, Vec<_>) =
-        LIST.into_iter().filter(|(_, cell)| is_shown(cell)).unzip();
+    let (header, cells): (Vec<&str>, Vec<_>) = LIST.into_iter().filter(is_shown).unzip();
     let rows = simulations.iter().map(|one| cells.iter().map(|cell| cell(one)).collect());
-    output.list(&header, &["scenarios", "score", "cost"], rows)?;
+    output.list(&header, &["plan", "score", "cost"], rows)?;
     // A person sees the cursor in any case; a program that did not request a page gets only
     // simulations.
     show_cursor(page.cursor.as_deref(), output)?;
@@ -400,11 +408,26 @@ fn shown_cost(outcome: &RecordedOutcome) -> f64 {
 /// Returns why a run failed, on one line: the first line of its message, and before it the code, unless
 /// the line begins with it. Without a message, the category.
 fn reason(category: Option<&str>, code: Option<&str>, message: Option<&str>) -> String {
-    let line = output::first_line(message.unwrap_or_default());
+    let line = without_module(output::first_line(message.unwrap_or_default()));
+    let code = code.map(|code| code.rsplit_once('.').map_or(code, |(_, name)| name));
     match code {
         _ if line.is_empty() => code.or(category).unwrap_or_default().to_owned(),
         Some(code) if !line.contains(code) => format!("{code}: {line}"),
         _ => line.to_owned(),
+    }
+}
+
+/// Returns a line that begins with the class of an exception without the modules before its name.
+fn without_module(line: &str) -> &str {
+    let Some((class, _)) = line.split_once(':') else { return line };
+    let is_name = |part: &str| {
+        !part.is_empty() && part.chars().all(|one| one.is_alphanumeric() || one == '_')
+    };
+    match class.rsplit_once('.') {
+        Some((modules, name)) if is_name(name) && modules.split('.').all(is_name) => {
+            line.get(modules.len() + 1..).unwrap_or(line)
+        }
+        _ => line,
     }
 }
 
@@ -587,17 +610,23 @@ pub(super) async fn failures(
         return Ok(CommandStatus::Complete);
     }
     let now = Timestamp::now();
+    let mut header = vec!["age", "simulation", "scenario", "category", "error"];
+    header.retain(|name| output::is_wide() || !WIDE.contains(name));
     let rows = failures.iter().map(|failure| {
         let category = failure.error_category.as_deref();
-        vec![
-            output::age(failure.execution_time, now),
-            output::short_id(failure.simulation_id),
-            failure.scenario_id.clone(),
-            category.map_or_else(|| failure.status.to_string(), str::to_owned),
-            reason(None, failure.error_code.as_deref(), failure.error_message.as_deref()),
-        ]
+        let cell = |name: &&str| match *name {
+            "age" => output::age(failure.execution_time, now),
+            "simulation" => output::short_id(failure.simulation_id),
+            "scenario" => failure.scenario_id.clone(),
+            "category" => category.unwrap_or_default().to_owned(),
+            _ => reason(
+                category.or(Some(failure.status.as_str())),
+                failure.error_code.as_deref(),
+                failure.error_message.as_deref(),
+            ),
+        };
+        header.iter().map(cell).collect()
     });
-    let header = ["age", "simulation", "scenario", "category", "error"];
     output.list(&header, &[], rows)?;
     for failure in failures.iter().filter(|_| arguments.messages) {
         if let Some(message) = &failure.error_message {

@@ -140,7 +140,8 @@ impl Store {
         let (lowest, highest): (Vec<Uuid>, Vec<Uuid>) = ranges.into_iter().unzip();
         let statement = Statement::new(
             "SELECT simulation_id FROM arc_recorder.simulations
-             JOIN pg_catalog.unnest($1::uuid[], $2::uuid[]) AS range (lowest, highest)
+             JOIN ROWS FROM (pg_catalog.unnest($1::uuid[]), pg_catalog.unnest($2::uuid[]))
+                 AS range (lowest, highest)
                  ON simulation_id BETWEEN range.lowest AND range.highest
              ORDER BY simulation_id",
         )
