@@ -5,6 +5,7 @@ writes their traces with OpenTelemetry's SDK: `otel_instrumentations.py INSTRUME
 import asyncio
 import os
 import random
+import re
 import sys
 
 from opentelemetry import trace
@@ -276,9 +277,11 @@ def make(folder, seed):
             made["scenarios"].append(scenario(name, prefix + prompt) if is_known else None)
         made |= {"tokens": SERVER.tokens.total(), "scenarios": sorted(made["scenarios"], key=str)}
     PROVIDER.force_flush()
-    # The texts of exceptions name the files of the tools.
-    text = (folder / log).read_text()
-    (folder / log).write_text(text.replace(sys.prefix, "/tools").replace(sys.base_prefix, "/python"))
+    # Resources name this machine, and exceptions its folders.
+    text = re.sub(r'("key": ?"host\.(id|name)", ?"value": ?{"stringValue": ?")[^"]*', r"\1none", (folder / log).read_text())
+    for path in (sys.prefix, sys.base_prefix, os.path.dirname(os.path.abspath(__file__))):
+        text = text.replace(path, "/folder")
+    (folder / log).write_text(text)
     return made | {"log": log, "status": "completed", "results": len(made["scenarios"]), "figures": []}
 
 
