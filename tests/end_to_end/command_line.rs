@@ -233,10 +233,11 @@ fn simulations_can_be_chosen_by_name_tag_and_time() {
     let table = direct.run(["simulations", "--name", "a?b"]).ended(0).stdout;
     let lines: Vec<&str> = table.lines().collect();
     let header: Vec<&str> = lines[0].split_whitespace().collect();
-    assert_eq!(header, ["id", "name", "status", "score", "scenarios", "started"]);
+    assert_eq!(header, ["id", "name", "status", "score", "plan", "age"]);
     let row: Vec<&str> = lines[1].split_whitespace().collect();
     let short = listed["short_id"].as_str().unwrap();
-    assert_eq!(row, [short, "axb", "completed", "1.000", "1", "2026-03-01", "12:00"]);
+    assert_eq!(row[..5], [short, "axb", "completed", "1.000", "1"]);
+    assert!(row[5].ends_with('d'), "{row:?}");
 }
 
 #[test]

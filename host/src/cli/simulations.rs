@@ -363,7 +363,10 @@ fn table_of_outcomes(
         ),
         (true, ("time", true, |one| output::milliseconds(one.execution_time_ms))),
         (any(|one| one.tokens_used > 0), ("tokens", true, |one| output::count(one.tokens_used))),
-        (any(|one| shown_cost(one) > 0.0), ("cost", true, |one| output::dollars(shown_cost(one)))),
+        (
+            output::is_wide() && any(|one| shown_cost(one) > 0.0),
+            ("cost", true, |one| output::dollars(shown_cost(one))),
+        ),
     ];
     let mut columns: Vec<Column> =
         columns.into_iter().filter_map(|(shown, column)| shown.then_some(column)).collect();
