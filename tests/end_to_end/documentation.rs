@@ -16,6 +16,7 @@ use crate::support::{Files, Finished, Program, Service, TestDatabase, result, sk
 
 /// Pages whose commands have a test of their own, because they need data or a service.
 const QUERIES: &str = "docs/queries.md";
+const COSTS: &str = "docs/costs.md";
 const DATABASES: &str = "docs/databases.md";
 const SERVICE: &str = "docs/service.md";
 
@@ -314,7 +315,7 @@ fn queries_and_databases() {
     }
     let database = TestDatabase::new();
     let (shell, id) = recorded(&database);
-    for file in [QUERIES, DATABASES] {
+    for file in [QUERIES, COSTS, DATABASES] {
         let scripts = scripts(&text_of(file));
         assert!(scripts.len() >= 2, "{file}: {scripts:?}");
         for script in scripts {
