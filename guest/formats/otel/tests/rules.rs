@@ -590,7 +590,7 @@ mod outcomes {
             status(&[call(), agent("8", 10), error(agent("7", 2)), chain(), workflow()]),
             Success
         );
-        // The agent went on after its call failed.
+        // The agent continued after its call failed.
         assert_eq!(status(&[error(call()), agent("8", 10), chain(), workflow()]), Success);
         let circle = [agent("2", 3), span("1", "2", 1, 20, &[operation("invoke_agent")])];
         assert_eq!(status(&circle), Success);
