@@ -136,6 +136,18 @@ CREATE INDEX simulations_newest ON arc_recorder.simulations (created_at DESC, si
 -- The simulations of one status, newest first.
 CREATE INDEX simulations_newest_of_status ON arc_recorder.simulations
     (status, created_at DESC, simulation_id DESC);
+-- A hash, because a name can be longer than a row of a b-tree.
+CREATE INDEX simulations_names ON arc_recorder.simulations USING hash (simulation_name);
+
+-- The simulations that were removed with all their rows. A start and results of one are refused, also if
+-- they come from a spool much later.
+CREATE TABLE arc_recorder.removed_simulations (
+    simulation_id uuid PRIMARY KEY,
+    simulation_name text,
+    removed_at timestamptz NOT NULL,
+    -- The name of the service's token, or else the user of the database.
+    removed_by text NOT NULL
+);
 
 -- Every declaration of metrics, in order. Rows are only added.
 CREATE TABLE arc_recorder.metric_declarations (
@@ -547,18 +559,31 @@ CREATE FUNCTION arc_recorder.figures_lock(simulation_id uuid) RETURNS bigint
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN pg_catalog.hashtextextended(simulation_id::text, 6066983);
 
--- Called first in every transaction that records results: marks the figures of simulations that have
--- ended. No session can begin to compute figures during the transaction, so that every row is either
--- in the figures or comes after a mark. The lock is taken before the row is read, in separate
--- statements, which is why this is a function. Locks are taken in order of the ids, to prevent
--- deadlocks.
+-- Refuses a simulation that was removed. It cannot be removed until the end of the transaction, which
+-- therefore leaves no row behind. The lock is taken before the row is read, in separate statements, which
+-- is why this is a function. ARC01 is the code of the error for programs.
+CREATE FUNCTION arc_recorder.require_not_removed(id uuid) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(arc_recorder.figures_lock(id));
+    IF EXISTS (SELECT FROM arc_recorder.removed_simulations WHERE simulation_id = id) THEN
+        RAISE EXCEPTION 'simulation % was removed', id USING ERRCODE = 'ARC01';
+    END IF;
+    RETURN true;
+END
+$$;
+
+-- Called first in every transaction that records results: refuses simulations that were removed, and
+-- marks the figures of those that have ended. No session can begin to compute figures during the
+-- transaction, so that every row is either in the figures or comes after a mark. Locks are taken in order
+-- of the ids, to prevent deadlocks.
 CREATE FUNCTION arc_recorder.note_results(simulation_ids uuid[]) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     noted uuid;
 BEGIN
     FOR noted IN SELECT DISTINCT id FROM unnest(simulation_ids) AS id ORDER BY id LOOP
-        PERFORM pg_advisory_xact_lock_shared(arc_recorder.figures_lock(noted));
+        PERFORM arc_recorder.require_not_removed(noted);
         UPDATE arc_recorder.simulations SET figures_state = 'stale'
             WHERE simulation_id = noted AND status <> 'running' AND figures_state <> 'stale';
     END LOOP;

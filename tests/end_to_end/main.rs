@@ -27,6 +27,8 @@
 //! | [`queries`] | performance by the hour, the latest failures, how simulations end |
 //! | [`recorder_api`] | the recorder as a Rust library |
 //! | [`recording`] | files in, outcomes out: the fixtures, real results, duplicates, rejections |
+//! | [`references`] | simulations by a prefix of the id, by name, and as the latest |
+//! | [`removal`] | simulations that are renamed, tagged and removed |
 //! | [`runners`] | runners that are components: recording, grants, exit |
 //! | [`schema`] | migrations, the databases that are refused, views, columns, spans |
 //! | [`search_path`] | functions and operators of other roles, which no statement calls |
@@ -74,6 +76,8 @@ mod python;
 mod queries;
 mod recorder_api;
 mod recording;
+mod references;
+mod removal;
 mod runners;
 mod schema;
 mod search_path;

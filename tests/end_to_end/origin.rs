@@ -156,5 +156,5 @@ fn what_a_start_declares_counts_before_what_results_name() {
     let origin = ["task", "dataset", "dataset_version", "tool"].map(|name| status[name].clone());
     assert_eq!(origin, [json!("weather"), json!("cities"), json!("2"), Value::Null]);
     let unknown = json!({"scenarios": [], "origin": {"modell": "m"}});
-    service.post("/v1/simulations", &unknown).has(422);
+    service.post("/v1/simulations", &unknown).has(400);
 }

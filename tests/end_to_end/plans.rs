@@ -5,7 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use arc_host::extraction::OutcomeStatus;
 use arc_host::store::{
-    Attachments, ExportSelection, FigureScope, OutcomeFilter, OutcomeRows, SimulationStatus, Store,
+    Attachments, ExportSelection, FigureScope, OutcomeFilter, OutcomeRows, SimulationFilter,
+    SimulationStatus, Store,
 };
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -183,11 +184,14 @@ async fn assert_all(store: &Store, simulation_id: Uuid, state: &str) {
         (None, "simulations_newest"),
         (Some(SimulationStatus::Running), "simulations_newest_of_status"),
     ] {
-        let second = store.simulations_page(status, 1, None).await.unwrap().cursor;
+        let filter = SimulationFilter { status, ..SimulationFilter::default() };
+        let second = store.simulations_page(&filter, 1, None).await.unwrap().cursor;
         for cursor in [None, second.as_deref()] {
             reported();
-            store.simulations_page(status, 20, cursor).await.unwrap();
-            assert_plans("simulations", &[index], &format!("{status:?} {state}, from {cursor:?}"));
+            store.simulations_page(&filter, 20, cursor).await.unwrap();
+            // The primary key is for the short ids.
+            let indexes = [index, "simulations_pkey"];
+            assert_plans("simulations", &indexes, &format!("{status:?} {state}, from {cursor:?}"));
         }
     }
 }

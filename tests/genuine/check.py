@@ -3,7 +3,8 @@
 
 Installs each tool in a temporary environment, makes logs of random results with it, records every log
 as a simulation of its own, and compares status, results, tokens, cost, the values of each metric and
-each figure of the run with those of the tool's own library. CI has a few logs of each tool under
+each figure of the run, and the tokens of each role, model and kind,
+with those of the tool's own library. CI has a few logs of each tool under
 tests/fixtures/formats; this command makes as many as wanted, also with the newest release of a tool.
 
 The exit code is 1 if anything differs; the differing logs are kept then. The database is that of
@@ -22,11 +23,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
 PROGRAM = HERE.parent.parent / "target" / "release" / "arc-host"
+
+
+KINDS = ("uncached_input", "cache_read", "cache_write", "output", "total")
 
 
 class Tool(NamedTuple):
@@ -162,7 +167,7 @@ def close(one, other):
 class Comparison:
     """The comparison of a log; `compared` figures, of which some are `different`."""
 
-    def __init__(self, expected, recorded, status, outcomes):
+    def __init__(self, expected, recorded, status, outcomes, usage):
         self.compared, self.different = 0, []
         self.equal("rejected or failed results", 0, recorded["rejected"] + recorded["failed"])
         for name, key in (("status", "status"), ("results", "recorded_outcomes"), ("failed", "failed_outcomes"),
@@ -196,10 +201,28 @@ class Comparison:
                 name = f"figure {figure['figure']} of {figure['metric']}, computed"
                 self.equal(name, figure["reported"], figure["computed"], close)
 
+        for of, names in expected.get("usage", {}).items():
+            found = usage[of]
+            for name, kinds in names.items():
+                for kind, tokens in zip(KINDS, kinds, strict=True):
+                    self.equal(f"{kind} of the {of} {name}", tokens, found.get(name, {}).get(kind, 0))
+
     def equal(self, what, expected, found, are_equal=lambda one, other: one == other):
         self.compared += 1
         if not are_equal(expected, found):
             self.different.append(f"{what}: {expected} by the tool, {found} recorded")
+
+
+def usage(outcomes):
+    """Returns the tokens of tries that were not discarded, by model and by role, and by kind."""
+    found = {"model": defaultdict(Counter), "role": defaultdict(Counter)}
+    for calls in (calls for outcome in outcomes for calls in outcome["usage"] if not calls["discarded"]):
+        kinds = {"uncached_input": calls["uncached_input_tokens"], "cache_read": calls["cache_read_tokens"],
+                 "cache_write": calls["cache_write_tokens"], "total": calls["total_tokens"],
+                 "output": calls["output_tokens"] + calls["reasoning_tokens"]}
+        for of, name in (("model", calls["model"]), ("role", calls["role"] or "agent")):
+            found[of][name].update(kinds)
+    return found
 
 
 def run(program, *arguments):
@@ -229,7 +252,9 @@ def check(format, options, scratch):
     for one, record in zip(expected, recorded, strict=True):
         [status] = run(options.program, "status", record["simulation_id"])
         outcomes = run(options.program, "outcomes", record["simulation_id"])
-        comparison = Comparison(one, record, status, outcomes)
+        verdicts = run(options.program, "validate", logs / one["log"]) if one.get("usage") else []
+        accepted = [verdict["outcome"] for verdict in verdicts if verdict["verdict"] == "accepted"]
+        comparison = Comparison(one, record, status, outcomes, usage(accepted))
         compared += comparison.compared
         differing += bool(comparison.different)
         for difference in comparison.different:

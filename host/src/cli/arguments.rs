@@ -81,7 +81,7 @@ pub(super) enum Command {
     Formats(FormatsCommand),
     /// Show the verdict on each result of a file, without a database.
     Validate(Validate),
-    /// List simulations, newest first.
+    /// List simulations, newest first; rename, tag and remove them.
     Simulations(Simulations),
     /// Show the progress of a simulation.
     Status(Status),

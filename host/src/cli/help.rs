@@ -56,7 +56,16 @@ const EXAMPLES: &[(&[&str], &str)] = &[
         &["simulations"],
         "arc-host simulations --status running\narc-host simulations --json --limit 100",
     ),
-    (&["status"], "arc-host status 0192f3c1-…\narc-host status 0192f3c1-… --watch"),
+    (&["simulations", "rename"], "arc-host simulations rename latest 'nightly, new prompt'"),
+    (
+        &["simulations", "tag"],
+        "arc-host simulations tag nightly baseline\narc-host simulations tag nightly --remove baseline",
+    ),
+    (
+        &["simulations", "remove"],
+        "arc-host simulations remove 0192f3c1\narc-host simulations remove nightly --yes",
+    ),
+    (&["status"], "arc-host status latest\narc-host status 0192f3c1 --watch"),
     (
         &["outcomes"],
         "arc-host outcomes 0192f3c1-… --status error\narc-host outcomes 0192f3c1-… --documents > results.jsonl",

@@ -10,6 +10,7 @@ mod global;
 mod help;
 mod history;
 mod interrupt;
+mod labels;
 mod manual;
 mod metrics;
 mod options;
@@ -143,7 +144,7 @@ async fn run(arguments: Arguments) -> Result<CommandStatus> {
         Command::Run(arguments) => run::run(&global, arguments).await,
         Command::Formats(command) => formats::run(&global, command, &mut output),
         Command::Validate(arguments) => validate::run(&global, arguments, &mut output).await,
-        Command::Simulations(arguments) => simulations::list(&global, arguments, &mut output).await,
+        Command::Simulations(arguments) => simulations::run(&global, arguments, &mut output).await,
         Command::Status(arguments) => status::run(&global, arguments, &mut output).await,
         Command::Metrics(arguments) => metrics::run(&global, arguments, &mut output).await,
         Command::Revisions(arguments) => revisions::run(&global, arguments, &mut output).await,

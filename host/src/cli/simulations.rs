@@ -9,14 +9,19 @@ use uuid::Uuid;
 use super::CommandStatus;
 use super::connection;
 use super::global::Global;
-use super::options::{self, OutcomeSelection};
+use super::labels::{self, LabelCommand};
+use super::options::{self, OutcomeSelection, SimulationArgument};
 use super::output::{self, BOLD, Output};
 use crate::delivery::{DeliveryAnswer, Source};
 use crate::error::Result;
 use crate::extraction::{Violation, violations_of_json};
 use crate::paging::{PAGE_ROWS, Pages};
-use crate::recorder::duration_hours;
-use crate::store::{Attachments, OutcomePage, RecordedOutcome, RejectedResult, SimulationStatus};
+use crate::recorder::{duration_hours, time_since};
+use crate::store::{
+    Attachments, OriginFilter, OutcomePage, RecordedOutcome, RejectedResult, SimulationFilter,
+    SimulationStatus,
+};
+use crate::wire::SimulationSummary;
 
 /// The number of listed simulations without a limit.
 const LISTED_SIMULATIONS: u32 = 20;
@@ -27,11 +32,81 @@ const LISTED_OUTCOMES: u32 = 100;
 /// The maximum number of rows in a table, whose column widths need all of them at once.
 const TABLE_ROWS: usize = 1_000;
 
+/// The columns of the list, with the text of a simulation's cell. A column in which no simulation has one
+/// is left out, and in a narrow list those of [`WIDE`], too.
+const LIST: [(&str, fn(&SimulationSummary) -> String); 9] = [
+    ("id", |simulation| simulation.short_id.clone()),
+    ("name", |simulation| simulation.simulation_name.clone().unwrap_or_default()),
+    ("model", |simulation| {
+        let models = simulation.origin.models.iter();
+        // The provider is the same for most of them, and `status` shows it.
+        let names = models.map(|model| model.rsplit_once('/').map_or(&**model, |(_, name)| name));
+        names.collect::<Vec<_>>().join(", ")
+    }),
+    ("task", |simulation| simulation.origin.task.clone().unwrap_or_default()),
+    ("status", |simulation| simulation.status.to_string()),
+    ("score", |simulation| {
+        let score = simulation.overall_score;
+        output::scaled_or_raw(score.filter(|_| simulation.score_scale.is_some()), score)
+    }),
+    ("plan", |simulation| output::count(simulation.planned_scenarios)),
+    ("cost", |simulation| {
+        let cost = simulation.total_cost_usd.filter(|cost| *cost > 0.0);
+        cost.or(simulation.computed_cost_usd).map(output::dollars).unwrap_or_default()
+    }),
+    ("age", |simulation| output::age(simulation.started_at, Timestamp::now())),
+];
+
+/// The columns that only a wide list has.
+const WIDE: [&str; 2] = ["cost", "category"];
+
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Simulations {
+    #[command(subcommand)]
+    pub(super) command: Option<LabelCommand>,
+
     /// Only those with this status.
     #[arg(long, value_name = "STATUS", value_parser = simulation_status())]
     status: Option<SimulationStatus>,
+
+    /// Only those whose name contains this text, in any case; if it has * or ?, those whose whole name
+    /// matches it.
+    #[arg(long, value_name = "TEXT")]
+    name: Option<String>,
+
+    /// Only those with this tag.
+    #[arg(long, value_name = "TAG")]
+    tag: Option<String>,
+
+    /// Only those whose evaluation began then or later: 2026-03-01, a time (RFC 3339), or a duration
+    /// before now, such as 7d.
+    #[arg(long, value_name = "TIME", value_parser = parse_since)]
+    since: Option<Timestamp>,
+
+    /// Only those one of whose models contains this text, in any case, as --name.
+    #[arg(long, value_name = "TEXT")]
+    model: Option<String>,
+
+    /// Only those whose provider contains this text, in any case, as --name.
+    #[arg(long, value_name = "TEXT")]
+    provider: Option<String>,
+
+    /// Only those whose agent contains this text, in any case, as --name.
+    #[arg(long, value_name = "TEXT")]
+    agent: Option<String>,
+
+    /// Only those whose task contains this text, in any case, as --name.
+    #[arg(long, value_name = "TEXT")]
+    task: Option<String>,
+
+    /// Only those whose data set contains this text, in any case, as --name.
+    #[arg(long, value_name = "TEXT")]
+    dataset: Option<String>,
+
+    /// Only those that this tool ran, in any case, as --name.
+    #[arg(long, value_name = "TEXT")]
+    tool: Option<String>,
 
     /// The maximum number of simulations; also shows the cursor of the next page. Default: 20.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -42,29 +117,50 @@ pub(super) struct Simulations {
     cursor: Option<String>,
 }
 
+/// Parses a time, or a duration before now.
+fn parse_since(text: &str) -> std::result::Result<Timestamp, String> {
+    time_since(text, Timestamp::now())
+}
+
 /// Returns the parser of a simulation's status.
 fn simulation_status() -> impl TypedValueParser<Value = SimulationStatus> {
     PossibleValuesParser::new(SimulationStatus::ALL.map(SimulationStatus::as_str))
         .try_map(|name| name.parse::<SimulationStatus>())
 }
 
-pub(super) async fn list(
+pub(super) async fn run(
+    global: &Global,
+    mut arguments: Simulations,
+    output: &mut Output,
+) -> Result<CommandStatus> {
+    match arguments.command.take() {
+        Some(command) => labels::run(global, command, output).await,
+        None => list(global, arguments, output).await,
+    }
+}
+
+async fn list(
     global: &Global,
     arguments: Simulations,
     output: &mut Output,
 ) -> Result<CommandStatus> {
     let opened = connection::open_source(global).await?;
-    let status = arguments.status;
-    let limit = arguments.limit.unwrap_or(LISTED_SIMULATIONS);
-    let cursor = arguments.cursor.as_deref();
-    let paged = arguments.limit.is_some() || cursor.is_some();
-    let page = opened.source().simulations(status, limit, cursor).await?;
+    let Simulations { status, name, tag, since, limit, cursor, .. } = arguments;
+    let Simulations { model, provider, agent, task, dataset, tool, .. } = arguments;
+    let origin = OriginFilter { model, provider, agent, task, dataset, tool };
+    let filter = SimulationFilter { status, name, tag, since, origin };
+    let paged = limit.is_some() || cursor.is_some();
+    let limit = limit.unwrap_or(LISTED_SIMULATIONS);
+    let cursor = cursor.as_deref();
+    let page = opened.source().simulations(&filter, limit, cursor).await?;
     let simulations = &page.simulations;
     if output.json() {
         for simulation in simulations {
             output.value(&json!({
                 "simulation_id": simulation.simulation_id,
+                "short_id": simulation.short_id,
                 "simulation_name": simulation.simulation_name,
+                "tags": simulation.tags,
                 "status": simulation.status,
                 "planned_scenarios": simulation.planned_scenarios,
                 "trials": simulation.trials,
@@ -96,34 +192,20 @@ pub(super) async fn list(
         return Ok(CommandStatus::Complete);
     }
     if simulations.is_empty() {
-        output::note(if cursor.is_none() && status.is_none() {
-            "no simulations yet; record one with `arc-host record FILE`"
-        } else {
-            "no such simulations"
+        let all = cursor.is_none() && filter == SimulationFilter::default();
+        output::note(match all {
+            true => "no simulations yet; record one with `arc-host record FILE`",
+            false => "no such simulations",
         });
         return Ok(CommandStatus::Complete);
     }
-    let rows = simulations.iter().map(|simulation| {
-        vec![
-            simulation.simulation_id.to_string(),
-            simulation.simulation_name.clone().unwrap_or_default(),
-            simulation.status.to_string(),
-            output::count(simulation.planned_scenarios),
-            output::scaled_or_raw(
-                simulation.overall_score.filter(|_| simulation.score_scale.is_some()),
-                simulation.overall_score,
-            ),
-            simulation.score_metric.as_deref().map_or_else(String::new, |metric| {
-                output::figure(simulation.score_figure.as_deref().unwrap_or_default(), metric)
-            }),
-            simulation.score_scale.map(|scale| scale.to_string()).unwrap_or_default(),
-            simulation.total_cost_usd.map(output::dollars).unwrap_or_default(),
-            format!("{:.0}", simulation.created_at),
-        ]
-    });
-    let header =
-        ["simulation", "name", "status", "scenarios", "score", "of", "scale", "cost", "created"];
-    output.table(&header, &["scenarios", "score", "scale", "cost"], rows)?;
+    let is_shown = |(name, cell): &(&str, fn(&SimulationSummary) -> String)| {
+        (output::is_wide() || !WIDE.contains(name))
+            && simulations.iter().any(|simulation| !cell(simulation).is_empty())
+    };
+    let (header, cells): (Vec<&str>, Vec<_>) = LIST.into_iter().filter(is_shown).unzip();
+    let rows = simulations.iter().map(|one| cells.iter().map(|cell| cell(one)).collect());
+    output.list(&header, &["plan", "score", "cost"], rows)?;
     // A person sees the cursor in any case; a program that did not request a page gets only
     // simulations.
     show_cursor(page.cursor.as_deref(), output)?;
@@ -144,9 +226,8 @@ fn show_cursor(cursor: Option<&str>, output: &mut Output) -> Result<()> {
 
 #[derive(Debug, Args)]
 pub(super) struct Outcomes {
-    /// The simulation's id.
-    #[arg(value_name = "ID", value_parser = options::id)]
-    simulation: Uuid,
+    #[command(flatten)]
+    simulation: SimulationArgument,
 
     #[command(flatten)]
     selection: OutcomeSelection,
@@ -176,19 +257,20 @@ pub(super) async fn outcomes(
 ) -> Result<CommandStatus> {
     let opened = connection::open_source(global).await?;
     let source = opened.source();
+    let simulation_id = arguments.simulation.resolve(source).await?;
     let filter = arguments.selection.into_filter();
     let attached = Attachments { documents: arguments.documents, trajectories: false };
     if arguments.limit.is_some() || arguments.cursor.is_some() {
         let limit = arguments.limit.unwrap_or(LISTED_OUTCOMES);
         let cursor = arguments.cursor.as_deref();
-        let page = source.outcomes(arguments.simulation, &filter, limit, cursor, attached).await?;
+        let page = source.outcomes(simulation_id, &filter, limit, cursor, attached).await?;
         return show_page(page, attached, arguments.messages, output);
     }
     let mut shown: Vec<RecordedOutcome> = Vec::new();
     let mut total = 0_usize;
     let read = async |cursor: Option<String>| {
         let (filter, limit) = (&filter, attached.page_rows());
-        source.outcomes(arguments.simulation, filter, limit, cursor.as_deref(), attached).await
+        source.outcomes(simulation_id, filter, limit, cursor.as_deref(), attached).await
     };
     let mut pages = Pages::from(None);
     while !output.closed()
@@ -294,13 +376,18 @@ fn table_of_outcomes(
             )
         }));
     }
+    if let Some(headline) = outcomes.first().and_then(|one| one.headline.as_deref())
+        && !columns.iter().any(|(name, ..)| *name == "metric")
+    {
+        output.line(&format!(" score: {}", output::printable(headline)))?;
+    }
     let header: Vec<&str> = columns.iter().map(|(name, ..)| *name).collect();
     let numbers: Vec<&str> =
         columns.iter().filter(|(_, number, _)| *number).map(|(name, ..)| *name).collect();
     let rows = outcomes
         .iter()
         .map(|outcome| columns.iter().map(|(_, _, value)| value(outcome)).collect::<Vec<_>>());
-    output.table(&header, &numbers, rows)?;
+    output.list(&header, &numbers, rows)?;
     for outcome in outcomes.iter().filter(|_| messages) {
         if let Some(message) = &outcome.error_message {
             let title = format!("{}, trial {}", outcome.scenario_id, outcome.trial);
@@ -321,11 +408,26 @@ fn shown_cost(outcome: &RecordedOutcome) -> f64 {
 /// Returns why a run failed, on one line: the first line of its message, and before it the code, unless
 /// the line begins with it. Without a message, the category.
 fn reason(category: Option<&str>, code: Option<&str>, message: Option<&str>) -> String {
-    let line = output::first_line(message.unwrap_or_default());
+    let line = without_module(output::first_line(message.unwrap_or_default()));
+    let code = code.map(|code| code.rsplit_once('.').map_or(code, |(_, name)| name));
     match code {
         _ if line.is_empty() => code.or(category).unwrap_or_default().to_owned(),
         Some(code) if !line.contains(code) => format!("{code}: {line}"),
         _ => line.to_owned(),
+    }
+}
+
+/// Returns a line that begins with the class of an exception without the modules before its name.
+fn without_module(line: &str) -> &str {
+    let Some((class, _)) = line.split_once(':') else { return line };
+    let is_name = |part: &str| {
+        !part.is_empty() && part.chars().all(|one| one.is_alphanumeric() || one == '_')
+    };
+    match class.rsplit_once('.') {
+        Some((modules, name)) if is_name(name) && modules.split('.').all(is_name) => {
+            line.get(modules.len() + 1..).unwrap_or(line)
+        }
+        _ => line,
     }
 }
 
@@ -337,9 +439,8 @@ fn show_message(title: &str, message: &str, output: &mut Output) -> Result<()> {
 
 #[derive(Debug, Args)]
 pub(super) struct Rejected {
-    /// The simulation's id.
-    #[arg(value_name = "ID", value_parser = options::id)]
-    simulation: Uuid,
+    #[command(flatten)]
+    simulation: SimulationArgument,
 
     /// Write the stored bytes of this rejected result instead.
     #[arg(long, value_name = "ID", value_parser = options::id)]
@@ -363,15 +464,17 @@ pub(super) async fn rejected(
     if let Some(id) = arguments.document {
         let database = connection::open_current(global).await?;
         let store = database.store();
-        store.simulation(arguments.simulation).await?;
-        output.bytes(&store.rejected_document(arguments.simulation, id).await?)?;
+        let simulation_id = arguments.simulation.resolve(&Source::Database(store.clone())).await?;
+        store.simulation(simulation_id).await?;
+        output.bytes(&store.rejected_document(simulation_id, id).await?)?;
         return Ok(CommandStatus::Complete);
     }
     let opened = connection::open_source(global).await?;
+    let simulation_id = arguments.simulation.resolve(opened.source()).await?;
     let one_page = arguments.limit.is_some() || arguments.cursor.is_some();
     let limit = arguments.limit.unwrap_or(if one_page { LISTED_OUTCOMES } else { PAGE_ROWS });
     let read = async |cursor: Option<String>| {
-        opened.source().rejected(arguments.simulation, limit, cursor.as_deref()).await
+        opened.source().rejected(simulation_id, limit, cursor.as_deref()).await
     };
     let (mut pages, mut next) = (Pages::from(arguments.cursor), None);
     let (mut table, mut total) = (Vec::new(), 0_usize);
@@ -422,9 +525,8 @@ fn reasons(result: &RejectedResult) -> Vec<Vec<String>> {
 
 #[derive(Debug, Args)]
 pub(super) struct Performance {
-    /// The simulation's id.
-    #[arg(value_name = "ID", value_parser = options::id)]
-    simulation: Uuid,
+    #[command(flatten)]
+    simulation: SimulationArgument,
 
     /// How far back, such as 90m, 24h, 7d or 2w.
     #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = duration_hours)]
@@ -438,7 +540,8 @@ pub(super) async fn performance(
     output: &mut Output,
 ) -> Result<CommandStatus> {
     let opened = connection::open_source(global).await?;
-    let performance = opened.source().performance(arguments.simulation, arguments.range).await?;
+    let simulation_id = arguments.simulation.resolve(opened.source()).await?;
+    let performance = opened.source().performance(simulation_id, arguments.range).await?;
     if output.json() {
         output.value(&performance)?;
         return Ok(CommandStatus::Complete);
@@ -507,18 +610,24 @@ pub(super) async fn failures(
         return Ok(CommandStatus::Complete);
     }
     let now = Timestamp::now();
+    let mut header = vec!["age", "simulation", "scenario", "category", "error"];
+    header.retain(|name| output::is_wide() || !WIDE.contains(name));
     let rows = failures.iter().map(|failure| {
         let category = failure.error_category.as_deref();
-        vec![
-            output::age(failure.execution_time, now),
-            output::short_id(failure.simulation_id),
-            failure.scenario_id.clone(),
-            category.map_or_else(|| failure.status.to_string(), str::to_owned),
-            reason(None, failure.error_code.as_deref(), failure.error_message.as_deref()),
-        ]
+        let cell = |name: &&str| match *name {
+            "age" => output::age(failure.execution_time, now),
+            "simulation" => output::short_id(failure.simulation_id),
+            "scenario" => failure.scenario_id.clone(),
+            "category" => category.unwrap_or_default().to_owned(),
+            _ => reason(
+                category.or(Some(failure.status.as_str())),
+                failure.error_code.as_deref(),
+                failure.error_message.as_deref(),
+            ),
+        };
+        header.iter().map(cell).collect()
     });
-    let header = ["age", "simulation", "scenario", "category", "error"];
-    output.table(&header, &[], rows)?;
+    output.list(&header, &[], rows)?;
     for failure in failures.iter().filter(|_| arguments.messages) {
         if let Some(message) = &failure.error_message {
             let simulation = output::short_id(failure.simulation_id);
@@ -530,9 +639,8 @@ pub(super) async fn failures(
 
 #[derive(Debug, Args)]
 pub(super) struct End {
-    /// The simulation's id.
-    #[arg(value_name = "ID", value_parser = options::id)]
-    simulation: Uuid,
+    #[command(flatten)]
+    simulation: SimulationArgument,
 
     /// The reason, stored with the simulation.
     #[arg(long, default_value = "")]
@@ -547,7 +655,7 @@ pub(super) async fn end(
     output: &mut Output,
 ) -> Result<CommandStatus> {
     let opened = connection::open_source(global).await?;
-    let simulation_id = arguments.simulation;
+    let simulation_id = arguments.simulation.resolve(opened.source()).await?;
     let reason = arguments.reason.replace('\0', "\u{FFFD}");
     let spooled = match opened.source() {
         Source::Database(store) => {

@@ -22,6 +22,8 @@ pub struct SimulationProgress {
     pub simulation_id: Uuid,
     /// A display name.
     pub simulation_name: Option<String>,
+    /// Its tags, in order.
+    pub tags: Vec<String>,
     /// The version of the agent's configuration.
     pub config_version_id: String,
     /// Its status.
@@ -97,7 +99,7 @@ pub struct SimulationProgress {
     pub metadata: Option<JsonText>,
     /// When it was recorded.
     pub created_at: Timestamp,
-    /// When it was started.
+    /// When the evaluation began.
     pub started_at: Timestamp,
     /// When it ended.
     pub completed_at: Option<Timestamp>,
@@ -129,6 +131,7 @@ impl SimulationProgress {
         SimulationProgress {
             simulation_id: simulation.simulation_id,
             simulation_name: simulation.simulation_name.clone(),
+            tags: simulation.tags.clone(),
             config_version_id: simulation.config_version_id.clone(),
             status: simulation.status,
             status_reason: simulation.status_reason.clone(),

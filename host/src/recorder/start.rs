@@ -12,7 +12,7 @@ use crate::identity::Fingerprint;
 use crate::json_text::{JsonText, is_json, nesting};
 use crate::store::{
     MetricDefinition, MetricDefinitions, NewSimulation, PlannedRow, SimulationStart,
-    SimulationStatus, whole,
+    SimulationStatus, check_tags, whole,
 };
 
 /// The maximum number of trials of a scenario, as in the extraction rules.
@@ -238,6 +238,7 @@ fn check(start: &SimulationStart) -> Result<u32> {
         }
     }
     check_texts(start)?;
+    check_tags(&start.tags)?;
     check_metrics(&start.metrics, start.score_scale)?;
     Ok(trials)
 }
@@ -316,7 +317,7 @@ fn check_texts(start: &SimulationStart) -> Result<()> {
 }
 
 /// Checks that PostgreSQL can store a text, which cannot contain NUL.
-fn storable(what: &str, text: Option<&str>) -> Result<()> {
+pub(super) fn storable(what: &str, text: Option<&str>) -> Result<()> {
     match text.and_then(|text| text.find('\0')) {
         None => Ok(()),
         Some(at) => Err(Error::invalid(format!(

@@ -31,11 +31,14 @@ mod outcomes;
 mod performance;
 mod prices;
 mod rejected;
+mod removal;
 mod retention;
 mod revisions;
 mod run_report;
 mod selections;
+mod simulation_labels;
 mod simulation_page;
+mod simulation_reference;
 mod simulation_score;
 mod simulations;
 mod sql;
@@ -76,14 +79,17 @@ pub use outcomes::{OutcomeFilter, OutcomeRecord, RecordedOutcome};
 pub use performance::{Failure, HourlyPerformance, Performance, PerformanceSummary};
 pub use prices::{ModelPrices, PriceTable, PriceTableSummary, TokenCounts};
 pub use rejected::{RejectedPage, RejectedResult};
-pub use retention::{ExpiredSimulations, RemovedRows, hours_before};
+pub use removal::RemovedSimulation;
+pub use retention::{ExpiredSimulations, RemovedRows, RetentionTime, hours_before};
 pub use revisions::Revision;
 pub use run_report::{
     Aggregation, MetricDefinition, MetricDefinitions, MetricKind, MissingPolicy, ReportedFigure,
     RunReport,
 };
 pub use selections::{ListedResults, ResultList};
-pub use simulation_page::SimulationPage;
+pub use simulation_labels::SimulationLabels;
+pub(crate) use simulation_labels::check_tags;
+pub use simulation_page::{ListedSimulation, OriginFilter, SimulationFilter, SimulationPage};
 pub use simulation_score::{ScoreSource, SimulationScore};
 pub use simulations::{Simulation, SimulationStatus};
 pub use sql::SqlAnswer;

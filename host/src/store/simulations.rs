@@ -79,6 +79,8 @@ pub struct Simulation {
     pub simulation_id: Uuid,
     /// A display name.
     pub simulation_name: Option<String>,
+    /// Its tags, in order.
+    pub tags: Vec<String>,
     /// The version of the agent's configuration.
     pub config_version_id: String,
     /// Its status.
@@ -138,7 +140,7 @@ pub struct Simulation {
 /// for only then a later result marks them. A fraction is read by the database: as JSON it can have
 /// more digits than a parser accepts.
 pub(super) const COLUMNS: &str =
-    "simulation_id, simulation_name, config_version_id, status, trials,
+    "simulation_id, simulation_name, tags, config_version_id, status, trials,
     planned_scenarios, plan_sha256, modal_app_id, metadata::text AS metadata, created_at,
     partition_time, started_at, completed_at, overall_score, score_metric, score_figure,
     score_scale, total_cost_usd, computed_cost_usd, total_tokens, models, provider, agent,
@@ -159,6 +161,7 @@ impl Simulation {
         Simulation {
             simulation_id: row.get("simulation_id"),
             simulation_name: row.get("simulation_name"),
+            tags: row.get("tags"),
             config_version_id: row.get("config_version_id"),
             status: SimulationStatus::from_database(row.get("status")),
             trials: row.get("trials"),
@@ -246,9 +249,12 @@ impl Store {
     /// Returns a simulation's own row.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if none has this id.
+    /// [`Error::NotFound`] if none has this id; [`Error::SimulationRemoved`].
     pub async fn simulation(&self, simulation_id: Uuid) -> Result<Simulation> {
-        self.find_simulation(simulation_id).await?.ok_or_else(|| not_found(simulation_id))
+        match self.find_simulation(simulation_id).await? {
+            Some(simulation) => Ok(simulation),
+            None => Err(self.missing_simulation(simulation_id).await),
+        }
     }
 
     /// Returns a simulation's own row, if it exists.

@@ -590,12 +590,54 @@ describe! {
 }
 
 describe! {
+    /// A simulation that a name or the beginning of an id matches.
+    struct SimulationCandidate of error {
+        /// Its id.
+        simulation_id: Uuid,
+        /// A name for people.
+        simulation_name: Option<String>,
+        /// When it was recorded.
+        created_at: Timestamp,
+    }
+}
+
+describe! {
+    /// The labels of a simulation.
+    struct SimulationLabels of store {
+        /// The simulation's id.
+        simulation_id: Uuid,
+        /// A name for people.
+        simulation_name: Option<String>,
+        /// Its tags, in order.
+        tags: Vec<String>,
+    }
+}
+
+describe! {
+    /// A simulation that was removed.
+    struct RemovedSimulation of store {
+        /// Its id, under which nothing is recorded any more.
+        simulation_id: Uuid,
+        /// The name that it had.
+        simulation_name: Option<String>,
+        /// When it was first removed.
+        removed_at: Timestamp,
+        /// The name of the service's token, or else the user of the database.
+        removed_by: String,
+        /// How many outcomes this removal has deleted.
+        deleted_outcomes: u64,
+    }
+}
+
+describe! {
     /// The progress of a simulation.
     struct SimulationProgress of recorder {
         /// The simulation's id.
         simulation_id: Uuid,
         /// A name for people.
         simulation_name: Option<String>,
+        /// Its tags, in order.
+        tags: Vec<String>,
         /// The version of the agent's configuration.
         config_version_id: String,
         /// Its status.
@@ -672,7 +714,7 @@ describe! {
         metadata: Option<JsonText>,
         /// When it was recorded.
         created_at: Timestamp,
-        /// When it was started.
+        /// When the evaluation began.
         started_at: Timestamp,
         /// When it ended.
         completed_at: Option<Timestamp>,

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::spool::SpoolState;
 use crate::store::{
-    Failure, Health, Origin, RecordedOutcome, RejectedResult, Revision, Simulation,
+    Failure, Health, ListedSimulation, Origin, RecordedOutcome, RejectedResult, Revision,
     SimulationStatus,
 };
 
@@ -17,8 +17,12 @@ use crate::store::{
 pub struct SimulationSummary {
     /// The simulation's id.
     pub simulation_id: Uuid,
+    /// The beginning of the id that no other simulation's id has, of at least 8 characters.
+    pub short_id: String,
     /// A name for people.
     pub simulation_name: Option<String>,
+    /// Its tags, in order.
+    pub tags: Vec<String>,
     /// The version of the agent's configuration.
     pub config_version_id: String,
     /// Its status.
@@ -47,17 +51,20 @@ pub struct SimulationSummary {
     pub total_tokens: Option<i64>,
     /// When it was recorded.
     pub created_at: Timestamp,
-    /// When it was started.
+    /// When the evaluation began.
     pub started_at: Timestamp,
     /// When it ended.
     pub completed_at: Option<Timestamp>,
 }
 
-impl From<Simulation> for SimulationSummary {
-    fn from(simulation: Simulation) -> Self {
+impl From<ListedSimulation> for SimulationSummary {
+    fn from(listed: ListedSimulation) -> Self {
+        let ListedSimulation { simulation, short_id } = listed;
         SimulationSummary {
             simulation_id: simulation.simulation_id,
+            short_id,
             simulation_name: simulation.simulation_name,
+            tags: simulation.tags,
             config_version_id: simulation.config_version_id,
             status: simulation.status,
             trials: simulation.trials,
@@ -75,6 +82,13 @@ impl From<Simulation> for SimulationSummary {
             completed_at: simulation.completed_at,
         }
     }
+}
+
+/// The simulation that a text refers to.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct ResolvedSimulation {
+    /// The simulation's id.
+    pub simulation_id: Uuid,
 }
 
 /// A page of simulations, newest first.

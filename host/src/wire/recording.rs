@@ -60,6 +60,9 @@ pub struct StartSimulationRequest {
     /// A name for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub simulation_name: Option<String>,
+    /// Its tags, each of 1 to 100 bytes. Those that an existing simulation lacks are added.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// The Modal app that runs the evaluation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub modal_app_id: Option<String>,
@@ -103,6 +106,7 @@ impl From<StartSimulationRequest> for SimulationStart {
             trials: request.trials,
             scenario_trials: request.scenario_trials,
             simulation_name: request.simulation_name,
+            tags: request.tags,
             modal_app_id: request.modal_app_id,
             modal_environment: request.modal_environment,
             sandbox_instances: request.sandbox_instances,
@@ -132,6 +136,7 @@ impl TryFrom<SimulationStart> for StartSimulationRequest {
             trials: start.trials,
             scenario_trials: start.scenario_trials,
             simulation_name: start.simulation_name,
+            tags: start.tags,
             modal_app_id: start.modal_app_id,
             modal_environment: start.modal_environment,
             sandbox_instances: start.sandbox_instances,
@@ -151,6 +156,26 @@ pub struct DeclareMetricsRequest {
     /// The definitions, whose members replace earlier ones. The metric with the empty name is the score
     /// of each result.
     pub metrics: Vec<MetricDefinition>,
+}
+
+/// The request that renames a simulation.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RenameSimulationRequest {
+    /// The new name.
+    pub simulation_name: String,
+}
+
+/// The request that changes the tags of a simulation.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TagSimulationRequest {
+    /// The tags that it gets, each of 1 to 100 bytes.
+    #[serde(default)]
+    pub add: Vec<String>,
+    /// The tags that it loses.
+    #[serde(default)]
+    pub remove: Vec<String>,
 }
 
 /// The request that selects the revision of a result that counts.

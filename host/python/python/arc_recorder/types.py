@@ -271,6 +271,22 @@ class SupersededResult(TypedDict):
     result_key: str
 
 
+class Origin(TypedDict, total=False):
+    """Who runs what."""
+
+    #: The models under test.
+    models: list[str]
+    provider: str
+    agent: str
+    agent_version: str
+    task: str
+    task_version: str
+    dataset: str
+    dataset_version: str
+    tool: str
+    tool_version: str
+
+
 class UsageFigures(TypedDict):
     """The tokens and the cost of all calls of one role to one model. The five kinds of tokens have no
     token in common."""
@@ -299,6 +315,8 @@ class SimulationStatus(TypedDict):
 
     simulation_id: str
     simulation_name: Optional[str]
+    #: In order, each once.
+    tags: list[str]
     config_version_id: str
     #: `running`, `completed`, `failed`, `cancelled`, or `incomplete` if the log of the run has no end.
     status: str
@@ -460,6 +478,68 @@ class ScenarioOutcome(TypedDict):
     warnings: list[Violation]
     #: The name and version of the extractor.
     extractor: str
+
+
+class SimulationLabels(TypedDict):
+    """The labels of a simulation."""
+
+    simulation_id: str
+    simulation_name: Optional[str]
+    #: In order, each once.
+    tags: list[str]
+
+
+class SimulationSummary(TypedDict):
+    """A simulation in a list."""
+
+    simulation_id: str
+    #: The beginning of the id that no other simulation's id has, of at least 8 characters.
+    short_id: str
+    simulation_name: Optional[str]
+    #: In order, each once.
+    tags: list[str]
+    config_version_id: str
+    status: str
+    #: How many times each scenario is run.
+    trials: int
+    #: How many scenarios the plan has.
+    planned_scenarios: int
+    #: The score of a completed simulation: from 0 to 1 if its scale is known, otherwise as the tool wrote it.
+    overall_score: Optional[float]
+    #: The metric of that score.
+    score_metric: Optional[str]
+    #: The name of its figure, such as `accuracy`; `mean` for a computed one.
+    score_figure: Optional[str]
+    #: The highest value of the scores as the tool wrote them; None if their scale is unknown.
+    score_scale: Optional[float]
+    #: In US dollars, of a completed simulation.
+    total_cost_usd: Optional[float]
+    #: When it was recorded.
+    created_at: str
+    #: When the evaluation began.
+    started_at: str
+    #: When it ended.
+    completed_at: Optional[str]
+
+
+class SimulationList(list[SimulationSummary]):
+    """Simulations, newest first."""
+
+    #: The cursor of the next page; `None` after the last one.
+    cursor: Optional[str] = None
+
+
+class RemovedSimulation(TypedDict):
+    """A simulation that was removed."""
+
+    simulation_id: str
+    simulation_name: Optional[str]
+    #: When it was first removed.
+    removed_at: str
+    #: The name of the service's token, or else the user of the database.
+    removed_by: str
+    #: How many outcomes this removal has deleted.
+    deleted_outcomes: int
 
 
 class ListedResults(TypedDict):
