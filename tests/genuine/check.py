@@ -76,6 +76,8 @@ TOOLS = {
         "openinference_anthropic", "openinference-instrumentation-anthropic==3.1.0", "anthropic==2.14.0"),
     "otel-langchain": instrumentation(
         "langchain", "openinference-instrumentation-langchain==0.1.80", "langchain-openai==1.7.4"),
+    "otel-langgraph": instrumentation("langgraph", "openinference-instrumentation-langchain==0.1.80",
+                                      "langchain-openai==1.7.4", "langgraph==1.2.24"),
     "otel-litellm": instrumentation("litellm", "openinference-instrumentation-litellm==0.1.51", "litellm==1.110.2"),
     "otel-langfuse": instrumentation("langfuse", "langfuse==5.0.4", "openai==3.57.0"),
     "otel-smolagents": instrumentation(

@@ -123,6 +123,18 @@ def langchain(url):
     return lambda prompt: model.invoke([("system", "Be brief."), ("human", prompt)])
 
 
+def langgraph(url):
+    """An agent as a graph: the spans of its steps are named `agent`, too."""
+    from langchain_core.tools import tool
+    from langchain_openai import ChatOpenAI
+    from langgraph.prebuilt import create_react_agent
+    from openinference.instrumentation.langchain import LangChainInstrumentor
+    LangChainInstrumentor().instrument()
+    model = ChatOpenAI(model=MODEL, base_url=f"{url}/v1", max_retries=0)
+    graph = create_react_agent(model, [tool(get_weather)])
+    return lambda prompt: graph.invoke({"messages": [("system", "Be brief."), ("human", prompt)]})
+
+
 def litellm(url):
     import litellm
     from openinference.instrumentation.litellm import LiteLLMInstrumentor

@@ -2,10 +2,10 @@
 //! as a collector's file exporter writes it.
 //!
 //! **A run is a result**: a case of an evaluation (`test.case.name`; `case_name` of pydantic-evals),
-//! or a run of an agent or a workflow that is not below another (`invoke_agent`, `invoke_workflow`;
-//! `openinference.span.kind` `AGENT`; `traceloop.span.kind` `agent` or `workflow`). A trace with
-//! several runs is several results, each with the spans above it; what else is in the trace is one
-//! more. A trace with one run or none is one result. A conversation of several traces is several
+//! or a run of an agent or a workflow (`invoke_agent`, `invoke_workflow`; `openinference.span.kind`
+//! `AGENT`; `traceloop.span.kind` `agent` or `workflow`), if no other span of generative AI is above
+//! it: the agents of a chain or a graph are one run. A trace with several runs is several results,
+//! each with the spans above it; what else is in the trace is one more. A trace with one run or none is one result. A conversation of several traces is several
 //! results.
 //!
 //! The parts of a result are the spans of generative AI: those with an attribute `gen_ai.*`,

@@ -38,10 +38,10 @@ pub(crate) fn scenario<'a>(
     let mut first =
         |keys: &[&str]| by_start.iter().find_map(|span| span.attributes.first_text(reader, keys));
     let case = first(&CASES);
-    let suite = first(&["test.suite.name"]);
     let agent = first(&AGENTS);
     let conversation = first(&["gen_ai.conversation.id"]);
     let task_prompt = prompt::read(reader, &by_start);
+    let suite = spans.iter().find_map(|span| span.attributes.text(reader, "test.suite.name"));
     let id = match (&case, &suite, &task_prompt) {
         (Some(case), Some(suite), _) => bounded_id(format!("{suite}/{case}")),
         (Some(case), None, _) => bounded_id(case.clone()),

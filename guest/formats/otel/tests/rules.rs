@@ -204,13 +204,13 @@ fn a_span_is_a_root_a_part_or_a_connector() {
         ("llm.request.type", "chat"),
         ("ai.operationId", "ai.generateText"),
         ("evaluator_name", "Contains"),
-        ("test.suite.name", "s"),
     ] {
         assert_eq!(role(key, value), node(NodeKind::Part), "{key}");
     }
-    for key in ["http.request.method", "other.gen_ai.x", "ai.operation.id"] {
+    for key in ["http.request.method", "other.gen_ai.x", "ai.operation.id", "test.suite.name"] {
         assert_eq!(role(key, "x"), node(NodeKind::Connector), "{key}");
     }
+    assert_eq!(role("gen_ai.operation.name", "experiment"), node(NodeKind::Connector));
     let event = r#"{"traceId": "1", "events": [{"name": "gen_ai.evaluation.result"}]}"#;
     let alone = TreeNode { id: None, parent: None, kind: NodeKind::Part };
     assert_eq!(OtelFormat::classify(event), Role::Node("1".into(), alone));
@@ -476,6 +476,37 @@ mod several_runs {
         assert_eq!(found, [("ab01/a", 22.0, 6, 5_000.0), ("ab01/1", 11.0, 3, 5_000.0)]);
     }
 
+    /// A graph has an agent's span for each of its steps.
+    #[test]
+    fn the_agents_of_a_chain_are_one_run() {
+        let kind = |kind: &'static str| [("openinference.span.kind", json!(kind))];
+        let step = |id, from| span(id, "g", from, from + 2, &kind("AGENT"));
+        let found = results(&[
+            call("1", "a", 1),
+            step("a", 1),
+            call("2", "b", 4),
+            step("b", 4),
+            span("g", "", 1, 11, &kind("CHAIN")),
+        ]);
+        let [result] = &found[..] else { panic!("{found:?}") };
+        assert_eq!((result.tokens_used, result.execution_time_ms), (22.0, 10_000.0));
+        assert_eq!(result.key.as_deref(), Some("ab01"));
+    }
+
+    #[test]
+    fn a_case_has_the_suite_above_it() {
+        let case = |id, name: &'static str| {
+            span(id, "s", 1, 2, &[("test.case.name", json!(name)), operation("chat")])
+        };
+        let suite = span("s", "", 0, 9, &[("test.suite.name", json!("suite"))]);
+        for cases in [vec![case("1", "a")], vec![case("1", "a"), case("2", "b")]] {
+            let count = cases.len();
+            let found = results(&[cases, vec![suite.clone()]].concat());
+            let ids: Vec<_> = found.iter().map(|result| &*result.scenario.id).collect();
+            assert_eq!(ids, ["suite/a", "suite/b"][..count]);
+        }
+    }
+
     #[test]
     fn the_same_prompt_is_the_same_scenario() {
         let found = results(&[agent("a", "", 1), agent("b", "", 11)]);
@@ -590,7 +621,7 @@ mod outcomes {
             status(&[call(), agent("8", 10), error(agent("7", 2)), chain(), workflow()]),
             Success
         );
-        // The agent went on after its call failed.
+        // The agent continued after its call failed.
         assert_eq!(status(&[error(call()), agent("8", 10), chain(), workflow()]), Success);
         let circle = [agent("2", 3), span("1", "2", 1, 20, &[operation("invoke_agent")])];
         assert_eq!(status(&circle), Success);
