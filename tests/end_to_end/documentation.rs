@@ -257,7 +257,7 @@ fn commands_run() {
     let mut ran = 0;
     for file in documents() {
         let scripts = scripts(&text_of(&file));
-        if scripts.is_empty() || [QUERIES, DATABASES, SERVICE].contains(&file.as_str()) {
+        if scripts.is_empty() || [QUERIES, COSTS, DATABASES, SERVICE].contains(&file.as_str()) {
             continue;
         }
         let database = TestDatabase::new();

@@ -452,7 +452,7 @@ class ScenarioOutcome(TypedDict):
     #: The mark that the result does not count; `None` if it counts.
     invalidation: Optional[Invalidation]
     execution_time_ms: float
-    #: The model that the result names, if it differs from the simulation's, or the simulation has none.
+    #: The model that the result names, else the only one of the simulation.
     model: Optional[str]
     #: All that the result names about who ran it, with the names of the simulation's members.
     origin: Optional[dict[str, Any]]
