@@ -149,3 +149,18 @@ def test_the_blocking_twin_does_the_same(database_url: str) -> None:
         assert (recorded["format"], recorded["simulation_name"]) == ("promptfoo", "eval")
         with pytest.raises(ValidationError, match="is not of the format inspect"):
             api.record_file(LOGS / "promptfoo" / "results.json", format="inspect")
+
+
+@pytest.mark.parametrize("name", ["openinference", "pydantic-evals", "vercel", "langfuse"])
+def test_the_runs_of_traces_are_results(database_url: str, name: str) -> None:
+    folder = LOGS / "otel" / "genuine" / f"otel-{name}"
+    expected = json.loads((folder / "expected.jsonl").read_text())
+    with create_sync_arc_api(database_url) as api:
+        recorded = api.record_file(folder / expected["log"])
+        assert recorded["format"] == "otel" and recorded["stored"] == expected["results"]
+        assert recorded["total_tokens"] == expected["tokens"]
+        status = api.get_simulation_status(recorded["simulation_id"])
+        assert status["failed_outcomes"] == expected["failed"]
+        outcomes = api.get_scenario_outcomes(recorded["simulation_id"])
+        found = {outcome["scenario_id"] for outcome in outcomes}
+        assert found == set(expected["scenarios"])

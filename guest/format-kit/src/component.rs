@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use arc_framing::{Container, Limits};
+use arc_framing::{Container, Limits, NodeKind, TreeNode};
 use bindings::exports::arc::recording::{container, extraction, types};
 
 use crate::format::{Format, Header, Items, Layout, Role};
@@ -100,6 +100,14 @@ impl<F: Format + 'static> container::Guest for Exported<F> {
         match F::classify(&item) {
             Role::Result => container::ItemRole::Result,
             Role::Part(key) => container::ItemRole::Part(key),
+            Role::Node(key, TreeNode { id, parent, kind }) => {
+                let kind = match kind {
+                    NodeKind::Root => container::NodeKind::Root,
+                    NodeKind::Part => container::NodeKind::Part,
+                    NodeKind::Connector => container::NodeKind::Connector,
+                };
+                container::ItemRole::Node(container::TreeNode { key, id, parent, kind })
+            }
             Role::Header => container::ItemRole::Header,
             Role::Other => container::ItemRole::Other,
         }

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | [`Format`] | the interface of a format: the layout of its files, and the extraction of its results |
 //! | [`Outcome`] and its parts | the answers, with the names of `wit/types.wit` |
-//! | [`Layout`], [`Items`], [`Header`], [`Role`] | the layout of files, with the names of `wit/container.wit` |
+//! | [`Layout`], [`Items`], [`Header`], [`Role`], [`TreeNode`] | the layout of files, with the names of `wit/container.wit` |
 //! | [`json`] | members of a document without copies, and their violations |
 //! | [`scenario`], [`failure`], [`number`], [`score`], [`time`] | the rules that all formats share |
 //! | [`usage`] | tokens and cost by role and model, from the counts that tools report |
@@ -44,6 +44,7 @@ pub use answer::{
     Outcome, OutcomeStatus, PlannedScenario, ReportedFigure, RunReport, RunStatus, Scenario, Score,
     Span, SuiteSummary, Verdict, Violation,
 };
+pub use arc_framing::{NodeKind, TreeNode};
 pub use format::{Format, Header, Items, Layout, Role};
 pub use syntax::{MAX_DEPTH, MAX_DOCUMENT_BYTES};
 

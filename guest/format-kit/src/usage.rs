@@ -204,7 +204,7 @@ impl Outcome {
         usage.iter_mut().for_each(TokenUsage::bound);
         let sum = |of: &dyn Fn(&TokenUsage) -> f64| {
             let agent = usage.iter().filter(|calls| calls.is_agent());
-            agent.map(of).sum::<f64>()
+            agent.map(of).sum::<f64>() + 0.0
         };
         let count = |of: &dyn Fn(&TokenUsage) -> f64| sum(of).min(MAX_WHOLE);
         let cost = |calls: &TokenUsage| calls.cost_usd.unwrap_or_default();

@@ -8,6 +8,7 @@ mod revisions;
 mod scores;
 mod selections;
 mod templates;
+mod traces;
 mod work;
 
 use std::path::PathBuf;
