@@ -87,9 +87,14 @@ impl<'a> Document<'a> {
         let first = self.lines.first()?;
         let number = first.number(reader)?;
         let task_prompt = first.prompt(reader);
-        let id = match tasks {
-            [task] => format!("{}/{number}", task.name),
-            others => derived_id(reader, first, others, &number, task_prompt.as_deref())?,
+        if tasks.is_empty() {
+            let message = "the line came without the results of its own run and task";
+            reader.warning(String::new(), codes::HEADER_MISSING, message.to_owned());
+        }
+        let id = match (tasks, self.run.as_ref().and_then(|run| run.file_task())) {
+            ([task], _) => format!("{}/{number}", task.name),
+            (_, Some(task)) => format!("{task}/{number}"),
+            (others, None) => derived_id(reader, first, others, &number, task_prompt.as_deref())?,
         };
         let definition = first.row.filter(|row| row.is_object());
         Some(Scenario {
@@ -111,7 +116,8 @@ impl<'a> Document<'a> {
             line.metrics.iter().all(|(metric, _)| task.may_score(metric, &line.filter))
         };
         let may_have = |task: &&Task| {
-            task.may_have(number, members.as_ref())
+            run.is_of_file(&task.name)
+                && task.may_have(number, members.as_ref())
                 && self.lines.iter().all(|line| has_figures(task, line))
         };
         run.tasks.iter().filter(may_have).collect()
@@ -126,10 +132,6 @@ fn derived_id<'a>(
     number: &str,
     prompt: Option<&str>,
 ) -> Option<String> {
-    if tasks.is_empty() {
-        let message = "the line came without the results of its own run, so its task is not known";
-        reader.warning(String::new(), codes::HEADER_MISSING, message.to_owned());
-    }
     let pointer = line.at("doc_id").pointer();
     let hash: Option<Cow<str>> = line.hash.and_then(Value::decode).map(|hash| hash.text);
     let digits = hash.as_deref().and_then(|hash| hash.get(..HASH_DIGITS));

@@ -8,6 +8,8 @@ use arc_format_kit::json::{Reader, Text, Value};
 use arc_format_kit::memo::Memo;
 use arc_format_kit::time::of_unix_nanoseconds;
 
+use crate::layout::task_and_date;
+
 /// The name of no metric: `--predict_only` replaces all metrics by it, with the
 /// constant 999 as its figure.
 pub(crate) const NO_METRIC: &str = "bypass";
@@ -15,9 +17,11 @@ pub(crate) const NO_METRIC: &str = "bypass";
 /// Members of a task's results that are not figures.
 const NO_FIGURES: [&str; 3] = ["name", "alias", "sample_len"];
 
-/// The relevant data of a run's results.
+/// The relevant data of a header.
 #[derive(Debug, Default)]
 pub(crate) struct Run {
+    /// The task in the name of the file of samples, in which the tool replaces some characters.
+    file_task: Option<String>,
     /// Its tasks, without groups.
     pub(crate) tasks: Vec<Task>,
     /// The start of the run.
@@ -52,8 +56,11 @@ impl Run {
 
     fn parse(header: &str) -> Option<Run> {
         let (mut reader, root) = Reader::new(header).ok()?;
+        let (file_task, root) = parts(root);
         let names = ["configs", "results", "n-samples", "date"];
-        let [configs, results, samples, date] = reader.root(root, names)?;
+        let Some([configs, results, samples, date]) = reader.root(root, names) else {
+            return Some(Run { file_task, ..Run::default() });
+        };
         let tasks = configs.or(results).and_then(Value::members).unwrap_or_default();
         let tasks = tasks.into_iter().map(|(name, config)| {
             let figures = results.and_then(|results| results.member(&name.text));
@@ -70,8 +77,46 @@ impl Run {
                 name: name.text.into_owned(),
             }
         });
-        Some(Run { tasks: tasks.collect(), date: date.and_then(start) })
+        Some(Run { file_task, tasks: tasks.collect(), date: date.and_then(start) })
     }
+
+    /// Returns the task in the name of the file of samples, with the spelling of the results if the task
+    /// is among them.
+    pub(crate) fn file_task(&self) -> Option<&str> {
+        let written = self.file_task.as_deref()?;
+        let own = self.tasks.iter().find(|task| self.is_of_file(&task.name));
+        Some(own.map_or(written, |task| &task.name))
+    }
+
+    /// Whether a task can be that of the file of samples.
+    pub(crate) fn is_of_file(&self, task: &str) -> bool {
+        is_of_file(self.file_task.as_deref(), task)
+    }
+}
+
+/// Whether a task can be the one in the name of a file; without one, any can.
+pub(crate) fn is_of_file(file_task: Option<&str>, task: &str) -> bool {
+    file_task.is_none_or(|own| in_file_name(task) == in_file_name(own))
+}
+
+/// Returns a header's two parts: the task in the name of the file of samples, and the results. A header
+/// that a caller passes can be only the results.
+pub(crate) fn parts(header: Value) -> (Option<String>, Value) {
+    match header.elements().as_deref() {
+        Some([name, results]) => {
+            let task = name
+                .decode()
+                .and_then(|name| task_and_date(&name.text).map(|(task, _)| task.to_owned()));
+            (task, *results)
+        }
+        _ => (None, header),
+    }
+}
+
+/// Returns a task's name as the tool writes it in the name of a file.
+fn in_file_name(task: &str) -> String {
+    let is_kept = |one: char| one.is_alphanumeric() || one == '_';
+    task.chars().map(|one| if is_kept(one) { one } else { '_' }).collect()
 }
 
 /// Returns the start of a run, of which the tool writes the seconds since 1970.
