@@ -16,6 +16,18 @@ CREATE TABLE arc_recorder.installation (
 );
 INSERT INTO arc_recorder.installation (layout) VALUES ('plain');
 
+-- Tables of prices of models. The one that was loaded last is valid for results that are recorded from
+-- then on; costs that were computed with an earlier one stay. The id is derived from the content.
+CREATE TABLE arc_recorder.price_tables (
+    price_table_id uuid PRIMARY KEY,
+    -- The file's name, and the date of its prices.
+    name text NOT NULL,
+    dated date NOT NULL,
+    loaded_at timestamptz NOT NULL,
+    -- An object: the prices in US dollars for each token, by model.
+    prices jsonb NOT NULL
+);
+
 -- Versions of an agent's configuration. The id is derived from the content.
 CREATE TABLE arc_recorder.config_versions (
     config_version_id text PRIMARY KEY,
@@ -71,6 +83,20 @@ CREATE TABLE arc_recorder.simulations (
     status text NOT NULL DEFAULT 'running'
         CHECK (status IN ('running', 'completed', 'failed', 'cancelled', 'incomplete')),
     status_reason text,
+    -- Who ran what: as declared at the start, else as the tool reports it, else as the results name it.
+    -- The last two are known when the simulation ends.
+    models text[] NOT NULL DEFAULT '{}',
+    provider text,
+    agent text,
+    agent_version text,
+    task text,
+    task_version text,
+    dataset text,
+    dataset_version text,
+    tool text,
+    tool_version text,
+    -- What was declared at the start, as an object with the same names.
+    declared_origin jsonb,
     -- The definitions of metrics that were declared, as a JSON array; the metric without a name is the
     -- score of each result. metric_declarations has the history.
     metrics jsonb,
@@ -84,6 +110,9 @@ CREATE TABLE arc_recorder.simulations (
     score_figure text,
     score_scale double precision,
     total_cost_usd double precision,
+    -- The cost by the price table, of the results that name their models.
+    computed_cost_usd double precision,
+    total_tokens bigint,
     execution_time_ms double precision,
     -- The suite's own figures with the tool's report about the run, and those computed from the
     -- recorded outcomes.
@@ -107,6 +136,18 @@ CREATE INDEX simulations_newest ON arc_recorder.simulations (created_at DESC, si
 -- The simulations of one status, newest first.
 CREATE INDEX simulations_newest_of_status ON arc_recorder.simulations
     (status, created_at DESC, simulation_id DESC);
+-- A hash, because a name can be longer than a row of a b-tree.
+CREATE INDEX simulations_names ON arc_recorder.simulations USING hash (simulation_name);
+
+-- The simulations that were removed with all their rows. A start and results of one are refused, also if
+-- they come from a spool much later.
+CREATE TABLE arc_recorder.removed_simulations (
+    simulation_id uuid PRIMARY KEY,
+    simulation_name text,
+    removed_at timestamptz NOT NULL,
+    -- The name of the service's token, or else the user of the database.
+    removed_by text NOT NULL
+);
 
 -- Every declaration of metrics, in order. Rows are only added.
 CREATE TABLE arc_recorder.metric_declarations (
@@ -184,8 +225,21 @@ CREATE TABLE arc_recorder.outcomes (
     -- The mark that the result does not count: author, reason, at.
     invalidation jsonb,
     execution_time_ms double precision NOT NULL,
+    -- The first of the models that the result names, and all that it names about who ran it, as an object
+    -- with the names of the columns of simulations; null: as in its simulation.
+    model text,
+    origin jsonb,
+    -- Tokens and cost of the agent, and of all roles: with those that score or simulate a user.
     tokens_used bigint NOT NULL,
     cost_usd double precision NOT NULL,
+    all_roles_tokens bigint NOT NULL,
+    all_roles_cost_usd double precision NOT NULL,
+    -- The agent's cost by a price table; null if a model or a price is unknown.
+    computed_cost_usd double precision,
+    price_table_id uuid,
+    -- Tokens and cost by role, model and kind: an array of objects as token-usage in wit/types.wit, with
+    -- computed_cost_usd. Null if the result has no more than totals.
+    usage jsonb,
     error_code text,
     error_category text,
     error_message text,
@@ -505,18 +559,31 @@ CREATE FUNCTION arc_recorder.figures_lock(simulation_id uuid) RETURNS bigint
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN pg_catalog.hashtextextended(simulation_id::text, 6066983);
 
--- Called first in every transaction that records results: marks the figures of simulations that have
--- ended. No session can begin to compute figures during the transaction, so that every row is either
--- in the figures or comes after a mark. The lock is taken before the row is read, in separate
--- statements, which is why this is a function. Locks are taken in order of the ids, to prevent
--- deadlocks.
+-- Refuses a simulation that was removed. It cannot be removed until the end of the transaction, which
+-- therefore leaves no row behind. The lock is taken before the row is read, in separate statements, which
+-- is why this is a function. ARC01 is the code of the error for programs.
+CREATE FUNCTION arc_recorder.require_not_removed(id uuid) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(arc_recorder.figures_lock(id));
+    IF EXISTS (SELECT FROM arc_recorder.removed_simulations WHERE simulation_id = id) THEN
+        RAISE EXCEPTION 'simulation % was removed', id USING ERRCODE = 'ARC01';
+    END IF;
+    RETURN true;
+END
+$$;
+
+-- Called first in every transaction that records results: refuses simulations that were removed, and
+-- marks the figures of those that have ended. No session can begin to compute figures during the
+-- transaction, so that every row is either in the figures or comes after a mark. Locks are taken in order
+-- of the ids, to prevent deadlocks.
 CREATE FUNCTION arc_recorder.note_results(simulation_ids uuid[]) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     noted uuid;
 BEGIN
     FOR noted IN SELECT DISTINCT id FROM unnest(simulation_ids) AS id ORDER BY id LOOP
-        PERFORM pg_advisory_xact_lock_shared(arc_recorder.figures_lock(noted));
+        PERFORM arc_recorder.require_not_removed(noted);
         UPDATE arc_recorder.simulations SET figures_state = 'stale'
             WHERE simulation_id = noted AND status <> 'running' AND figures_state <> 'stale';
     END LOOP;

@@ -21,7 +21,8 @@ use std::time::{Duration, Instant};
 use arc_host::extraction::OutcomeStatus;
 use arc_host::recorder::new_simulation_id;
 use arc_host::store::{
-    Attachments, ExportSelection, OutcomeFilter, RunReport, SimulationStatus, Store,
+    Attachments, ExportSelection, OutcomeFilter, RunReport, SimulationFilter, SimulationStatus,
+    Store,
 };
 use tokio_postgres::Client;
 use uuid::Uuid;
@@ -151,11 +152,13 @@ async fn measure(store: &Store, running: Uuid, completed: Uuid) {
     })
     .await;
     time("20 simulations", async || {
-        store.simulations_page(None, 20, None).await.unwrap();
+        store.simulations_page(&SimulationFilter::default(), 20, None).await.unwrap();
     })
     .await;
+    let running =
+        SimulationFilter { status: Some(SimulationStatus::Running), ..SimulationFilter::default() };
     time("20 running simulations", async || {
-        store.simulations_page(Some(SimulationStatus::Running), 20, None).await.unwrap();
+        store.simulations_page(&running, 20, None).await.unwrap();
     })
     .await;
 }

@@ -8,8 +8,10 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::error::SqlState;
+use uuid::Uuid;
 
 use crate::bindings::exports::arc::recording::types::Violation;
 use crate::blocking::Aborted;
@@ -45,6 +47,17 @@ pub enum Error {
 
     /// It exists, but differs from the caller's request.
     Conflict(ErrorDetail),
+
+    /// The simulation was removed, and records nothing any more.
+    SimulationRemoved(ErrorDetail),
+
+    /// Several simulations have this name, or an id that begins like this.
+    Ambiguous {
+        /// The first of them, the newest first.
+        candidates: Vec<SimulationCandidate>,
+        /// What happened.
+        detail: ErrorDetail,
+    },
 
     /// A setting is missing or wrong, or the machine lacks something.
     Configuration(ErrorDetail),
@@ -102,6 +115,17 @@ pub enum Error {
     /// The embedded database could not be started.
     #[cfg(feature = "embedded")]
     Embedded(crate::embedded::EmbeddedError),
+}
+
+/// A simulation that a name or the beginning of an id matches.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SimulationCandidate {
+    /// Its id.
+    pub simulation_id: Uuid,
+    /// A display name.
+    pub simulation_name: Option<String>,
+    /// When it was recorded.
+    pub created_at: Timestamp,
 }
 
 /// The text of an error, its cause, and advice.
@@ -218,6 +242,8 @@ impl Error {
             | Error::Rejected { .. }
             | Error::NotFound(_)
             | Error::Conflict(_)
+            | Error::SimulationRemoved(_)
+            | Error::Ambiguous { .. }
             | Error::Refused(_) => ErrorKind::Request,
             Error::Unavailable(_) | Error::SpoolFull { .. } | Error::SpoolUnavailable { .. } => {
                 ErrorKind::Unavailable
@@ -301,6 +327,8 @@ impl Error {
             Error::Invalid(detail)
             | Error::NotFound(detail)
             | Error::Conflict(detail)
+            | Error::SimulationRemoved(detail)
+            | Error::Ambiguous { detail, .. }
             | Error::Configuration(detail)
             | Error::Unavailable(detail)
             | Error::SpoolFull { detail, .. }
@@ -321,6 +349,8 @@ impl Error {
             Error::Invalid(detail)
             | Error::NotFound(detail)
             | Error::Conflict(detail)
+            | Error::SimulationRemoved(detail)
+            | Error::Ambiguous { detail, .. }
             | Error::Configuration(detail)
             | Error::Unavailable(detail)
             | Error::SpoolFull { detail, .. }
@@ -349,6 +379,12 @@ impl Error {
     /// Returns [`Error::Conflict`] with this text.
     pub fn conflict(message: impl Into<String>) -> Self {
         Error::Conflict(message.into().into())
+    }
+
+    /// Returns [`Error::SimulationRemoved`] with this text.
+    pub fn simulation_removed(message: impl Into<String>) -> Self {
+        Error::SimulationRemoved(message.into().into())
+            .with_hint("record the results as a new simulation (`arc-host record --new`)")
     }
 
     /// Returns [`Error::Configuration`] with this text.
@@ -395,6 +431,9 @@ impl Error {
     pub(crate) fn postgres(what: &str, error: tokio_postgres::Error) -> Self {
         let detail = ErrorDetail::from(format!("could not {what}"));
         let failed = match error.as_db_error() {
+            Some(server) if server.code().code() == SIMULATION_REMOVED => {
+                return Error::simulation_removed(server.message());
+            }
             Some(server) => {
                 let failed = Error::of_server(detail, server.code());
                 match server.hint() {
@@ -454,6 +493,9 @@ impl From<Aborted> for Error {
         Error::component("the extraction was aborted").with_source(error)
     }
 }
+
+/// The SQLSTATE of the migrations' functions for a simulation that was removed.
+const SIMULATION_REMOVED: &str = "ARC01";
 
 /// The hint of an error that might not occur again.
 pub(crate) const TRY_AGAIN: &str = "try again";

@@ -17,7 +17,7 @@ BEGIN
 
     FOREACH name IN ARRAY ARRAY[
         'installation', 'schema_migrations', 'config_versions', 'scenarios', 'extractors',
-        'access_tokens', 'document_headers'
+        'access_tokens', 'document_headers', 'price_tables'
     ] LOOP
         qualified := 'arc_recorder.' || name;
         -- A later migration might create one of them.
@@ -31,8 +31,8 @@ BEGIN
 
     -- simulations comes first: the other tables are colocated with it.
     FOREACH name IN ARRAY ARRAY[
-        'simulations', 'planned_scenarios', 'metric_declarations', 'selections', 'outcomes',
-        'documents', 'rejected_results', 'replaced_extractions', 'annotations'
+        'simulations', 'removed_simulations', 'planned_scenarios', 'metric_declarations', 'selections',
+        'outcomes', 'documents', 'rejected_results', 'replaced_extractions', 'annotations'
     ] LOOP
         qualified := 'arc_recorder.' || name;
         IF NOT EXISTS (

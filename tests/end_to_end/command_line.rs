@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Files, Finished, Program, TestDatabase, fixture, record, result};
+use crate::support::{Files, Finished, Program, Service, TestDatabase, fixture, record, result};
 
 const COMMANDS: [&str; 12] = [
     "record",
@@ -170,6 +170,114 @@ fn simulations_can_be_chosen_by_status_and_number() {
 }
 
 #[test]
+fn simulations_can_be_chosen_by_name_tag_and_time() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let direct = Program::on(&database);
+    let service = Service::start(&direct, &files, &[]);
+    let path = files.write_lines("results.jsonl", &[result("a", "success", 1.0)]);
+    let names = ["Nightly run", "nightly 50%", "weekly", "a_b", "axb"];
+    for (name, tag) in names.iter().zip(["x", "y", "x", "x y", "z"]) {
+        record(&direct, &path, &["--name", name, "--tag", tag]).ended(0);
+    }
+    database.execute(
+        "UPDATE arc_recorder.simulations SET started_at = '2026-03-01 12:00+00',
+             completed_at = '2026-03-01 13:00+00' WHERE simulation_name LIKE 'a%'",
+    );
+    let encoded = |text: &str| text.replace('%', "%25").replace(' ', "%20").replace('+', "%2B");
+    for (filter, value, expected) in [
+        ("name", "night", &["nightly 50%", "Nightly run"][..]),
+        ("name", "NIGHTLY R", &["Nightly run"]),
+        ("name", "nightly*", &["nightly 50%", "Nightly run"]),
+        ("name", "*ly", &["weekly"]),
+        ("name", "a?b", &["axb", "a_b"]),
+        ("name", "_", &["a_b"]),
+        ("name", "%", &["nightly 50%"]),
+        ("name", "\\", &[]),
+        ("tag", "x", &["weekly", "Nightly run"]),
+        ("tag", "x y", &["a_b"]),
+        ("tag", "X", &[]),
+        ("since", "2026-03-02", &["weekly", "nightly 50%", "Nightly run"]),
+        ("since", "2026-03-01T12:00:00Z", &["axb", "a_b", "weekly", "nightly 50%", "Nightly run"]),
+        ("since", "2026-03-01T14:00:00.5+02:00", &["weekly", "nightly 50%", "Nightly run"]),
+        ("since", "1h", &["weekly", "nightly 50%", "Nightly run"]),
+    ] {
+        let names = |simulations: &[Value]| -> Vec<String> {
+            let names = simulations.iter().map(|one| one["simulation_name"].as_str().unwrap());
+            names.map(str::to_owned).collect()
+        };
+        for program in [&direct, &service.program()] {
+            let option = format!("--{filter}={value}");
+            let listed = program.run(["simulations", "--json", &option]).ended(0).json_lines();
+            assert_eq!(names(&listed), expected, "{option}");
+        }
+        let url = format!("/v1/simulations?{filter}={}", encoded(value));
+        let listed = service.get(&url).has(200).json();
+        assert_eq!(names(listed["simulations"].as_array().unwrap()), expected, "{url}");
+    }
+    // Together, and in pages.
+    let filters = ["simulations", "--json", "--name", "ly", "--tag", "x", "--status", "completed"];
+    let first = direct.run(filters.iter().chain(&["--limit", "1"])).ended(0).json_lines();
+    assert_eq!((first.len(), &first[0]["simulation_name"]), (2, &json!("weekly")));
+    let cursor = first[1]["cursor"].as_str().unwrap();
+    let second = direct.run(filters.iter().chain(&["--cursor", cursor])).ended(0).json_lines();
+    assert_eq!((second.len(), &second[0]["simulation_name"]), (1, &json!("Nightly run")));
+    direct.run(["simulations", "--since", "yesterday"]).ended(1);
+    service.get("/v1/simulations?since=yesterday").has_problem(400, "invalid_request");
+    service.get("/v1/simulations?name=%00").has_problem(400, "invalid_request");
+
+    // The evaluation's own times, and that of the record.
+    let listed = direct.run(["simulations", "--json", "--name", "axb"]).ended(0).json();
+    assert_eq!(listed["started_at"], "2026-03-01T12:00:00Z");
+    assert_eq!(listed["completed_at"], "2026-03-01T13:00:00Z");
+    assert_ne!(listed["created_at"], listed["started_at"]);
+    let table = direct.run(["simulations", "--name", "a?b"]).ended(0).stdout;
+    let lines: Vec<&str> = table.lines().collect();
+    let header: Vec<&str> = lines[0].split_whitespace().collect();
+    assert_eq!(header, ["id", "name", "status", "score", "scenarios", "started"]);
+    let row: Vec<&str> = lines[1].split_whitespace().collect();
+    let short = listed["short_id"].as_str().unwrap();
+    assert_eq!(row, [short, "axb", "completed", "1.000", "1", "2026-03-01", "12:00"]);
+}
+
+#[test]
+fn a_short_id_is_unique_and_a_list_fits_a_terminal() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let program = Program::on(&database);
+    let path = files.write_lines("results.jsonl", &[result("a", "success", 1.0)]);
+    let name = "a long name of an evaluation of many scenarios, with a date and a model";
+    // Made at the same time, their ids have the same first characters.
+    for end in ["a1", "a2", "b0"] {
+        let id = format!("0192f3c1-7a00-7000-8000-0000000000{end}");
+        record(&program, &path, &["--name", name, "--simulation", &id]).ended(0);
+    }
+    record(&program, &path, &["--name", "x", "--new"]).ended(0);
+    let listed = program.run(["simulations", "--json"]).ended(0).json_lines();
+    let short: Vec<&str> = listed.iter().map(|one| one["short_id"].as_str().unwrap()).collect();
+    assert_eq!(short[0].len(), 8);
+    assert_eq!(
+        short[1..],
+        [
+            "0192f3c1-7a00-7000-8000-0000000000b",
+            "0192f3c1-7a00-7000-8000-0000000000a2",
+            "0192f3c1-7a00-7000-8000-0000000000a1"
+        ]
+    );
+    for (one, short) in listed.iter().zip(&short) {
+        let status = program.run(["status", short, "--json"]).ended(0).json();
+        assert_eq!(status["simulation_id"], one["simulation_id"]);
+    }
+    // Of a page, too.
+    let page = program.run(["simulations", "--json", "--limit", "2"]).ended(0).json_lines();
+    assert_eq!(page[1]["short_id"], short[1]);
+    let table = program.run(["simulations", "--name", "x"]).ended(0).stdout;
+    assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
+    database.execute("DELETE FROM arc_recorder.simulations WHERE simulation_id::text LIKE '%a_'");
+    let table = program.run(["simulations"]).ended(0).stdout;
+    assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
+    assert!(table.contains("0192f3c1  a long name of") && table.contains('…'), "{table}");
+}
+
+#[test]
 fn rejected_results_are_listed_with_their_reasons_and_bytes() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
@@ -234,7 +342,7 @@ fn a_wrong_command_line_is_not_the_code_of_rejected_results() {
         &["recrod", "x"],
         &["record"],
         &["record", "--nwe", "x"],
-        &["status", "nightly"],
+        &["status"],
         &["simulations", "--limit", "0"],
         &["outcomes", "00000000-0000-0000-0000-000000000000", "--status", "odd"],
     ];
@@ -317,7 +425,7 @@ fn invalid_arguments_are_reported_before_a_database_is_created() {
     assert!(refused.stderr.contains("missing.jsonl: No such file"), "{}", refused.stderr);
     assert!(!data.exists(), "a database was created");
     for (arguments, hint) in [
-        (&["status", "123"][..], "a UUID of 36 characters"),
+        (&["record", "--simulation", "123", "x"][..], "a UUID of 36 characters"),
         (&["spool", "drain"], "--spool-dir"),
         (&["prune", "--older-than", "5"], "like 90m, 24h, 7d or 2w"),
         (&["serve", "--listen", "localhost:7117"], "addresses with a port"),

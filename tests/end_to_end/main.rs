@@ -17,6 +17,7 @@
 //! | [`faults`] | no result is lost or stored twice when processes are killed |
 //! | [`late_results`] | figures that are frozen, and results that arrive later |
 //! | [`manual`] | the manual's pages, and completions of shells |
+//! | [`origin`] | who ran what, tokens by role and model, prices |
 //! | [`packages`] | crates contain the files that their builds need, and nothing else |
 //! | [`pages`] | paged lists and their cursors |
 //! | [`plans`] | which indexes the important queries use |
@@ -26,6 +27,8 @@
 //! | [`queries`] | performance by the hour, the latest failures, how simulations end |
 //! | [`recorder_api`] | the recorder as a Rust library |
 //! | [`recording`] | files in, outcomes out: the fixtures, real results, duplicates, rejections |
+//! | [`references`] | simulations by a prefix of the id, by name, and as the latest |
+//! | [`removal`] | simulations that are renamed, tagged and removed |
 //! | [`runners`] | runners that are components: recording, grants, exit |
 //! | [`schema`] | migrations, the databases that are refused, views, columns, spans |
 //! | [`search_path`] | functions and operators of other roles, which no statement calls |
@@ -65,6 +68,7 @@ mod growing_plans;
 mod history;
 mod late_results;
 mod manual;
+mod origin;
 mod packages;
 mod pages;
 mod plans;
@@ -72,6 +76,8 @@ mod python;
 mod queries;
 mod recorder_api;
 mod recording;
+mod references;
+mod removal;
 mod runners;
 mod schema;
 mod search_path;

@@ -3,7 +3,9 @@
 
 use arc_host::Error;
 use arc_host::extraction::OutcomeStatus;
-use arc_host::store::{Attachments, ExportSelection, OutcomeFilter, RecordedOutcome, Store};
+use arc_host::store::{
+    Attachments, ExportSelection, OutcomeFilter, RecordedOutcome, SimulationFilter, Store,
+};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -261,10 +263,10 @@ fn a_cursor_of_another_list_and_a_limit_out_of_range_are_refused() {
                 .outcomes_page(first.parse().unwrap(), &filter, limit, None, Attachments::default())
                 .await;
             assert!(matches!(refused, Err(Error::Invalid(_))));
-            assert!(matches!(
-                store.simulations_page(None, limit.max(10_001) * u32::from(limit > 0), None).await,
-                Err(Error::Invalid(_))
-            ));
+            let (all, limit) =
+                (SimulationFilter::default(), limit.max(10_001) * u32::from(limit > 0));
+            let refused = store.simulations_page(&all, limit, None).await;
+            assert!(matches!(refused, Err(Error::Invalid(_))));
         }
         store.close();
     });

@@ -5,7 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use arc_host::extraction::OutcomeStatus;
 use arc_host::store::{
-    Attachments, ExportSelection, FigureScope, OutcomeFilter, OutcomeRows, SimulationStatus, Store,
+    Attachments, ExportSelection, FigureScope, OutcomeFilter, OutcomeRows, SimulationFilter,
+    SimulationStatus, Store,
 };
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -40,11 +41,11 @@ fn fill(database: &TestDatabase, first: usize, last: usize) {
         ON CONFLICT DO NOTHING;
         INSERT INTO arc_recorder.outcomes (simulation_id, outcome_id, partition_time, scenario_id, trial,
             received_at, execution_time, status, headline, score, scores, execution_time_ms, tokens_used,
-            cost_usd, metrics, extractor_id, document_bytes)
+            cost_usd, all_roles_tokens, all_roles_cost_usd, metrics, extractor_id, document_bytes)
         SELECT md5('simulation' || simulation)::uuid, md5(simulation || '/' || number)::uuid, now(),
             'scenario-' || number % 2500, 1, now() - number * interval '1 minute',
             now() - number * interval '1 minute',
-            CASE WHEN number % 50 = 0 THEN 'error' ELSE 'success' END, 'reliability_score', 0.5, '[]', 1, 1, 1, '{{}}',
+            CASE WHEN number % 50 = 0 THEN 'error' ELSE 'success' END, 'reliability_score', 0.5, '[]', 1, 1, 1, 1, 1, '{{}}',
             md5('extractor')::uuid, 16
         FROM generate_series({first}, {last}) AS simulation, generate_series(1, {OUTCOMES}) AS number"#
     ));
@@ -183,11 +184,14 @@ async fn assert_all(store: &Store, simulation_id: Uuid, state: &str) {
         (None, "simulations_newest"),
         (Some(SimulationStatus::Running), "simulations_newest_of_status"),
     ] {
-        let second = store.simulations_page(status, 1, None).await.unwrap().cursor;
+        let filter = SimulationFilter { status, ..SimulationFilter::default() };
+        let second = store.simulations_page(&filter, 1, None).await.unwrap().cursor;
         for cursor in [None, second.as_deref()] {
             reported();
-            store.simulations_page(status, 20, cursor).await.unwrap();
-            assert_plans("simulations", &[index], &format!("{status:?} {state}, from {cursor:?}"));
+            store.simulations_page(&filter, 20, cursor).await.unwrap();
+            // The primary key is for the short ids.
+            let indexes = [index, "simulations_pkey"];
+            assert_plans("simulations", &indexes, &format!("{status:?} {state}, from {cursor:?}"));
         }
     }
 }

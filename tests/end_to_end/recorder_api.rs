@@ -6,7 +6,7 @@ use arc_host::extraction::{ExtractionSettings, Extractor};
 use arc_host::recorder::{
     FailureKind, ReextractionScope, SimulationStart, Submission, Verdict, new_simulation_id,
 };
-use arc_host::store::Store;
+use arc_host::store::{RetentionTime, SimulationFilter, Store};
 use arc_host::{Error, Recorder};
 
 use crate::support::TestDatabase;
@@ -77,7 +77,15 @@ fn a_start_is_checked_before_anything_is_written() {
         assert!(refused(list).await.contains("metadata"));
         let nul = SimulationStart { simulation_name: Some("a\0".to_owned()), ..start("[]") };
         assert!(refused(nul).await.contains("name"));
-        assert_eq!(recorder.simulations(None, 10, None).await.unwrap().simulations.len(), 1);
+        assert_eq!(
+            recorder
+                .simulations(&SimulationFilter::default(), 10, None)
+                .await
+                .unwrap()
+                .simulations
+                .len(),
+            1
+        );
     });
 }
 
@@ -213,7 +221,11 @@ fn a_simulation_that_was_removed_and_started_again_has_results_of_its_own_time()
         let id = recorder.start_simulation(new.clone()).await.unwrap().simulation_id;
         recorder.record_outcome(id, Submission::new(GOOD)).await.unwrap();
         let later = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
-        let removed = recorder.store().remove_expired(later, |_| {}).await.unwrap();
+        let removed = recorder
+            .store()
+            .remove_expired(later, RetentionTime::Acceptance, |_| {})
+            .await
+            .unwrap();
         assert_eq!((removed.simulations, removed.deleted_outcomes), (1, 1));
 
         let again = SimulationStart { scenarios: r#"[{"id":"b"}]"#.to_owned(), ..new };

@@ -61,7 +61,8 @@ fn a_table_has_a_line_for_each_row_however_long_the_texts() {
         assert_eq!(table.lines().count(), 1 + rows, "{arguments:?}: {table}");
     }
     let listed = program.run(["simulations"]).ended(0).stdout;
-    assert!(listed.contains(&id), "an id can be copied: {listed}");
+    assert!(listed.contains(&id[..8]), "an id can be copied: {listed}");
+    assert!(listed.lines().all(|line| line.chars().count() <= 80), "{listed}");
 }
 
 /// Asserts that a command fails with this message, and that its output does not contain the secret.

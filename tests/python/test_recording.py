@@ -16,19 +16,21 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from arc_recorder import (
+    AmbiguousSimulationError,
     ArcAPI,
     ArcDBClient,
     ConfigurationError,
     ConflictError,
     DatabaseError,
     NotFoundError,
+    SimulationRemovedError,
     UnavailableError,
     ValidationError,
     create_arc_api,
@@ -221,7 +223,7 @@ def test_errors_have_types_and_are_retryable_or_not(database_url: str) -> None:
         for call in (api.get_simulation_status, api.get_scenario_outcomes, api.complete_simulation):
             with pytest.raises(NotFoundError):
                 call(unknown)
-        with pytest.raises(ValidationError, match="invalid simulation id"):
+        with pytest.raises(NotFoundError, match='"the one of yesterday"'):
             api.get_simulation_status("the one of yesterday")
         simulation_id = api.start_simulation("c", plan(2))["simulation_id"]
         with pytest.raises(ConflictError, match="another plan.*; use another id"):
@@ -660,6 +662,58 @@ def test_a_metric_is_the_score_of_a_simulation(database_url: str) -> None:
         headline = own["headline"]
         assert headline is not None and headline["metric"] == "reliability_score"
         assert (own["overall_score"], own["score_scale"]) == (85, None)
+
+
+def test_a_simulation_is_found_named_tagged_and_removed(database_url: str) -> None:
+    with create_sync_arc_api(database_url) as api:
+        started = api.start_simulation("c", plan(1), "draft", tags=("b", "a"))
+        simulation_id = started["simulation_id"]
+        for reference in (simulation_id, uuid.UUID(simulation_id), simulation_id[:23], "draft", "latest"):
+            assert api.resolve_simulation(reference) == simulation_id
+            assert api.get_simulation_status(reference)["tags"] == ["a", "b"]
+            assert api.get_rejected_results(reference) == []
+            assert len(api.outcomes(reference)) == 0
+        assert api.tag_simulation("draft", ["c"], remove=["a"])["tags"] == ["b", "c"]
+        renamed = api.rename_simulation("draft", "nightly")
+        assert (renamed["simulation_id"], renamed["simulation_name"]) == (simulation_id, "nightly")
+        with pytest.raises(NotFoundError, match='"draft"'):
+            api.get_simulation_status("draft")
+        with pytest.raises(ValidationError, match="invalid tag"):
+            api.tag_simulation(simulation_id, [""])
+        with pytest.raises(ValidationError, match="single str"):
+            api.tag_simulation(simulation_id, "c")
+        [listed] = api.list_simulations(name="NIGHT", tag="b", since=timedelta(hours=1), status="running")
+        assert listed["simulation_id"] == simulation_id
+        assert simulation_id.startswith(listed["short_id"]) and len(listed["short_id"]) >= 8
+        assert api.list_simulations(name="night?") == api.list_simulations(since="2999-01-01") == []
+        other = api.start_simulation("c", plan(1), "nightly")["simulation_id"]
+        found = api.list_simulations(name="nightly", since=datetime(2026, 1, 1), limit=1)
+        assert ([one["simulation_id"] for one in found], found.cursor is None) == ([other], False)
+        found = api.list_simulations(name="nightly", cursor=found.cursor)
+        assert ([one["simulation_id"] for one in found], found.cursor) == ([simulation_id], None)
+        for wrong in ({"since": "yesterday"}, {"status": "odd"}, {"limit": 0}, {"cursor": "x"}):
+            with pytest.raises(ValidationError):
+                api.list_simulations(**wrong)
+        with pytest.raises(AmbiguousSimulationError) as ambiguous:
+            api.fail_simulation("nightly")
+        assert simulation_id in str(ambiguous.value) and other in str(ambiguous.value)
+        assert api.fail_simulation(other[:23])["simulation_id"] == other
+        # Results can come before the start of their simulation, so only an id names it.
+        with pytest.raises(ValidationError, match="invalid simulation id"):
+            api.record_scenario_outcome("latest", result("s-0"))
+        api.record_scenario_outcome(simulation_id, result("s-0"))
+        removed = api.remove_simulation(simulation_id)
+        assert (removed["simulation_name"], removed["deleted_outcomes"]) == ("nightly", 1)
+        assert api.remove_simulation(simulation_id)["removed_at"] == removed["removed_at"]
+        for call in (
+            lambda: api.record_scenario_outcome(simulation_id, result("s-0")),
+            lambda: api.complete_simulation(simulation_id),
+            lambda: api.start_simulation("c", plan(1), simulation_id=simulation_id),
+            lambda: api.get_simulation_status(simulation_id),
+        ):
+            with pytest.raises(SimulationRemovedError) as error:
+                call()
+            assert not error.value.retryable and "was removed" in str(error.value)
 
 
 def test_a_declaration_that_is_not_valid_changes_nothing(database_url: str) -> None:

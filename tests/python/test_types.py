@@ -39,6 +39,7 @@ from arc.database.api import ArcAPI as GuideAPI
 from arc.database.api import create_arc_api as guide_create_arc_api
 from arc.database.client import ArcDBClient as GuideClient
 from arc_recorder import (
+    AmbiguousSimulationError,
     ArcAPI,
     ArcDBClient,
     ConfigurationError,
@@ -47,6 +48,7 @@ from arc_recorder import (
     NotFoundError,
     OutcomeTable,
     SchemaError,
+    SimulationRemovedError,
     SyncArcAPI,
     SyncArcDBClient,
     UnavailableError,
@@ -61,6 +63,8 @@ from arc_recorder.types import (
     MetricDefinition,
     OutcomeList,
     Revision,
+    SimulationLabels,
+    SimulationList,
     SimulationStatus,
     Violation,
 )
@@ -90,8 +94,18 @@ async def evaluate(url: Optional[str], results: list[dict[str, Any]]) -> None:
             trials=2,
             metrics=[{"name": "judge", "lowest": 1, "highest": 5, "headline": True}],
             score_scale=100,
+            tags=["nightly"],
         )
         simulation = started["simulation_id"]
+        assert_type(await api.resolve_simulation("latest"), str)
+        renamed = await api.rename_simulation(simulation, "another name")
+        renamed = await api.tag_simulation(uuid.UUID(simulation), ("a", "b"), remove=["nightly"])
+        assert_type(renamed, SimulationLabels)
+        assert_type(renamed["tags"], list[str])
+        found = await api.list_simulations(name="night*", tag="a", since=timedelta(days=7), limit=3)
+        assert_type(found, SimulationList)
+        print(found[0]["short_id"].upper(), found[0]["started_at"], found.cursor)
+        found = await api.list_simulations(since="2026-03-01", status="running", cursor=found.cursor)
         judge: MetricDefinition = {"name": "judge", "kind": "number", "unit": "stars"}
         declared = await api.declare_metrics(simulation, [judge], score_scale=10.0)
         assert_type(declared, SimulationStatus)
@@ -193,6 +207,8 @@ def evaluate_in_a_thread(url: Optional[str], results: list[dict[str, Any]]) -> O
             print(api.cancel_simulation(simulation, "stopped")["status"])
         except UnavailableError as error:
             print(error.retryable)
+        except (AmbiguousSimulationError, SimulationRemovedError) as error:
+            print(api.remove_simulation(simulation)["deleted_outcomes"] + 1, error.hint)
         except DatabaseError:
             pass
         print(api.get_simulation_status(simulation)["by_status"]["success"])

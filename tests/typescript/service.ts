@@ -339,6 +339,38 @@ export const checks: Record<string, Check> = {
     same((await failure(() => arc.revisions(unknown))).code, 'not_found');
   },
 
+  async 'a simulation is found by its name, tagged and removed'({ service }) {
+    const arc = new ArcClient(service);
+    const name = `a/b?${crypto.randomUUID()}`;
+    const start = { scenarios: [{ id: 'a' }], simulation_name: name, tags: ['b', 'a'] };
+    const { simulation_id: id } = await arc.startSimulation(start);
+    for (const reference of [id, name, 'latest']) {
+      same((await arc.resolveSimulation(reference)).simulation_id, id);
+      same((await arc.simulationStatus(reference)).tags, ['a', 'b']);
+    }
+    same((await arc.tagSimulation(name, { add: ['c'], remove: ['a'] })).tags, ['b', 'c']);
+    const found = await arc.simulations({ name: name.toUpperCase().slice(4), tag: 'c', since: '1h', status: 'running' });
+    same(found.simulations.map(({ simulation_id }) => simulation_id), [id]);
+    holds(id.startsWith(found.simulations[0]?.short_id ?? 'none'), 'the short id is not the beginning of the id');
+    same((await arc.simulations({ tag: id })).simulations, []);
+    const renamed = await arc.renameSimulation(name, `${name} again`);
+    same([renamed.simulation_id, renamed.simulation_name], [id, `${name} again`]);
+    same((await failure(() => arc.simulationStatus(name))).code, 'not_found');
+    await arc.startSimulation({ ...start, simulation_name: `${name} again` });
+    const ambiguous = await failure(() => arc.simulationStatus(`${name} again`));
+    same([ambiguous.code, ambiguous.retryable], ['ambiguous_simulation', false]);
+    same(ambiguous.problem?.candidates?.map(({ simulation_id }) => simulation_id)[1], id);
+    same((await arc.removeSimulation(id)).simulation_name, `${name} again`);
+    for (const call of [
+      () => arc.recordOutcome(id, result('a')),
+      () => arc.completeSimulation(id),
+      () => arc.startSimulation({ ...start, simulation_id: id }),
+    ]) {
+      const error = await failure(call);
+      same([error.code, error.status, error.retryable], ['simulation_removed', 410, false]);
+    }
+  },
+
   async 'a result of an edited log has revisions'({ service }) {
     const arc = new ArcClient(service);
     const run = crypto.randomUUID();

@@ -21,6 +21,8 @@ pub(crate) fn exception(py: Python<'_>, error: &Error) -> PyErr {
         Error::Invalid(_) | Error::Rejected { .. } => "ValidationError",
         Error::NotFound(_) => "NotFoundError",
         Error::Conflict(_) => "ConflictError",
+        Error::SimulationRemoved(_) => "SimulationRemovedError",
+        Error::Ambiguous { .. } => "AmbiguousSimulationError",
         Error::Configuration(_) | Error::Embedded(_) => "ConfigurationError",
         Error::Unavailable(_) | Error::SpoolUnavailable { .. } => "UnavailableError",
         Error::Schema(_) => "SchemaError",

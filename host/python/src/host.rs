@@ -17,10 +17,10 @@ use arc_host::export;
 use arc_host::extraction::OutcomeStatus;
 use arc_host::formats::{FileCollection, FormatSettings, FoundFile};
 use arc_host::lock::lock;
-use arc_host::recorder::{ItemVerdict, ResultFormat, SimulationStart, Verdict};
+use arc_host::recorder::{ItemVerdict, ResultFormat, SimulationStart, Verdict, time_since};
 use arc_host::store::{
     Attachments, ExportSelection, MetricDefinition, OutcomeFilter, RecordedOutcome, ResultList,
-    SimulationStatus,
+    SimulationFilter, SimulationStatus,
 };
 use arc_host::{Error, Result};
 use pyo3::prelude::*;
@@ -343,9 +343,10 @@ impl Host {
         simulation_id: &str,
         declaration: &str,
     ) -> PyResult<Call> {
-        let simulation_id = simulation(py, simulation_id)?;
+        let reference = simulation_id.to_owned();
         let definitions = Declaration::read(py, Some(declaration))?.definitions();
         self.recording_call(py, move |opened| async move {
+            let simulation_id = opened.source.resolve_simulation(&reference).await?;
             opened.destination.declare_metrics(simulation_id, &definitions).await
         })
     }
@@ -360,8 +361,9 @@ impl Host {
         result_key: Option<String>,
         revision: Option<i64>,
     ) -> PyResult<Call> {
-        let simulation_id = simulation(py, simulation_id)?;
+        let reference = simulation_id.to_owned();
         self.recording_call(py, move |opened| async move {
+            let simulation_id = opened.source.resolve_simulation(&reference).await?;
             let result_key = result_key.as_deref();
             opened.destination.select_revision(simulation_id, result_key, revision).await
         })
@@ -369,11 +371,12 @@ impl Host {
 
     /// Compares a list of results, as JSON, with those of their simulation. It goes past the spool.
     fn compare_results(&self, py: Python<'_>, simulation_id: &str, list: &str) -> PyResult<Call> {
-        let simulation_id = simulation(py, simulation_id)?;
+        let reference = simulation_id.to_owned();
         let list: ResultList = serde_json::from_str(list).map_err(|error| {
             errors::exception(py, &Error::invalid("invalid list of results").with_source(error))
         })?;
         self.recording_call(py, move |opened| async move {
+            let simulation_id = opened.source.resolve_simulation(&reference).await?;
             opened.destination.compare_results(simulation_id, &list).await
         })
     }
@@ -460,6 +463,7 @@ impl Host {
         simulation_name: Option<String>,
         simulation_id: Option<&str>,
         config_version_id: Option<String>,
+        tags: Vec<String>,
         declaration: Option<&str>,
     ) -> PyResult<Call> {
         let Declaration { metrics, score_scale } = Declaration::read(py, declaration)?;
@@ -470,6 +474,7 @@ impl Host {
         let one_simulation = one_simulation || simulation_id.is_some();
         let mut options = FileOptions { identity, ..FileOptions::default() };
         options.start.simulation_name = simulation_name;
+        options.start.tags = tags;
         options.start.metrics = metrics;
         options.start.score_scale = score_scale;
         if let Some(id) = config_version_id {
@@ -548,11 +553,14 @@ impl Host {
         simulation_id: &str,
         suite: Option<String>,
     ) -> PyResult<Call> {
-        let simulation_id = simulation(py, simulation_id)?;
+        let reference = simulation_id.to_owned();
         self.recording_call(py, move |opened| async move {
+            let simulation_id = opened.source.resolve_simulation(&reference).await?;
             match opened.delivery.complete_simulation(simulation_id, suite.as_deref()).await? {
                 DeliveryAnswer::Committed(completed) => Ok(json!(completed)),
-                DeliveryAnswer::Spooled => Ok(json!({"spooled": true})),
+                DeliveryAnswer::Spooled => {
+                    Ok(json!({"simulation_id": simulation_id, "spooled": true}))
+                }
             }
         })
     }
@@ -563,9 +571,9 @@ impl Host {
         simulation_id: &str,
         reason: String,
     ) -> PyResult<Call> {
-        let simulation_id = simulation(py, simulation_id)?;
+        let reference = simulation_id.to_owned();
         self.recording_call(py, move |opened| async move {
-            end(&opened, simulation_id, SimulationStatus::Failed, &reason).await
+            end(&opened, &reference, SimulationStatus::Failed, &reason).await
         })
     }
 
@@ -575,18 +583,92 @@ impl Host {
         simulation_id: &str,
         reason: String,
     ) -> PyResult<Call> {
-        let simulation_id = simulation(py, simulation_id)?;
+        let reference = simulation_id.to_owned();
         self.recording_call(py, move |opened| async move {
-            end(&opened, simulation_id, SimulationStatus::Cancelled, &reason).await
+            end(&opened, &reference, SimulationStatus::Cancelled, &reason).await
         })
     }
 
     fn simulation_status(&self, py: Python<'_>, simulation_id: &str) -> PyResult<Call> {
-        let simulation_id = simulation(py, simulation_id)?;
+        let reference = simulation_id.to_owned();
+        self.call(py, move |opened| async move {
+            let simulation_id = opened.source.resolve_simulation(&reference).await?;
+            opened.source.simulation_status(simulation_id).await
+        })
+    }
+
+    /// Returns a page of simulations, newest first, as `{"simulations": […], "cursor": …}`.
+    #[expect(clippy::too_many_arguments, reason = "the arguments of the Python call")]
+    fn simulations(
+        &self,
+        py: Python<'_>,
+        name: Option<String>,
+        tag: Option<String>,
+        since: Option<&str>,
+        status: Option<String>,
+        origin: &str,
+        limit: u32,
+        cursor: Option<String>,
+    ) -> PyResult<Call> {
+        let invalid = |reason: String| errors::exception(py, &Error::invalid(reason));
+        let since = since.map(|text| time_since(text, jiff::Timestamp::now())).transpose();
+        let status = status.map(|word| word.parse::<SimulationStatus>()).transpose();
+        let filter = SimulationFilter {
+            status: status.map_err(|error| invalid(error.to_string()))?,
+            name,
+            tag,
+            since: since.map_err(invalid)?,
+            origin: serde_json::from_str(origin).map_err(|error| invalid(error.to_string()))?,
+        };
+        self.call(py, move |opened| async move {
+            opened.source.simulations(&filter, limit, cursor.as_deref()).await
+        })
+    }
+
+    /// Returns the id of the simulation that a text refers to.
+    fn resolve_simulation(&self, py: Python<'_>, reference: String) -> PyResult<Call> {
         self.call(
             py,
-            move |opened| async move { opened.source.simulation_status(simulation_id).await },
+            move |opened| async move { opened.source.resolve_simulation(&reference).await },
         )
+    }
+
+    /// Renames a simulation. It goes past the spool, like the next calls.
+    fn rename_simulation(
+        &self,
+        py: Python<'_>,
+        simulation_id: &str,
+        name: String,
+    ) -> PyResult<Call> {
+        let reference = simulation_id.to_owned();
+        self.recording_call(py, move |opened| async move {
+            let simulation_id = opened.source.resolve_simulation(&reference).await?;
+            opened.destination.rename_simulation(simulation_id, &name).await
+        })
+    }
+
+    /// Adds and removes tags of a simulation.
+    fn tag_simulation(
+        &self,
+        py: Python<'_>,
+        simulation_id: &str,
+        add: Vec<String>,
+        remove: Vec<String>,
+    ) -> PyResult<Call> {
+        let reference = simulation_id.to_owned();
+        self.recording_call(py, move |opened| async move {
+            let simulation_id = opened.source.resolve_simulation(&reference).await?;
+            opened.destination.tag_simulation(simulation_id, &add, &remove).await
+        })
+    }
+
+    /// Removes a simulation with all its data.
+    fn remove_simulation(&self, py: Python<'_>, simulation_id: &str) -> PyResult<Call> {
+        let reference = simulation_id.to_owned();
+        self.recording_call(py, move |opened| async move {
+            let simulation_id = opened.source.resolve_simulation(&reference).await?;
+            opened.destination.remove_simulation(simulation_id).await
+        })
     }
 
     /// Returns a page of outcomes as `{"outcomes": […], "cursor": …}`; a trajectory is JSON text.
@@ -599,10 +681,11 @@ impl Host {
         limit: u32,
         cursor: Option<String>,
     ) -> PyResult<Call> {
-        let simulation_id = simulation(py, simulation_id)?;
+        let reference = simulation_id.to_owned();
         let filter = OutcomeFilter { scenario_id, status: outcome_status(py, status)? };
         let attached = Attachments { documents: false, trajectories: true };
         self.call(py, move |opened| async move {
+            let simulation_id = opened.source.resolve_simulation(&reference).await?;
             let cursor = cursor.as_deref();
             let page =
                 opened.source.outcomes(simulation_id, &filter, limit, cursor, attached).await?;
@@ -610,46 +693,49 @@ impl Host {
         })
     }
 
-    /// Returns the outcomes of some simulations, or of all if `simulation_ids` is empty, as a table.
+    /// Returns the outcomes of some simulations, or of all if `simulations` is empty, as a table.
     fn outcome_table(
         &self,
         py: Python<'_>,
-        simulation_ids: Vec<String>,
+        simulations: Vec<String>,
         scenario_id: Option<String>,
         status: Option<String>,
         documents: bool,
     ) -> PyResult<Call> {
-        let simulations = simulation_ids.iter().map(|id| simulation(py, id));
-        let selection = ExportSelection {
-            simulations: simulations.collect::<PyResult<_>>()?,
-            filter: OutcomeFilter { scenario_id, status: outcome_status(py, status)? },
-            documents,
-        };
+        let filter = OutcomeFilter { scenario_id, status: outcome_status(py, status)? };
         let (process, opening) = self.current(py)?;
         let settings = Arc::clone(&self.settings);
         let work = async move {
             let opened = open(process, &settings, &opening).await?;
+            let simulations = opened.source.resolve_simulations(&simulations).await?;
+            let selection = ExportSelection { simulations, filter, documents };
             export::table(&opened.source, &selection).await
         };
         Ok(Call::begin_with(process, work, |py, table| Ok(Py::new(py, Table(table))?.into_any())))
     }
 
     fn rejected(&self, py: Python<'_>, simulation_id: &str) -> PyResult<Call> {
-        let simulation_id = simulation(py, simulation_id)?;
-        self.call(py, move |opened| async move { opened.source.all_rejected(simulation_id).await })
+        let reference = simulation_id.to_owned();
+        self.call(py, move |opened| async move {
+            let simulation_id = opened.source.resolve_simulation(&reference).await?;
+            opened.source.all_rejected(simulation_id).await
+        })
     }
 
     fn revisions(&self, py: Python<'_>, simulation_id: &str) -> PyResult<Call> {
-        let simulation_id = simulation(py, simulation_id)?;
-        self.call(py, move |opened| async move { opened.source.revisions(simulation_id).await })
+        let reference = simulation_id.to_owned();
+        self.call(py, move |opened| async move {
+            let simulation_id = opened.source.resolve_simulation(&reference).await?;
+            opened.source.revisions(simulation_id).await
+        })
     }
 
     fn performance(&self, py: Python<'_>, simulation_id: &str, hours: f64) -> PyResult<Call> {
-        let simulation_id = simulation(py, simulation_id)?;
-        self.call(
-            py,
-            move |opened| async move { opened.source.performance(simulation_id, hours).await },
-        )
+        let reference = simulation_id.to_owned();
+        self.call(py, move |opened| async move {
+            let simulation_id = opened.source.resolve_simulation(&reference).await?;
+            opened.source.performance(simulation_id, hours).await
+        })
     }
 
     fn recent_failures(&self, py: Python<'_>, limit: u32) -> PyResult<Call> {
@@ -752,16 +838,17 @@ fn note_error(health: &mut serde_json::Value, error: &Error) {
     }
 }
 
-/// Ends a simulation, and returns its status and whether the end is in the spool.
+/// Ends a simulation, and returns its id, its status and whether the end is in the spool.
 async fn end(
     opened: &OpenEndpoint,
-    simulation_id: Uuid,
+    reference: &str,
     status: SimulationStatus,
     reason: &str,
-) -> Result<(SimulationStatus, bool)> {
+) -> Result<(Uuid, SimulationStatus, bool)> {
+    let simulation_id = opened.source.resolve_simulation(reference).await?;
     Ok(match opened.delivery.end_simulation(simulation_id, status, reason).await? {
-        DeliveryAnswer::Committed(status) => (status, false),
-        DeliveryAnswer::Spooled => (status, true),
+        DeliveryAnswer::Committed(status) => (simulation_id, status, false),
+        DeliveryAnswer::Spooled => (simulation_id, status, true),
     })
 }
 

@@ -9,12 +9,11 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
-use uuid::Uuid;
 
 use super::CommandStatus;
 use super::connection;
 use super::global::Global;
-use super::options::{self, OutcomeSelection};
+use super::options::OutcomeSelection;
 use super::output::{self, Output};
 use crate::error::{Error, Result};
 use crate::export::{Destination, Exported, Format, export};
@@ -25,9 +24,10 @@ const BUFFER_BYTES: usize = 1 << 18;
 
 #[derive(Debug, Args)]
 pub(super) struct Export {
-    /// The simulations' ids. Default: all simulations, the oldest first.
-    #[arg(value_name = "ID", value_parser = options::id)]
-    simulations: Vec<Uuid>,
+    /// The simulations: their ids, unique prefixes of at least 4 characters, names, or `latest`. Default:
+    /// all simulations, the oldest first.
+    #[arg(value_name = "SIMULATION")]
+    simulations: Vec<String>,
 
     /// The format. Default: the one of FILE's extension.
     #[arg(long, value_enum, value_name = "FORMAT")]
@@ -76,12 +76,12 @@ pub(super) async fn run(
         return Err(Error::invalid("Parquet is not for a terminal")
             .with_hint("name a file with --output, or pipe it to a program"));
     }
+    let opened = connection::open_source(global).await?;
     let selection = ExportSelection {
-        simulations: arguments.simulations,
+        simulations: opened.source().resolve_simulations(&arguments.simulations).await?,
         filter: arguments.selection.into_filter(),
         documents: arguments.documents,
     };
-    let opened = connection::open_source(global).await?;
     let begun = Instant::now();
     let failed =
         |error| Error::io(format!("could not write {}", arguments.output.display()), error);

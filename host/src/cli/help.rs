@@ -26,7 +26,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ),
     ("Change recorded data", &["retry-rejected", "reextract", "fail", "cancel"]),
     ("Serve", &["serve", "token", "spool"]),
-    ("Operate the database", &["health", "migrate", "prune", "psql"]),
+    ("Operate the database", &["health", "migrate", "prices", "prune", "psql"]),
     ("This program", &["component", "completions", "man", "help"]),
 ];
 
@@ -56,7 +56,16 @@ const EXAMPLES: &[(&[&str], &str)] = &[
         &["simulations"],
         "arc-host simulations --status running\narc-host simulations --json --limit 100",
     ),
-    (&["status"], "arc-host status 0192f3c1-…\narc-host status 0192f3c1-… --watch"),
+    (&["simulations", "rename"], "arc-host simulations rename latest 'nightly, new prompt'"),
+    (
+        &["simulations", "tag"],
+        "arc-host simulations tag nightly baseline\narc-host simulations tag nightly --remove baseline",
+    ),
+    (
+        &["simulations", "remove"],
+        "arc-host simulations remove 0192f3c1\narc-host simulations remove nightly --yes",
+    ),
+    (&["status"], "arc-host status latest\narc-host status 0192f3c1 --watch"),
     (
         &["outcomes"],
         "arc-host outcomes 0192f3c1-… --status error\narc-host outcomes 0192f3c1-… --documents > results.jsonl",
@@ -88,6 +97,11 @@ const EXAMPLES: &[(&[&str], &str)] = &[
     (&["spool", "show"], "arc-host spool show 17"),
     (&["health"], "arc-host health\narc-host health --server http://127.0.0.1:7117 --json"),
     (&["migrate"], "arc-host migrate\narc-host migrate --print > migration.sql"),
+    (
+        &["prices", "load"],
+        "arc-host prices load model_prices_and_context_window_backup.json --dated 2026-11-01",
+    ),
+    (&["prices", "show"], "arc-host prices show openai/gpt-4o anthropic/claude-sonnet-4-5"),
     (&["prune"], "arc-host prune --older-than 180d --dry-run\narc-host prune --older-than 180d"),
     (&["psql"], "arc-host psql\narc-host psql -- -c 'select count(*) from arc_recorder.outcomes'"),
     (

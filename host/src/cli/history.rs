@@ -12,7 +12,7 @@ use super::CommandStatus;
 use super::connection;
 use super::global::Global;
 use super::interrupt::stop_on_interrupt;
-use super::options;
+use super::options::SimulationOption;
 use super::output::{self, BAD, BOLD, DIM, GOOD, Output};
 use crate::Recorder;
 use crate::database::Database;
@@ -31,19 +31,20 @@ const SHOWN_REFUSED: usize = 10;
 const SHOWN_CHARACTERS: usize = 60;
 
 /// Opens a recorder on the database that the settings name, and returns the flag that Ctrl-C sets.
-/// A named simulation must exist, even if the database has no results of any format.
+/// A named simulation must exist, even if the database has no results of any format; its id is returned, too.
 async fn open(
     global: &Global,
-    simulation: Option<Uuid>,
-) -> Result<(Recorder, Database, Arc<AtomicBool>)> {
+    simulation: &SimulationOption,
+) -> Result<(Recorder, Database, Option<Uuid>, Arc<AtomicBool>)> {
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_interrupt(Arc::clone(&stop), Arc::new(AtomicBool::new(true)))?;
     let database = connection::open_current(global).await?;
-    if let Some(simulation_id) = simulation {
+    let simulation_id = simulation.resolve(database.store()).await?;
+    if let Some(simulation_id) = simulation_id {
         database.store().simulation(simulation_id).await?;
     }
     let recorder = connection::recorder(global, database.store()).await?;
-    Ok((recorder, database, stop))
+    Ok((recorder, database, simulation_id, stop))
 }
 
 /// Returns a recorder for each format whose results the database holds, or for the named one.
@@ -70,9 +71,8 @@ pub(super) struct RetryRejected {
     #[arg(long, value_name = "NAME")]
     format: Option<String>,
 
-    /// Only the results of this simulation.
-    #[arg(long, value_name = "ID", value_parser = options::id)]
-    simulation: Option<Uuid>,
+    #[command(flatten)]
+    simulation: SimulationOption,
 }
 
 /// `arc-host retry-rejected`.
@@ -81,7 +81,7 @@ pub(super) async fn retry_rejected(
     arguments: RetryRejected,
     output: &mut Output,
 ) -> Result<CommandStatus> {
-    let (recorder, _database, stop) = open(global, arguments.simulation).await?;
+    let (recorder, _database, simulation_id, stop) = open(global, &arguments.simulation).await?;
     let bar = output::progress_counter("extracting");
     let replayed = async {
         let mut replayed = ReplaySummary::default();
@@ -91,7 +91,7 @@ pub(super) async fn retry_rejected(
                 shown.set_length(progress.total);
                 shown.set_position(progress.results);
             };
-            replayed += recorder.replay_rejected(arguments.simulation, &stop, report).await?;
+            replayed += recorder.replay_rejected(simulation_id, &stop, report).await?;
             if replayed.interrupted {
                 break;
             }
@@ -136,9 +136,8 @@ pub(super) struct Reextract {
     #[arg(long, value_name = "NAME")]
     format: Option<String>,
 
-    /// Only the outcomes of this simulation.
-    #[arg(long, value_name = "ID", value_parser = options::id)]
-    simulation: Option<Uuid>,
+    #[command(flatten)]
+    simulation: SimulationOption,
 
     /// Show every field that would change, with its old and its new value; write nothing.
     #[arg(long)]
@@ -164,12 +163,8 @@ pub(super) async fn reextract(
     arguments: Reextract,
     output: &mut Output,
 ) -> Result<CommandStatus> {
-    let (recorder, _database, stop) = open(global, arguments.simulation).await?;
-    let scope = ReextractionScope {
-        simulation_id: arguments.simulation,
-        all: arguments.all,
-        dry_run: arguments.dry_run,
-    };
+    let (recorder, _database, simulation_id, stop) = open(global, &arguments.simulation).await?;
+    let scope = ReextractionScope { simulation_id, all: arguments.all, dry_run: arguments.dry_run };
     let bar = output::progress_counter("extracting again");
     let mut printer = Printer { output, dry_run: scope.dry_run, refused: 0, failed: Ok(()) };
     let report = |examined| {

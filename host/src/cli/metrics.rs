@@ -1,12 +1,11 @@
 //! `arc-host metrics`: shows and declares the metrics of a simulation.
 
 use clap::Args;
-use uuid::Uuid;
 
 use super::CommandStatus;
 use super::connection;
 use super::global::Global;
-use super::options::{self, MetricOptions};
+use super::options::{MetricOptions, SimulationArgument};
 use super::output::{self, Output};
 use crate::error::Result;
 use crate::recorder::SimulationProgress;
@@ -14,9 +13,8 @@ use crate::store::{MetricDefinition, MetricKind};
 
 #[derive(Debug, Args)]
 pub(super) struct Metrics {
-    /// The simulation's id.
-    #[arg(value_name = "SIMULATION", value_parser = options::id)]
-    simulation_id: Uuid,
+    #[command(flatten)]
+    simulation: SimulationArgument,
 
     #[command(flatten)]
     declared: MetricOptions,
@@ -29,7 +27,7 @@ pub(super) async fn run(
 ) -> Result<CommandStatus> {
     let definitions = arguments.declared.definitions();
     let opened = connection::open_source(global).await?;
-    let simulation_id = arguments.simulation_id;
+    let simulation_id = arguments.simulation.resolve(opened.source()).await?;
     let progress = match definitions.is_empty() {
         true => opened.source().simulation_status(simulation_id).await?,
         false => {

@@ -10,10 +10,12 @@ mod global;
 mod help;
 mod history;
 mod interrupt;
+mod labels;
 mod manual;
 mod metrics;
 mod options;
 mod output;
+mod prices;
 mod program;
 mod prune;
 mod record;
@@ -137,11 +139,12 @@ async fn run(arguments: Arguments) -> Result<CommandStatus> {
     match command {
         Command::Record(arguments) => record::run(&global, arguments, &mut output).await,
         Command::Serve(arguments) => serve::run(&global, arguments, &mut output).await,
+        Command::Prices(command) => prices::run(&global, command, &mut output).await,
         Command::Token(command) => token::run(&global, command, &mut output).await,
         Command::Run(arguments) => run::run(&global, arguments).await,
         Command::Formats(command) => formats::run(&global, command, &mut output),
         Command::Validate(arguments) => validate::run(&global, arguments, &mut output).await,
-        Command::Simulations(arguments) => simulations::list(&global, arguments, &mut output).await,
+        Command::Simulations(arguments) => simulations::run(&global, arguments, &mut output).await,
         Command::Status(arguments) => status::run(&global, arguments, &mut output).await,
         Command::Metrics(arguments) => metrics::run(&global, arguments, &mut output).await,
         Command::Revisions(arguments) => revisions::run(&global, arguments, &mut output).await,

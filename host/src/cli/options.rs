@@ -7,8 +7,10 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use uuid::Uuid;
 
 use super::metrics::parse_metric;
+use crate::delivery::Source;
+use crate::error::Result;
 use crate::extraction::OutcomeStatus;
-use crate::store::{MetricDefinition, OutcomeFilter};
+use crate::store::{MetricDefinition, OutcomeFilter, Store};
 
 /// The options that select the format of a file.
 #[derive(Clone, Debug, Args)]
@@ -22,6 +24,40 @@ pub(super) struct FormatOptions {
     /// separately. Default: the file in the same folder that the format's patterns match.
     #[arg(long, value_name = "FILE")]
     pub(super) header: Option<PathBuf>,
+}
+
+/// The existing simulation of a command.
+#[derive(Debug, Args)]
+pub(super) struct SimulationArgument {
+    /// The simulation: its id, a unique prefix of it of at least 4 characters, its name, or `latest`.
+    #[arg(id = "simulation", value_name = "SIMULATION")]
+    reference: String,
+}
+
+impl SimulationArgument {
+    /// Returns the simulation's id.
+    pub(super) async fn resolve(&self, source: &Source) -> Result<Uuid> {
+        source.resolve_simulation(&self.reference).await
+    }
+}
+
+/// The existing simulation to which a command is limited.
+#[derive(Debug, Args)]
+pub(super) struct SimulationOption {
+    /// Only the results of this simulation: its id, a unique prefix of it of at least 4 characters, its
+    /// name, or `latest`.
+    #[arg(id = "simulation", long = "simulation", value_name = "SIMULATION")]
+    reference: Option<String>,
+}
+
+impl SimulationOption {
+    /// Returns the simulation's id, if the option is set.
+    pub(super) async fn resolve(&self, store: &Store) -> Result<Option<Uuid>> {
+        match &self.reference {
+            Some(reference) => store.resolve_simulation(reference).await.map(Some),
+            None => Ok(None),
+        }
+    }
 }
 
 /// The options that select outcomes of a simulation.
@@ -66,7 +102,7 @@ impl MetricOptions {
 }
 
 /// Parses the id of a simulation or a result.
-pub(super) fn id(text: &str) -> Result<Uuid, String> {
+pub(super) fn id(text: &str) -> std::result::Result<Uuid, String> {
     Uuid::try_parse(text).map_err(|_| {
         "an id is a UUID of 36 characters, as `arc-host simulations` lists them".to_owned()
     })

@@ -57,6 +57,10 @@ pub(super) struct Record {
     #[arg(long)]
     name: Option<String>,
 
+    /// A tag of the simulation. Can be repeated.
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Vec<String>,
+
     /// A file with the agent's configuration (JSON or other text), stored with the simulation.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -158,6 +162,7 @@ pub(super) async fn run(
         let destination = connection::destination(global, opened.source()).await?;
         let mut start = SimulationStart {
             simulation_name: arguments.name.clone(),
+            tags: arguments.tags.clone(),
             metrics: arguments.declared.definitions(),
             ..SimulationStart::default()
         };
@@ -476,8 +481,8 @@ impl FileDisplay<'_> {
                 ("by status", output::tally(&known.by_status)),
                 ("errors", output::tally(&known.by_error_category)),
                 ("score", output::headline(known)),
-                ("tokens", output::count(known.total_tokens)),
-                ("cost", output::dollars(known.total_cost_usd)),
+                ("tokens", output::tokens(known)),
+                ("cost", output::cost(known)),
             ]);
         }
         fields.extend(progress.as_ref().and_then(output::superseded));

@@ -1,21 +1,19 @@
 //! `arc-host revisions`: shows the revisions of results, and selects which of them counts.
 
 use clap::Args;
-use uuid::Uuid;
 
 use super::CommandStatus;
 use super::connection;
 use super::global::Global;
-use super::options;
+use super::options::SimulationArgument;
 use super::output::{self, Output};
 use crate::error::Result;
 use crate::store::Revision;
 
 #[derive(Debug, Args)]
 pub(super) struct Revisions {
-    /// The simulation's id.
-    #[arg(value_name = "SIMULATION", value_parser = options::id)]
-    simulation_id: Uuid,
+    #[command(flatten)]
+    simulation: SimulationArgument,
 
     /// Select the revision that counts: its number, or `latest` for the one that was made last.
     #[arg(id = "use", long = "use", value_name = "N", value_parser = parse_choice)]
@@ -46,7 +44,7 @@ pub(super) async fn run(
     output: &mut Output,
 ) -> Result<CommandStatus> {
     let opened = connection::open_source(global).await?;
-    let simulation_id = arguments.simulation_id;
+    let simulation_id = arguments.simulation.resolve(opened.source()).await?;
     let revisions = match arguments.choice {
         None => opened.source().revisions(simulation_id).await?,
         Some(choice) => {

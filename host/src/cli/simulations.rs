@@ -2,20 +2,26 @@
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use jiff::Timestamp;
 use serde_json::json;
 use uuid::Uuid;
 
 use super::CommandStatus;
 use super::connection;
 use super::global::Global;
-use super::options::{self, OutcomeSelection};
-use super::output::{self, Output};
+use super::labels::{self, LabelCommand};
+use super::options::{self, OutcomeSelection, SimulationArgument};
+use super::output::{self, BOLD, Output};
 use crate::delivery::{DeliveryAnswer, Source};
 use crate::error::Result;
 use crate::extraction::{Violation, violations_of_json};
 use crate::paging::{PAGE_ROWS, Pages};
-use crate::recorder::duration_hours;
-use crate::store::{Attachments, OutcomePage, RecordedOutcome, RejectedResult, SimulationStatus};
+use crate::recorder::{duration_hours, time_since};
+use crate::store::{
+    Attachments, OriginFilter, OutcomePage, RecordedOutcome, RejectedResult, SimulationFilter,
+    SimulationStatus,
+};
+use crate::wire::SimulationSummary;
 
 /// The number of listed simulations without a limit.
 const LISTED_SIMULATIONS: u32 = 20;
@@ -26,11 +32,73 @@ const LISTED_OUTCOMES: u32 = 100;
 /// The maximum number of rows in a table, whose column widths need all of them at once.
 const TABLE_ROWS: usize = 1_000;
 
+/// The columns of the list, with the text of a simulation's cell. A column in which no simulation has one
+/// is left out.
+const LIST: [(&str, fn(&SimulationSummary) -> String); 9] = [
+    ("id", |simulation| simulation.short_id.clone()),
+    ("name", |simulation| simulation.simulation_name.clone().unwrap_or_default()),
+    ("model", |simulation| simulation.origin.models.join(", ")),
+    ("task", |simulation| simulation.origin.task.clone().unwrap_or_default()),
+    ("status", |simulation| simulation.status.to_string()),
+    ("score", |simulation| {
+        let score = simulation.overall_score;
+        output::scaled_or_raw(score.filter(|_| simulation.score_scale.is_some()), score)
+    }),
+    ("scenarios", |simulation| output::count(simulation.planned_scenarios)),
+    ("cost", |simulation| {
+        let cost = simulation.total_cost_usd.filter(|cost| *cost > 0.0);
+        cost.or(simulation.computed_cost_usd).map(output::dollars).unwrap_or_default()
+    }),
+    ("age", |simulation| output::age(simulation.started_at, Timestamp::now())),
+];
+
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Simulations {
+    #[command(subcommand)]
+    pub(super) command: Option<LabelCommand>,
+
     /// Only those with this status.
     #[arg(long, value_name = "STATUS", value_parser = simulation_status())]
     status: Option<SimulationStatus>,
+
+    /// Only those whose name contains this text, in any case; if it has * or ?, those whose whole name
+    /// matches it.
+    #[arg(long, value_name = "TEXT")]
+    name: Option<String>,
+
+    /// Only those with this tag.
+    #[arg(long, value_name = "TAG")]
+    tag: Option<String>,
+
+    /// Only those whose evaluation began then or later: 2026-03-01, a time (RFC 3339), or a duration
+    /// before now, such as 7d.
+    #[arg(long, value_name = "TIME", value_parser = parse_since)]
+    since: Option<Timestamp>,
+
+    /// Only those one of whose models contains this text, in any case, as --name.
+    #[arg(long, value_name = "TEXT")]
+    model: Option<String>,
+
+    /// Only those whose provider contains this text, in any case, as --name.
+    #[arg(long, value_name = "TEXT")]
+    provider: Option<String>,
+
+    /// Only those whose agent contains this text, in any case, as --name.
+    #[arg(long, value_name = "TEXT")]
+    agent: Option<String>,
+
+    /// Only those whose task contains this text, in any case, as --name.
+    #[arg(long, value_name = "TEXT")]
+    task: Option<String>,
+
+    /// Only those whose data set contains this text, in any case, as --name.
+    #[arg(long, value_name = "TEXT")]
+    dataset: Option<String>,
+
+    /// Only those that this tool ran, in any case, as --name.
+    #[arg(long, value_name = "TEXT")]
+    tool: Option<String>,
 
     /// The maximum number of simulations; also shows the cursor of the next page. Default: 20.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -41,29 +109,50 @@ pub(super) struct Simulations {
     cursor: Option<String>,
 }
 
+/// Parses a time, or a duration before now.
+fn parse_since(text: &str) -> std::result::Result<Timestamp, String> {
+    time_since(text, Timestamp::now())
+}
+
 /// Returns the parser of a simulation's status.
 fn simulation_status() -> impl TypedValueParser<Value = SimulationStatus> {
     PossibleValuesParser::new(SimulationStatus::ALL.map(SimulationStatus::as_str))
         .try_map(|name| name.parse::<SimulationStatus>())
 }
 
-pub(super) async fn list(
+pub(super) async fn run(
+    global: &Global,
+    mut arguments: Simulations,
+    output: &mut Output,
+) -> Result<CommandStatus> {
+    match arguments.command.take() {
+        Some(command) => labels::run(global, command, output).await,
+        None => list(global, arguments, output).await,
+    }
+}
+
+async fn list(
     global: &Global,
     arguments: Simulations,
     output: &mut Output,
 ) -> Result<CommandStatus> {
     let opened = connection::open_source(global).await?;
-    let status = arguments.status;
-    let limit = arguments.limit.unwrap_or(LISTED_SIMULATIONS);
-    let cursor = arguments.cursor.as_deref();
-    let paged = arguments.limit.is_some() || cursor.is_some();
-    let page = opened.source().simulations(status, limit, cursor).await?;
+    let Simulations { status, name, tag, since, limit, cursor, .. } = arguments;
+    let Simulations { model, provider, agent, task, dataset, tool, .. } = arguments;
+    let origin = OriginFilter { model, provider, agent, task, dataset, tool };
+    let filter = SimulationFilter { status, name, tag, since, origin };
+    let paged = limit.is_some() || cursor.is_some();
+    let limit = limit.unwrap_or(LISTED_SIMULATIONS);
+    let cursor = cursor.as_deref();
+    let page = opened.source().simulations(&filter, limit, cursor).await?;
     let simulations = &page.simulations;
     if output.json() {
         for simulation in simulations {
             output.value(&json!({
                 "simulation_id": simulation.simulation_id,
+                "short_id": simulation.short_id,
                 "simulation_name": simulation.simulation_name,
+                "tags": simulation.tags,
                 "status": simulation.status,
                 "planned_scenarios": simulation.planned_scenarios,
                 "trials": simulation.trials,
@@ -71,8 +160,21 @@ pub(super) async fn list(
                 "score_metric": simulation.score_metric,
                 "score_figure": simulation.score_figure,
                 "score_scale": simulation.score_scale,
+                "total_tokens": simulation.total_tokens,
                 "total_cost_usd": simulation.total_cost_usd,
+                "computed_cost_usd": simulation.computed_cost_usd,
+                "models": simulation.origin.models,
+                "provider": simulation.origin.provider,
+                "agent": simulation.origin.agent,
+                "agent_version": simulation.origin.agent_version,
+                "task": simulation.origin.task,
+                "task_version": simulation.origin.task_version,
+                "dataset": simulation.origin.dataset,
+                "dataset_version": simulation.origin.dataset_version,
+                "tool": simulation.origin.tool,
+                "tool_version": simulation.origin.tool_version,
                 "created_at": simulation.created_at,
+                "started_at": simulation.started_at,
                 "completed_at": simulation.completed_at,
             }))?;
         }
@@ -82,34 +184,20 @@ pub(super) async fn list(
         return Ok(CommandStatus::Complete);
     }
     if simulations.is_empty() {
-        output::note(if cursor.is_none() && status.is_none() {
-            "no simulations yet; record one with `arc-host record FILE`"
-        } else {
-            "no such simulations"
+        let all = cursor.is_none() && filter == SimulationFilter::default();
+        output::note(match all {
+            true => "no simulations yet; record one with `arc-host record FILE`",
+            false => "no such simulations",
         });
         return Ok(CommandStatus::Complete);
     }
-    let rows = simulations.iter().map(|simulation| {
-        vec![
-            simulation.simulation_id.to_string(),
-            simulation.simulation_name.clone().unwrap_or_default(),
-            simulation.status.to_string(),
-            output::count(simulation.planned_scenarios),
-            output::scaled_or_raw(
-                simulation.overall_score.filter(|_| simulation.score_scale.is_some()),
-                simulation.overall_score,
-            ),
-            simulation.score_metric.as_deref().map_or_else(String::new, |metric| {
-                output::figure(simulation.score_figure.as_deref().unwrap_or_default(), metric)
-            }),
-            simulation.score_scale.map(|scale| scale.to_string()).unwrap_or_default(),
-            simulation.total_cost_usd.map(output::dollars).unwrap_or_default(),
-            format!("{:.0}", simulation.created_at),
-        ]
-    });
-    let header =
-        ["simulation", "name", "status", "scenarios", "score", "of", "scale", "cost", "created"];
-    output.table(&header, &["scenarios", "score", "scale", "cost"], rows)?;
+    let is_shown = |cell: &fn(&SimulationSummary) -> String| {
+        simulations.iter().any(|simulation| !cell(simulation).is_empty())
+    };
+    let (header, cells): (Vec<&str>, Vec<_>) =
+        LIST.into_iter().filter(|(_, cell)| is_shown(cell)).unzip();
+    let rows = simulations.iter().map(|one| cells.iter().map(|cell| cell(one)).collect());
+    output.list(&header, &["scenarios", "score", "cost"], rows)?;
     // A person sees the cursor in any case; a program that did not request a page gets only
     // simulations.
     show_cursor(page.cursor.as_deref(), output)?;
@@ -130,9 +218,8 @@ fn show_cursor(cursor: Option<&str>, output: &mut Output) -> Result<()> {
 
 #[derive(Debug, Args)]
 pub(super) struct Outcomes {
-    /// The simulation's id.
-    #[arg(value_name = "ID", value_parser = options::id)]
-    simulation: Uuid,
+    #[command(flatten)]
+    simulation: SimulationArgument,
 
     #[command(flatten)]
     selection: OutcomeSelection,
@@ -140,6 +227,10 @@ pub(super) struct Outcomes {
     /// Write the documents instead, byte for byte as they were recorded, a newline after each.
     #[arg(long)]
     documents: bool,
+
+    /// Show the whole message of each failure below the table, which has its first line.
+    #[arg(long)]
+    messages: bool,
 
     /// The maximum number of outcomes; also shows the cursor of the next page. Default: all
     /// outcomes.
@@ -158,32 +249,33 @@ pub(super) async fn outcomes(
 ) -> Result<CommandStatus> {
     let opened = connection::open_source(global).await?;
     let source = opened.source();
+    let simulation_id = arguments.simulation.resolve(source).await?;
     let filter = arguments.selection.into_filter();
     let attached = Attachments { documents: arguments.documents, trajectories: false };
     if arguments.limit.is_some() || arguments.cursor.is_some() {
         let limit = arguments.limit.unwrap_or(LISTED_OUTCOMES);
         let cursor = arguments.cursor.as_deref();
-        let page = source.outcomes(arguments.simulation, &filter, limit, cursor, attached).await?;
-        return show_page(page, attached, output);
+        let page = source.outcomes(simulation_id, &filter, limit, cursor, attached).await?;
+        return show_page(page, attached, arguments.messages, output);
     }
-    let mut table: Vec<Vec<String>> = Vec::new();
+    let mut shown: Vec<RecordedOutcome> = Vec::new();
     let mut total = 0_usize;
     let read = async |cursor: Option<String>| {
         let (filter, limit) = (&filter, attached.page_rows());
-        source.outcomes(arguments.simulation, filter, limit, cursor.as_deref(), attached).await
+        source.outcomes(simulation_id, filter, limit, cursor.as_deref(), attached).await
     };
     let mut pages = Pages::from(None);
     while !output.closed()
         && let Some(page) = pages.next(read).await?
     {
         total += page.outcomes.len();
-        for outcome in &page.outcomes {
+        for outcome in page.outcomes {
             if arguments.documents {
                 output.bare_line(outcome.document.as_deref().unwrap_or_default())?;
             } else if output.json() {
-                output.value(outcome)?;
-            } else if table.len() < TABLE_ROWS {
-                table.push(row(outcome));
+                output.value(&outcome)?;
+            } else if shown.len() < TABLE_ROWS {
+                shown.push(outcome);
             }
         }
     }
@@ -194,8 +286,8 @@ pub(super) async fn outcomes(
         output::note("no such outcomes");
         return Ok(CommandStatus::Complete);
     }
-    let shown = table.len();
-    table_of_outcomes(table, output)?;
+    table_of_outcomes(&shown, arguments.messages, output)?;
+    let shown = shown.len();
     if total > shown {
         output::note(&format!(
             "the first {shown} of {total} outcomes; --json shows all of them, --limit a page"
@@ -208,6 +300,7 @@ pub(super) async fn outcomes(
 fn show_page(
     page: OutcomePage,
     attached: Attachments,
+    messages: bool,
     output: &mut Output,
 ) -> Result<CommandStatus> {
     if page.outcomes.is_empty() && !output.json() {
@@ -226,44 +319,105 @@ fn show_page(
             output.value(outcome)?;
         }
     } else {
-        table_of_outcomes(page.outcomes.iter().map(row).collect(), output)?;
+        table_of_outcomes(&page.outcomes, messages, output)?;
     }
     show_cursor(page.cursor.as_deref(), output)?;
     Ok(CommandStatus::Complete)
 }
 
-fn table_of_outcomes(rows: Vec<Vec<String>>, output: &mut Output) -> Result<()> {
-    let header = [
-        "scenario", "trial", "attempt", "status", "score", "metric", "ms", "tokens", "cost",
-        "error",
+/// Writes a table of outcomes. Columns in which all outcomes have the same are left out; with
+/// `messages`, the whole message of each failure follows.
+fn table_of_outcomes(
+    outcomes: &[RecordedOutcome],
+    messages: bool,
+    output: &mut Output,
+) -> Result<()> {
+    type Column = (&'static str, bool, fn(&RecordedOutcome) -> String);
+    let differs = |value: fn(&RecordedOutcome) -> Option<&str>| {
+        let mut values = outcomes.iter().map(value);
+        let first = values.next();
+        values.any(|value| Some(value) != first)
+    };
+    let any = |condition: fn(&RecordedOutcome) -> bool| outcomes.iter().any(condition);
+    let columns: [(bool, Column); 10] = [
+        (true, ("scenario", false, |one| one.scenario_id.clone())),
+        (any(|one| one.trial > 1), ("trial", true, |one| one.trial.to_string())),
+        (any(|one| one.attempt > 1), ("attempt", true, |one| one.attempt.to_string())),
+        (true, ("status", false, |one| one.status.to_string())),
+        (true, ("score", true, |one| output::scaled_or_raw(one.reliability_score, one.score))),
+        (
+            differs(|one| one.headline.as_deref()),
+            ("metric", false, |one| one.headline.clone().unwrap_or_default()),
+        ),
+        (
+            differs(|one| one.model.as_deref()),
+            ("model", false, |one| one.model.clone().unwrap_or_default()),
+        ),
+        (true, ("time", true, |one| output::milliseconds(one.execution_time_ms))),
+        (any(|one| one.tokens_used > 0), ("tokens", true, |one| output::count(one.tokens_used))),
+        (any(|one| shown_cost(one) > 0.0), ("cost", true, |one| output::dollars(shown_cost(one)))),
     ];
-    output.table(&header, &["trial", "attempt", "score", "ms", "tokens", "cost"], rows)
+    let mut columns: Vec<Column> =
+        columns.into_iter().filter_map(|(shown, column)| shown.then_some(column)).collect();
+    if any(|one| one.error_category.is_some()) {
+        columns.push(("error", false, |one| {
+            reason(
+                one.error_category.as_deref(),
+                one.error_code.as_deref(),
+                one.error_message.as_deref(),
+            )
+        }));
+    }
+    if let Some(headline) = outcomes.first().and_then(|one| one.headline.as_deref())
+        && !columns.iter().any(|(name, ..)| *name == "metric")
+    {
+        output.line(&format!(" score: {}", output::printable(headline)))?;
+    }
+    let header: Vec<&str> = columns.iter().map(|(name, ..)| *name).collect();
+    let numbers: Vec<&str> =
+        columns.iter().filter(|(_, number, _)| *number).map(|(name, ..)| *name).collect();
+    let rows = outcomes
+        .iter()
+        .map(|outcome| columns.iter().map(|(_, _, value)| value(outcome)).collect::<Vec<_>>());
+    output.list(&header, &numbers, rows)?;
+    for outcome in outcomes.iter().filter(|_| messages) {
+        if let Some(message) = &outcome.error_message {
+            let title = format!("{}, trial {}", outcome.scenario_id, outcome.trial);
+            show_message(&title, message, output)?;
+        }
+    }
+    Ok(())
 }
 
-fn row(outcome: &RecordedOutcome) -> Vec<String> {
-    vec![
-        outcome.scenario_id.clone(),
-        outcome.trial.to_string(),
-        outcome.attempt.to_string(),
-        outcome.status.to_string(),
-        output::scaled_or_raw(outcome.reliability_score, outcome.score),
-        outcome.headline.clone().unwrap_or_default(),
-        format!("{:.0}", outcome.execution_time_ms),
-        output::count(outcome.tokens_used),
-        output::dollars(outcome.cost_usd),
-        match (&outcome.error_category, &outcome.error_code) {
-            (Some(category), Some(code)) => format!("{category}: {code}"),
-            (Some(category), None) => category.to_string(),
-            (None, code) => code.clone().unwrap_or_default(),
-        },
-    ]
+/// Returns the agent's cost: as the tool reports it, or else as computed.
+fn shown_cost(outcome: &RecordedOutcome) -> f64 {
+    match outcome.cost_usd {
+        0.0 => outcome.computed_cost_usd.unwrap_or_default(),
+        reported => reported,
+    }
+}
+
+/// Returns why a run failed, on one line: the first line of its message, and before it the code, unless
+/// the line begins with it. Without a message, the category.
+fn reason(category: Option<&str>, code: Option<&str>, message: Option<&str>) -> String {
+    let line = output::first_line(message.unwrap_or_default());
+    match code {
+        _ if line.is_empty() => code.or(category).unwrap_or_default().to_owned(),
+        Some(code) if !line.contains(code) => format!("{code}: {line}"),
+        _ => line.to_owned(),
+    }
+}
+
+/// Writes a whole message under a title.
+fn show_message(title: &str, message: &str, output: &mut Output) -> Result<()> {
+    output.line(&format!("\n{BOLD}{}{BOLD:#}", output::printable(title)))?;
+    message.lines().try_for_each(|line| output.line(&format!("  {}", output::printable(line))))
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Rejected {
-    /// The simulation's id.
-    #[arg(value_name = "ID", value_parser = options::id)]
-    simulation: Uuid,
+    #[command(flatten)]
+    simulation: SimulationArgument,
 
     /// Write the stored bytes of this rejected result instead.
     #[arg(long, value_name = "ID", value_parser = options::id)]
@@ -287,15 +441,17 @@ pub(super) async fn rejected(
     if let Some(id) = arguments.document {
         let database = connection::open_current(global).await?;
         let store = database.store();
-        store.simulation(arguments.simulation).await?;
-        output.bytes(&store.rejected_document(arguments.simulation, id).await?)?;
+        let simulation_id = arguments.simulation.resolve(&Source::Database(store.clone())).await?;
+        store.simulation(simulation_id).await?;
+        output.bytes(&store.rejected_document(simulation_id, id).await?)?;
         return Ok(CommandStatus::Complete);
     }
     let opened = connection::open_source(global).await?;
+    let simulation_id = arguments.simulation.resolve(opened.source()).await?;
     let one_page = arguments.limit.is_some() || arguments.cursor.is_some();
     let limit = arguments.limit.unwrap_or(if one_page { LISTED_OUTCOMES } else { PAGE_ROWS });
     let read = async |cursor: Option<String>| {
-        opened.source().rejected(arguments.simulation, limit, cursor.as_deref()).await
+        opened.source().rejected(simulation_id, limit, cursor.as_deref()).await
     };
     let (mut pages, mut next) = (Pages::from(arguments.cursor), None);
     let (mut table, mut total) = (Vec::new(), 0_usize);
@@ -346,9 +502,8 @@ fn reasons(result: &RejectedResult) -> Vec<Vec<String>> {
 
 #[derive(Debug, Args)]
 pub(super) struct Performance {
-    /// The simulation's id.
-    #[arg(value_name = "ID", value_parser = options::id)]
-    simulation: Uuid,
+    #[command(flatten)]
+    simulation: SimulationArgument,
 
     /// How far back, such as 90m, 24h, 7d or 2w.
     #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = duration_hours)]
@@ -362,7 +517,8 @@ pub(super) async fn performance(
     output: &mut Output,
 ) -> Result<CommandStatus> {
     let opened = connection::open_source(global).await?;
-    let performance = opened.source().performance(arguments.simulation, arguments.range).await?;
+    let simulation_id = arguments.simulation.resolve(opened.source()).await?;
+    let performance = opened.source().performance(simulation_id, arguments.range).await?;
     if output.json() {
         output.value(&performance)?;
         return Ok(CommandStatus::Complete);
@@ -406,6 +562,10 @@ pub(super) struct Failures {
     /// The maximum number of failures.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: u32,
+
+    /// Show the whole message of each failure below the table, which has its first line.
+    #[arg(long)]
+    messages: bool,
 }
 
 /// Shows the latest failures of all simulations.
@@ -426,26 +586,32 @@ pub(super) async fn failures(
         output::note("no failures");
         return Ok(CommandStatus::Complete);
     }
-    let rows = failures.into_iter().map(|failure| {
+    let now = Timestamp::now();
+    let rows = failures.iter().map(|failure| {
+        let category = failure.error_category.as_deref();
         vec![
-            format!("{:.0}", failure.execution_time),
-            failure.simulation_id.to_string(),
-            failure.scenario_id,
-            failure.status.to_string(),
-            failure.error_category.unwrap_or_default(),
-            failure.error_message.or(failure.error_code).unwrap_or_default(),
+            output::age(failure.execution_time, now),
+            output::short_id(failure.simulation_id),
+            failure.scenario_id.clone(),
+            category.map_or_else(|| failure.status.to_string(), str::to_owned),
+            reason(None, failure.error_code.as_deref(), failure.error_message.as_deref()),
         ]
     });
-    let header = ["began", "simulation", "scenario", "status", "category", "error"];
-    output.table(&header, &[], rows)?;
+    let header = ["age", "simulation", "scenario", "category", "error"];
+    output.list(&header, &[], rows)?;
+    for failure in failures.iter().filter(|_| arguments.messages) {
+        if let Some(message) = &failure.error_message {
+            let simulation = output::short_id(failure.simulation_id);
+            show_message(&format!("{simulation}, {}", failure.scenario_id), message, output)?;
+        }
+    }
     Ok(CommandStatus::Complete)
 }
 
 #[derive(Debug, Args)]
 pub(super) struct End {
-    /// The simulation's id.
-    #[arg(value_name = "ID", value_parser = options::id)]
-    simulation: Uuid,
+    #[command(flatten)]
+    simulation: SimulationArgument,
 
     /// The reason, stored with the simulation.
     #[arg(long, default_value = "")]
@@ -460,7 +626,7 @@ pub(super) async fn end(
     output: &mut Output,
 ) -> Result<CommandStatus> {
     let opened = connection::open_source(global).await?;
-    let simulation_id = arguments.simulation;
+    let simulation_id = arguments.simulation.resolve(opened.source()).await?;
     let reason = arguments.reason.replace('\0', "\u{FFFD}");
     let spooled = match opened.source() {
         Source::Database(store) => {

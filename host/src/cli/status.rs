@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::CommandStatus;
 use super::connection;
 use super::global::Global;
-use super::options;
+use super::options::SimulationArgument;
 use super::output::{self, BOLD, LiveLines, Output};
 use crate::delivery::Source;
 use crate::error::{Error, Result};
@@ -24,9 +24,8 @@ const SHARE: u32 = 10;
 
 #[derive(Debug, Args)]
 pub(super) struct Status {
-    /// The simulation's id.
-    #[arg(value_name = "ID", value_parser = options::id)]
-    simulation: Uuid,
+    #[command(flatten)]
+    simulation: SimulationArgument,
 
     /// Show every change until the simulation ends: exit code 0 if it was completed, 1 if it failed
     /// or was cancelled.
@@ -44,10 +43,11 @@ pub(super) async fn run(
     tokio::select! {
         done = async {
             let opened = connection::open_source(global).await?;
+            let simulation_id = arguments.simulation.resolve(opened.source()).await?;
             if arguments.watch {
-                return watch(opened.source(), arguments.simulation, output).await;
+                return watch(opened.source(), simulation_id, output).await;
             }
-            let status = opened.source().simulation_status(arguments.simulation).await?;
+            let status = opened.source().simulation_status(simulation_id).await?;
             if output.json() {
                 output.value(&status)?;
             } else {
@@ -130,8 +130,8 @@ fn lines(status: &SimulationProgress) -> Vec<String> {
         ),
         ("errors", output::tally(&status.by_error_category)),
         ("score", output::headline(status)),
-        ("tokens", output::count(status.total_tokens)),
-        ("cost", output::dollars(status.total_cost_usd)),
+        ("tokens", output::tokens(status)),
+        ("cost", output::cost(status)),
         ("started", format!("{:.0}", status.started_at)),
         (
             "completed",
@@ -146,7 +146,13 @@ fn lines(status: &SimulationProgress) -> Vec<String> {
     if status.invalidated_outcomes > 0 {
         fields.insert(3, ("invalidated", output::count(status.invalidated_outcomes)));
     }
+    let cost = fields.iter().position(|(name, _)| *name == "cost").map_or(0, |cost| cost + 1);
+    fields.splice(cost..cost, output::usage(&status.usage));
+    fields.splice(0..0, output::origin(&status.origin));
     fields.extend(output::superseded(status));
+    if !status.tags.is_empty() {
+        fields.push(("tags", output::printable(&status.tags.join(", "))));
+    }
     if let Some(reason) = &status.status_reason {
         fields.push(("reason", output::printable(reason)));
     }

@@ -423,6 +423,10 @@ fn error_of(problem: Problem) -> Error {
         },
         ProblemCode::NotFound => Error::NotFound(detail),
         ProblemCode::Conflict => Error::Conflict(detail),
+        ProblemCode::SimulationRemoved => Error::SimulationRemoved(detail),
+        ProblemCode::AmbiguousSimulation => {
+            Error::Ambiguous { candidates: problem.candidates, detail }
+        }
         ProblemCode::Unauthorized | ProblemCode::Forbidden => {
             Error::configuration(format!("the service refuses: {detail}"))
                 .with_hint(format!("pass a valid token with --token or {TOKEN_VARIABLE}"))

@@ -9,11 +9,11 @@ use crate::error::{Error, Result};
 use crate::recorder::SimulationProgress;
 use crate::store::{
     Attachments, Failure, Metrics, OutcomeFilter, OutcomePage, Performance, RecordedOutcome,
-    RejectedPage, Revision, SimulationStatus,
+    RejectedPage, Revision, SimulationFilter,
 };
 use crate::wire::{
-    DeadLetterSelection, FailureList, RejectedList, RevisionList, ServiceHealth, SimulationList,
-    SpoolDropped, SpoolEntryDocument, SpoolEntryList, SpoolRequeued,
+    DeadLetterSelection, FailureList, RejectedList, ResolvedSimulation, RevisionList,
+    ServiceHealth, SimulationList, SpoolDropped, SpoolEntryDocument, SpoolEntryList, SpoolRequeued,
 };
 
 /// A page of outcomes whose outcomes are read one by one.
@@ -31,21 +31,42 @@ struct WithTrajectory<'t> {
 }
 
 impl ServiceClient {
-    /// Returns a page of the simulations, newest first.
+    /// Returns a page of the simulations that a filter selects, newest first.
     ///
     /// # Errors
     /// As [`Recorder::simulations`](crate::Recorder::simulations).
     pub async fn simulations(
         &self,
-        status: Option<SimulationStatus>,
+        filter: &SimulationFilter,
         limit: u32,
         cursor: Option<&str>,
     ) -> Result<SimulationList> {
         let call = Call::get("v1/simulations")
-            .with("status", status)
+            .with("status", filter.status)
+            .with("name", filter.name.as_ref())
+            .with("tag", filter.tag.as_ref())
+            .with("since", filter.since)
             .with("limit", Some(limit))
             .with("cursor", cursor);
+        let call = filter
+            .origin
+            .texts()
+            .into_iter()
+            .fold(call, |call, (name, text)| call.with(name, text));
         self.json(call).await
+    }
+
+    /// Returns the id of the simulation that a text refers to.
+    ///
+    /// # Errors
+    /// As [`Recorder::resolve_simulation`](crate::Recorder::resolve_simulation).
+    pub async fn resolve_simulation(&self, reference: &str) -> Result<Uuid> {
+        if let Ok(simulation_id) = Uuid::try_parse(reference) {
+            return Ok(simulation_id);
+        }
+        let call = Call::get("v1/resolve").with("simulation", Some(reference));
+        let ResolvedSimulation { simulation_id } = self.json(call).await?;
+        Ok(simulation_id)
     }
 
     /// Returns the status of a simulation.

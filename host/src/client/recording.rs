@@ -16,12 +16,15 @@ use crate::recorder::{
     Submission, Verdict,
 };
 use crate::spool::{DeliveryAnswer, StartAnswer};
-use crate::store::{ListedResults, MetricDefinition, ResultList, Revision, SimulationStatus};
+use crate::store::{
+    ListedResults, MetricDefinition, RemovedSimulation, ResultList, Revision, SimulationLabels,
+    SimulationStatus,
+};
 use crate::wire::{
     BatchVerdicts, ConfigurationCreated, DOCUMENT_BYTES, DeclareMetricsRequest,
-    EndSimulationRequest, HEADER_BYTES, NotFiniteBody, ONE_DOCUMENT, ResultVerdict,
-    ResultsMetadata, RevisionList, SelectRevisionRequest, SimulationEnded, StartSimulationRequest,
-    StartedBody, VerdictKind, ViolationBody,
+    EndSimulationRequest, HEADER_BYTES, NotFiniteBody, ONE_DOCUMENT, RenameSimulationRequest,
+    ResultVerdict, ResultsMetadata, RevisionList, SelectRevisionRequest, SimulationEnded,
+    StartSimulationRequest, StartedBody, TagSimulationRequest, VerdictKind, ViolationBody,
 };
 
 /// The longest ids in bytes of a result that is sent separately, because they are in the URL.
@@ -235,6 +238,44 @@ impl ServiceClient {
                 Error::configuration("invalid answer of the service").with_source(error)
             }),
         }
+    }
+
+    /// Renames a simulation.
+    ///
+    /// # Errors
+    /// As [`Recorder::rename_simulation`](crate::Recorder::rename_simulation).
+    pub async fn rename_simulation(
+        &self,
+        simulation_id: Uuid,
+        name: &str,
+    ) -> Result<SimulationLabels> {
+        let body = written(&RenameSimulationRequest { simulation_name: name.to_owned() })?;
+        let path = format!("v1/simulations/{simulation_id}/rename");
+        self.json(Call::post(path, JSON, body)).await
+    }
+
+    /// Adds and removes tags of a simulation.
+    ///
+    /// # Errors
+    /// As [`Recorder::tag_simulation`](crate::Recorder::tag_simulation).
+    pub async fn tag_simulation(
+        &self,
+        simulation_id: Uuid,
+        add: &[String],
+        remove: &[String],
+    ) -> Result<SimulationLabels> {
+        let request = TagSimulationRequest { add: add.to_vec(), remove: remove.to_vec() };
+        let path = format!("v1/simulations/{simulation_id}/tags");
+        self.json(Call::post(path, JSON, written(&request)?)).await
+    }
+
+    /// Removes a simulation with all its data. Requires a token with the scope `admin`.
+    ///
+    /// # Errors
+    /// As [`Recorder::remove_simulation`](crate::Recorder::remove_simulation).
+    pub async fn remove_simulation(&self, simulation_id: Uuid) -> Result<RemovedSimulation> {
+        let path = format!("v1/simulations/{simulation_id}/remove");
+        self.json(Call::post(path, JSON, Vec::new())).await
     }
 
     /// Declares metrics of a simulation.

@@ -13,7 +13,8 @@ use crate::recorder::{
     SimulationStart, Verdict,
 };
 use crate::store::{
-    DatabaseClock, ListedResults, MetricDefinition, ResultList, Revision, SimulationStatus,
+    DatabaseClock, ListedResults, MetricDefinition, RemovedSimulation, ResultList, Revision,
+    SimulationLabels, SimulationStatus,
 };
 
 /// How long an available destination can take to answer a ping.
@@ -117,6 +118,54 @@ pub enum Destination {
 static HOST_CLOCK: DatabaseClock = DatabaseClock::new();
 
 impl Destination {
+    /// Renames a simulation.
+    ///
+    /// # Errors
+    /// As [`Recorder::rename_simulation`].
+    pub async fn rename_simulation(
+        &self,
+        simulation_id: Uuid,
+        name: &str,
+    ) -> Result<SimulationLabels> {
+        match self {
+            Destination::Database(recorder) => {
+                recorder.rename_simulation(simulation_id, name).await
+            }
+            Destination::Service(client) => client.rename_simulation(simulation_id, name).await,
+        }
+    }
+
+    /// Adds and removes tags of a simulation.
+    ///
+    /// # Errors
+    /// As [`Recorder::tag_simulation`].
+    pub async fn tag_simulation(
+        &self,
+        simulation_id: Uuid,
+        add: &[String],
+        remove: &[String],
+    ) -> Result<SimulationLabels> {
+        match self {
+            Destination::Database(recorder) => {
+                recorder.tag_simulation(simulation_id, add, remove).await
+            }
+            Destination::Service(client) => client.tag_simulation(simulation_id, add, remove).await,
+        }
+    }
+
+    /// Removes a simulation with all its data.
+    ///
+    /// # Errors
+    /// As [`Recorder::remove_simulation`].
+    pub async fn remove_simulation(&self, simulation_id: Uuid) -> Result<RemovedSimulation> {
+        match self {
+            Destination::Database(recorder) => {
+                recorder.remove_simulation(simulation_id, None).await
+            }
+            Destination::Service(client) => client.remove_simulation(simulation_id).await,
+        }
+    }
+
     /// Declares metrics of a simulation.
     ///
     /// # Errors

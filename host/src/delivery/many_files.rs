@@ -117,7 +117,7 @@ impl FilesRecording {
         Ok(())
     }
 
-    /// Records one file. What is wrong with a format is a note of the result.
+    /// Records one file. Problems with a format are notes of the result.
     ///
     /// # Errors
     /// As [`record_file`], and if the file cannot be opened.
@@ -211,7 +211,7 @@ pub struct FilesSummary {
 }
 
 impl FilesSummary {
-    /// Returns the summary of no file yet, beside so many without results.
+    /// Returns an empty summary with the number of files without results.
     pub fn new(other_files: u64) -> Self {
         FilesSummary { other_files, ..FilesSummary::default() }
     }

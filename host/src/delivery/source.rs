@@ -1,5 +1,6 @@
 //! The source of answers to queries: a database or a service.
 
+use futures_util::future::try_join_all;
 use uuid::Uuid;
 
 use crate::client::ServiceClient;
@@ -8,7 +9,7 @@ use crate::paging::{PAGE_ROWS, Page, Pages};
 use crate::recorder::SimulationProgress;
 use crate::store::{
     Attachments, Failure, OutcomeFilter, OutcomePage, Performance, RejectedPage, RejectedResult,
-    Revision, SimulationStatus, Store,
+    Revision, SimulationFilter, Store,
 };
 use crate::wire::SimulationList;
 
@@ -46,24 +47,45 @@ pub enum Source {
 }
 
 impl Source {
-    /// Returns a page of the simulations, newest first: at most `limit` of them, from 1 to 10,000.
+    /// Returns a page of the simulations that a filter selects, newest first: at most `limit` of them, from
+    /// 1 to 10,000.
     ///
     /// # Errors
     /// As [`Store::simulations_page`].
     pub async fn simulations(
         &self,
-        status: Option<SimulationStatus>,
+        filter: &SimulationFilter,
         limit: u32,
         cursor: Option<&str>,
     ) -> Result<SimulationList> {
         match self {
             Source::Database(store) => {
-                let page = store.simulations_page(status, limit, cursor).await?;
+                let page = store.simulations_page(filter, limit, cursor).await?;
                 let simulations = page.simulations.into_iter().map(Into::into).collect();
                 Ok(SimulationList { simulations, cursor: page.cursor })
             }
-            Source::Service(client) => client.simulations(status, limit, cursor).await,
+            Source::Service(client) => client.simulations(filter, limit, cursor).await,
         }
+    }
+
+    /// Returns the id of the simulation that a text refers to: its id, a unique prefix of it, its name, or
+    /// `latest`.
+    ///
+    /// # Errors
+    /// As [`Store::resolve_simulation`].
+    pub async fn resolve_simulation(&self, reference: &str) -> Result<Uuid> {
+        match self {
+            Source::Database(store) => store.resolve_simulation(reference).await,
+            Source::Service(client) => client.resolve_simulation(reference).await,
+        }
+    }
+
+    /// Returns the ids of the simulations that texts refer to, in their order.
+    ///
+    /// # Errors
+    /// As [`Store::resolve_simulation`].
+    pub async fn resolve_simulations(&self, references: &[String]) -> Result<Vec<Uuid>> {
+        try_join_all(references.iter().map(|text| self.resolve_simulation(text))).await
     }
 
     /// Returns the progress of a simulation.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// A file or a folder of the system, whatever its path.
+/// The identity of a file or a folder, the same for all its paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct FileId(u64, u64);
 
@@ -71,7 +71,7 @@ impl Folder {
     }
 }
 
-/// Returns the names in a folder that are not hidden. A name that is not UTF-8 is none of a result file.
+/// Returns the names in a folder that are not hidden. Result files have names in UTF-8.
 fn entries(folder: &Path) -> Result<Vec<String>> {
     let failed =
         |error| Error::io(format!("could not read the folder {}", folder.display()), error);

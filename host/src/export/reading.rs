@@ -9,7 +9,8 @@ use crate::delivery::Source;
 use crate::error::Result;
 use crate::paging::{PAGE_ROWS, Pages};
 use crate::store::{
-    Attachments, ExportSelection, OutcomeRecord, OutcomeRows, RecordedOutcome, Store,
+    Attachments, ExportSelection, OutcomeRecord, OutcomeRows, RecordedOutcome, SimulationFilter,
+    Store,
 };
 
 /// Some outcomes of one simulation.
@@ -92,8 +93,9 @@ async fn read_service(
 
 /// Returns the ids of all simulations, the oldest first.
 async fn all_simulations(client: &ServiceClient) -> Result<Vec<Uuid>> {
+    let all = SimulationFilter::default();
     let read =
-        async |cursor: Option<String>| client.simulations(None, PAGE_ROWS, cursor.as_deref()).await;
+        async |cursor: Option<String>| client.simulations(&all, PAGE_ROWS, cursor.as_deref()).await;
     let (mut ids, mut pages) = (Vec::new(), Pages::from(None));
     while let Some(page) = pages.next(read).await? {
         ids.extend(page.simulations.iter().map(|simulation| simulation.simulation_id));

@@ -1,6 +1,6 @@
 //! The layout of results in a file, as described by a component, after validation.
 
-use arc_framing::ElementPattern;
+use arc_framing::{ElementPattern, NodeKind};
 
 use crate::bindings::exports::arc::recording::container;
 pub use crate::bindings::exports::arc::recording::container::ItemRole;
@@ -120,6 +120,16 @@ fn path_below(pattern: String) -> Result<String> {
             "the component names files by {pattern:?}, which is no path below a folder; this is a bug \
              in the component"
         ))),
+    }
+}
+
+impl From<container::NodeKind> for NodeKind {
+    fn from(kind: container::NodeKind) -> Self {
+        match kind {
+            container::NodeKind::Root => NodeKind::Root,
+            container::NodeKind::Part => NodeKind::Part,
+            container::NodeKind::Connector => NodeKind::Connector,
+        }
     }
 }
 

@@ -94,7 +94,7 @@ impl Formats {
     /// Finds the files to record at these paths, and in the folders among them: those that a format
     /// recognises, or only the one with the name `format`. A path that is a file is always one of them,
     /// unless it belongs to another one, as the header of its results or one of them. The call blocks.
-    /// `report` is called with what is wrong with a format.
+    /// `report` is called with the problems of formats.
     ///
     /// # Errors
     /// [`Error::NotFound`] if the format does not exist.

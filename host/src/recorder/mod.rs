@@ -18,6 +18,7 @@ mod retry_reason;
 mod rows;
 mod scheduling;
 mod sessions;
+mod simulations;
 mod start;
 mod submission;
 mod suite;
@@ -35,7 +36,7 @@ pub use progress::{
     HEADLINE_MISSING, Headline, SCALE_UNKNOWN, SimulationCompleted, SimulationFigures,
     SimulationProgress,
 };
-pub use reading::duration_hours;
+pub use reading::{duration_hours, time_since};
 pub use received_result::ReceivedResult;
 pub use reconciliation::{ComparisonResult, FigureComparison, Reconciliation};
 pub use reextraction::{Reextraction, ReextractionEvent, ReextractionScope, SimulationChanges};
@@ -61,7 +62,7 @@ use crate::lock::lock;
 pub use crate::store::SimulationStart;
 use crate::store::{
     ListedResults, MetricDefinition, NewSimulation, PlannedRow, ResultList, Revision, Simulation,
-    Store,
+    Store, check_tags,
 };
 use plan::{Plan, Plans};
 pub(crate) use queue::LATER_REVISION_COUNTS;
@@ -244,20 +245,25 @@ impl Recorder {
 
     /// Starts a simulation from the rows of its plan, which need not fit into memory. The first writer
     /// of an id wins: starting it again with the same plan returns the simulation in its current state.
-    /// Metrics that it does not define in this way yet are declared. The warnings are about scenarios
+    /// Metrics that it does not define in this way yet are declared, and tags that it lacks are added. The warnings are about scenarios
     /// whose definition is not that of the existing plan, if that can grow.
     ///
     /// # Errors
-    /// [`Error::Conflict`] if the id exists with another plan that cannot grow.
+    /// [`Error::Conflict`] if the id exists with another plan that cannot grow;
+    /// [`Error::SimulationRemoved`].
     pub async fn start_planned(
         &self,
         new: &NewSimulation,
         mut plan: impl Iterator<Item = Result<PlannedRow>>,
     ) -> Result<(Simulation, Vec<Violation>)> {
         check_metrics(&new.start().metrics, new.start().score_scale)?;
+        check_tags(&new.start().tags)?;
         self.make_ready().await?;
         let store = &self.shared.store;
-        let (simulation, written) = store.start_simulation(new, &mut plan).await?;
+        let (simulation, written) = match store.start_simulation(new, &mut plan).await {
+            Ok(started) => started,
+            Err(error) => return Err(self.with_removal(new.simulation_id, error).await),
+        };
         if written {
             // A simulation with the same id might have been removed, and was started at another time.
             self.plans().forget(new.simulation_id);
@@ -285,10 +291,14 @@ impl Recorder {
         let declared = new.start().declared_metrics();
         let mut updated = simulation.declared_metrics.clone();
         updated.update(declared.list());
-        let simulation = match updated == simulation.declared_metrics {
+        let mut simulation = match updated == simulation.declared_metrics {
             true => simulation,
             false => store.declare_metrics(new.simulation_id, declared.list()).await?,
         };
+        let tags = &new.start().tags;
+        if tags.iter().any(|tag| !simulation.tags.contains(tag)) {
+            simulation.tags = store.tag_simulation(new.simulation_id, tags, &[]).await?.tags;
+        }
         Ok((simulation, warnings))
     }
 
@@ -348,8 +358,8 @@ impl Recorder {
     /// received when this is called, in the order of the calls, even if the future is awaited later.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if the simulation does not exist, or an error of the database before
-    /// anything was stored. An error while storing is the verdict of each affected item.
+    /// [`Error::NotFound`] if the simulation does not exist, [`Error::SimulationRemoved`] if it was removed,
+    /// also meanwhile, or an error of the database before anything was stored. An error while storing is the verdict of each affected item.
     pub fn record_batch(
         &self,
         simulation_id: Uuid,

@@ -1,5 +1,6 @@
 //! The read operations of a recorder.
 
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::Recorder;
@@ -7,7 +8,7 @@ use super::progress::SimulationProgress;
 use crate::error::Result;
 use crate::store::{
     Attachments, Failure, Health, Metrics, OutcomeFilter, OutcomePage, Performance, RejectedPage,
-    SimulationPage, SimulationStatus,
+    SimulationFilter, SimulationPage, hours_before,
 };
 
 impl Recorder {
@@ -39,18 +40,19 @@ impl Recorder {
         self.shared.store.outcomes_page(simulation_id, filter, limit, cursor, attached).await
     }
 
-    /// Returns a page of the simulations, newest first: at most `limit` of them, from 1 to 10,000.
+    /// Returns a page of the simulations that a filter selects, newest first: at most `limit` of them, from
+    /// 1 to 10,000.
     ///
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) for another limit, or an invalid cursor.
     pub async fn simulations(
         &self,
-        status: Option<SimulationStatus>,
+        filter: &SimulationFilter,
         limit: u32,
         cursor: Option<&str>,
     ) -> Result<SimulationPage> {
         self.make_ready().await?;
-        self.shared.store.simulations_page(status, limit, cursor).await
+        self.shared.store.simulations_page(filter, limit, cursor).await
     }
 
     /// Returns a page of a simulation's rejected results, in order of receipt and without the
@@ -123,9 +125,45 @@ pub fn duration_hours(text: &str) -> std::result::Result<f64, String> {
     if hours > 0.0 { Ok(hours) } else { Err("a duration is longer than nothing".to_owned()) }
 }
 
+/// Returns the time that a text names: a date or a time (RFC 3339), or a duration such as `7d` before now.
+///
+/// # Errors
+/// The reason why the text is not valid.
+pub fn time_since(text: &str, now: Timestamp) -> std::result::Result<Timestamp, String> {
+    if let Ok(time) = text.parse() {
+        return Ok(time);
+    }
+    if let Ok(date) = text.parse::<jiff::civil::Date>() {
+        let begins = date.to_zoned(jiff::tz::TimeZone::UTC).map_err(|error| error.to_string())?;
+        return Ok(begins.timestamp());
+    }
+    let hours = duration_hours(text).map_err(|_| {
+        format!("invalid time: {text:?} (expected 2026-03-01, 2026-03-01T12:00:00Z, or a duration such as 7d)")
+    })?;
+    hours_before(now, hours).map_err(|error| error.to_string())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::duration_hours;
+    use jiff::Timestamp;
+
+    use super::{duration_hours, time_since};
+
+    #[test]
+    fn a_time_is_a_date_a_time_or_a_duration_before_now() {
+        let now: Timestamp = "2026-03-08T12:00:00Z".parse().unwrap();
+        for (text, expected) in [
+            ("2026-03-01", "2026-03-01T00:00:00Z"),
+            ("2026-03-01T12:00:00+02:00", "2026-03-01T10:00:00Z"),
+            ("7d", "2026-03-01T12:00:00Z"),
+            ("90m", "2026-03-08T10:30:00Z"),
+        ] {
+            assert_eq!(time_since(text, now).unwrap().to_string(), expected, "{text}");
+        }
+        for text in ["", "yesterday", "2026-13-01", "-7d", "99999999d"] {
+            assert!(time_since(text, now).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn a_range_is_a_duration() {

@@ -10,7 +10,7 @@ use super::queue::Results;
 use super::rows::{ExtractionResult, Target};
 use super::scheduling::{Placement, extract, extract_on_threads};
 use super::sessions::Sessions;
-use super::submission::{ItemVerdict, Submission, Verdict};
+use super::submission::{FailureKind, ItemVerdict, Submission, Verdict};
 use super::{Recorder, UNPLANNED};
 use crate::error::Result;
 use crate::extraction::Violation;
@@ -78,10 +78,29 @@ impl Recorder {
         simulation_id: Uuid,
         received: Vec<ReceivedResult>,
     ) -> Result<Vec<ItemVerdict>> {
-        let plan = self.plan(simulation_id).await?;
+        let verdicts = self.record_with_plan(self.plan(simulation_id).await?, received).await?;
+        // The simulation was removed meanwhile, with the results that were stored before.
+        let removal = verdicts.iter().find_map(|item| match &item.verdict {
+            Verdict::Failed { kind: kind @ FailureKind::SimulationRemoved, message, .. } => {
+                Some(kind.into_error(message.clone(), None))
+            }
+            _ => None,
+        });
+        match removal {
+            None => Ok(verdicts),
+            Some(error) => Err(self.with_removal(simulation_id, error).await),
+        }
+    }
+
+    async fn record_with_plan(
+        &self,
+        plan: Arc<Plan>,
+        received: Vec<ReceivedResult>,
+    ) -> Result<Vec<ItemVerdict>> {
         let received = self.on_the_databases_clock(received).await?;
+        let prices = self.shared.store.prices().await?;
         if received.iter().all(|received| received.submission.format.is_none()) {
-            let target = Target { plan, sessions: Arc::clone(&self.sessions) };
+            let target = Target { plan, sessions: Arc::clone(&self.sessions), prices };
             self.ensure_extractor(target.sessions.extractor().identity()).await?;
             return self.record_part(target, received).await;
         }
@@ -90,7 +109,8 @@ impl Recorder {
             let sessions = self.sessions_for(part.first()).await?;
             self.ensure_extractor(sessions.extractor().identity()).await?;
             self.ensure_header(part.first()).await?;
-            let target = Target { plan: Arc::clone(&plan), sessions };
+            let (plan, prices) = (Arc::clone(&plan), prices.clone());
+            let target = Target { plan, sessions, prices };
             verdicts.push(self.record_part(target, part));
         }
         let verdicts = futures_util::future::try_join_all(verdicts).await?;
@@ -157,7 +177,7 @@ impl Recorder {
         let mut verdicts = Vec::with_capacity(received.len());
         for part in by_format(received) {
             let sessions = self.sessions_for(part.first()).await?;
-            let target = Target { plan: Arc::clone(&plan), sessions };
+            let target = Target { plan: Arc::clone(&plan), sessions, prices: None };
             let extracted = extract(&target, part).await?;
             verdicts.extend(extracted.into_iter().map(|extracted| preview(extracted, planned)));
         }

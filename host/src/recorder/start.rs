@@ -12,7 +12,7 @@ use crate::identity::Fingerprint;
 use crate::json_text::{JsonText, is_json, nesting};
 use crate::store::{
     MetricDefinition, MetricDefinitions, NewSimulation, PlannedRow, SimulationStart,
-    SimulationStatus, whole,
+    SimulationStatus, check_tags, whole,
 };
 
 /// The maximum number of trials of a scenario, as in the extraction rules.
@@ -105,6 +105,7 @@ impl Recorder {
     /// another plan.
     pub async fn start_simulation(&self, mut start: SimulationStart) -> Result<SimulationStarted> {
         check(&start)?;
+        name_model(&mut start);
         let plan = self.read_scenarios(std::mem::take(&mut start.scenarios)).await?;
         let (plan, plan_sha256) = with_trials(plan, &start.scenario_trials)?;
         let planned_scenarios = u32::try_from(plan.len()).unwrap_or(u32::MAX);
@@ -177,6 +178,25 @@ impl Recorder {
     }
 }
 
+/// The member of the metadata that names the model, as the guide has it.
+const AGENT_MODEL: &str = "agent_model";
+
+/// Takes the model from the metadata if the start names none.
+fn name_model(start: &mut SimulationStart) {
+    let metadata = start.metadata.as_deref().filter(|text| text.contains(AGENT_MODEL));
+    if start.origin.models.is_empty()
+        && let Some(members) = metadata.and_then(|text| serde_json::from_str::<Members>(text).ok())
+    {
+        start.origin.models.extend(members.agent_model);
+    }
+}
+
+/// The members of the metadata that are read.
+#[derive(Deserialize)]
+struct Members {
+    agent_model: Option<String>,
+}
+
 /// Returns the id of a version of an agent's configuration, derived from its name, content and user.
 ///
 /// # Errors
@@ -218,6 +238,7 @@ fn check(start: &SimulationStart) -> Result<u32> {
         }
     }
     check_texts(start)?;
+    check_tags(&start.tags)?;
     check_metrics(&start.metrics, start.score_scale)?;
     Ok(trials)
 }
@@ -296,7 +317,7 @@ fn check_texts(start: &SimulationStart) -> Result<()> {
 }
 
 /// Checks that PostgreSQL can store a text, which cannot contain NUL.
-fn storable(what: &str, text: Option<&str>) -> Result<()> {
+pub(super) fn storable(what: &str, text: Option<&str>) -> Result<()> {
     match text.and_then(|text| text.find('\0')) {
         None => Ok(()),
         Some(at) => Err(Error::invalid(format!(

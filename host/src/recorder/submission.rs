@@ -245,6 +245,8 @@ pub enum FailureKind {
     Timeout,
     /// This submission is refused; others are not affected. The same one fails again.
     Refused,
+    /// The simulation was removed: all of its submissions fail, and fail again.
+    SimulationRemoved,
     /// A bug of this program, which can affect other submissions as well: with a spool they are stored,
     /// for a version in which it is fixed.
     Internal,
@@ -262,6 +264,7 @@ impl FailureKind {
             FailureKind::Unavailable | FailureKind::Timeout => Error::unavailable(message),
             FailureKind::Internal => Error::internal(message),
             FailureKind::Refused => Error::refused(message),
+            FailureKind::SimulationRemoved => Error::simulation_removed(message),
         };
         match hint {
             Some(hint) => error.with_hint(hint),
@@ -279,6 +282,9 @@ impl Verdict {
     /// Returns the verdict on a submission that was not recorded because of this error.
     pub(crate) fn failed(error: &Error) -> Self {
         let kind = match error.kind() {
+            ErrorKind::Request if matches!(error, Error::SimulationRemoved(_)) => {
+                FailureKind::SimulationRemoved
+            }
             ErrorKind::Request => FailureKind::Refused,
             ErrorKind::Internal => FailureKind::Internal,
             // All other causes can be fixed, and no submission must be lost until then.

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::group_commit::TRANSACTION_ROWS;
 use super::retry_reason::RetryReason;
@@ -47,6 +48,10 @@ pub(super) async fn write_all(
             // A row is refused, or the server fails at it: split the part until it has a single row.
             Err(Error::Refused(_) | Error::Internal(_)) if outcomes.len() + rejected.len() > 1 => {
                 parts.extend(halves(outcomes, rejected));
+            }
+            // One of several simulations was removed.
+            Err(Error::SimulationRemoved(_)) if simulations(&outcomes, &rejected).len() > 1 => {
+                parts.extend(by_simulation(outcomes, rejected));
             }
             Err(error) => {
                 let keys = outcomes.iter().map(|row| row.key);
@@ -105,6 +110,27 @@ fn halves<O, R>(mut outcomes: Vec<O>, mut rejected: Vec<R>) -> [(Vec<O>, Vec<R>)
     }
     let second = outcomes.split_off(outcomes.len() / 2);
     [(outcomes, Vec::new()), (second, rejected)]
+}
+
+/// Returns the simulations of a part.
+fn simulations(outcomes: &[&OutcomeRow], rejected: &[&RejectedRow]) -> HashSet<Uuid> {
+    let outcomes = outcomes.iter().map(|row| row.key.simulation_id);
+    outcomes.chain(rejected.iter().map(|row| row.key.simulation_id)).collect()
+}
+
+/// Splits a part into one for each simulation.
+fn by_simulation<'r>(
+    outcomes: Vec<&'r OutcomeRow>,
+    rejected: Vec<&'r RejectedRow>,
+) -> impl Iterator<Item = Part<'r>> {
+    let mut parts: HashMap<Uuid, Part<'r>> = HashMap::new();
+    for row in outcomes {
+        parts.entry(row.key.simulation_id).or_default().0.push(row);
+    }
+    for row in rejected {
+        parts.entry(row.key.simulation_id).or_default().1.push(row);
+    }
+    parts.into_values()
 }
 
 /// Writes one transaction, and retries it after transient errors until the time limit.

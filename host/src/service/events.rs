@@ -81,7 +81,7 @@ impl Watchers {
 #[utoipa::path(
     get, path = "/v1/simulations/{simulation_id}/events", tag = "reading",
     operation_id = "simulation_events",
-    params(("simulation_id" = Uuid, Path, description = "The simulation's id")),
+    params(("simulation_id" = String, Path, description = "The simulation's id, a unique prefix of it, its name, or `latest`")),
     responses(
         (status = 200, description = "Events", body = String, content_type = "text/event-stream"),
         (status = "default", description = "An error", body = Problem, content_type = "application/problem+json"),
@@ -133,8 +133,8 @@ async fn ask(app: SharedApp, simulation_id: Uuid, sender: watch::Sender<Arc<Simu
                     changed
                 });
             }
-            // The simulation was removed; a client that reconnects gets `not_found`.
-            Err(Error::NotFound(_)) => gone = true,
+            // The simulation was removed; a client that reconnects gets the error.
+            Err(Error::NotFound(_) | Error::SimulationRemoved(_)) => gone = true,
             // An unavailable database is polled again.
             Err(_) => {}
         }

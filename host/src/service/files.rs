@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
@@ -25,7 +26,7 @@ use crate::delivery::{
 };
 use crate::documents::{DocumentFile, FileLimits, inner_name};
 use crate::error::Error;
-use crate::store::{MetricDefinition, SimulationStart};
+use crate::store::SimulationStart;
 use crate::wire::{Problem, ProblemCode};
 
 /// The default name of a file.
@@ -56,6 +57,8 @@ pub(super) struct FileQuery {
     pub(super) format: Option<String>,
     /// The simulation's name. Default: the file's, without its ending.
     pub(super) simulation_name: Option<String>,
+    /// Its tags: a JSON array of texts.
+    pub(super) tags: Option<String>,
     /// The simulation's id; one that exists takes the results. Default: the one that the file's bytes,
     /// its name and the configuration make, so that the same file again stores nothing twice.
     pub(super) simulation_id: Option<Uuid>,
@@ -68,19 +71,21 @@ pub(super) struct FileQuery {
     pub(super) score_scale: Option<f64>,
 }
 
-impl FileQuery {
-    /// Returns the definitions of metrics.
-    ///
-    /// # Errors
-    /// If they are not JSON, or not definitions.
-    fn metrics(&self) -> Result<Vec<MetricDefinition>, Failure> {
-        let read = self.metrics.as_deref().map(serde_json::from_str).transpose();
-        let metrics = read.map_err(|error| {
-            let detail = format!("invalid metrics: {error} (expected a JSON array of definitions)");
-            Failure::new(ProblemCode::InvalidRequest, detail)
-        })?;
-        Ok(metrics.unwrap_or_default())
-    }
+/// Parses a parameter that is a JSON array; without the parameter it is empty.
+///
+/// # Errors
+/// If it is not JSON, or an element is not of the expected type.
+fn json_array<T: DeserializeOwned>(
+    name: &str,
+    text: Option<&str>,
+    elements: &str,
+) -> Result<Vec<T>, Failure> {
+    let read = text.map(serde_json::from_str).transpose();
+    let array = read.map_err(|error| {
+        let detail = format!("invalid {name}: {error} (expected a JSON array of {elements})");
+        Failure::new(ProblemCode::InvalidRequest, detail)
+    })?;
+    Ok(array.unwrap_or_default())
 }
 
 /// Record a file of any format: starts a simulation, records every result, and completes it.
@@ -177,7 +182,8 @@ async fn record_sent(
     body: Body,
     stop: &StopOnDrop,
 ) -> Result<RecordedFile, Failure> {
-    let metrics = query.metrics()?;
+    let metrics = json_array("metrics", query.metrics.as_deref(), "definitions")?;
+    let tags = json_array("tags", query.tags.as_deref(), "texts")?;
     let name = query.file_name.as_deref().map_or(NO_NAME.to_owned(), base_name);
     let (file, is_compressed, _share) = tokio::select! {
         received = receive(app, body) => received?,
@@ -203,6 +209,7 @@ async fn record_sent(
     .await??;
     let mut start = SimulationStart {
         simulation_name: query.simulation_name,
+        tags,
         metrics,
         score_scale: query.score_scale,
         ..SimulationStart::default()

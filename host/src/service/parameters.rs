@@ -4,14 +4,17 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri, header};
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::answer::Failure;
+use super::app::SharedApp;
 use crate::extraction::OutcomeStatus;
-use crate::store::SimulationStatus;
+use crate::recorder::time_since;
+use crate::store::{OriginFilter, SimulationFilter, SimulationStatus};
 use crate::wire::{NDJSON, ProblemCode};
 
 /// The most simulations or failures of a page: they are short.
@@ -20,27 +23,44 @@ pub(super) const MOST_LISTED: u32 = 10_000;
 /// How many characters of an unknown parameter's name are shown.
 const SHOWN_CHARACTERS: usize = 64;
 
-/// The id of the simulation in the path.
+/// The id of the existing simulation that the path refers to, by its id, a prefix of it, its name, or as
+/// `latest`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SimulationId(pub(super) Uuid);
 
-impl<S: Send + Sync> FromRequestParts<S> for SimulationId {
+impl FromRequestParts<SharedApp> for SimulationId {
     type Rejection = Failure;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
-        let text = match Path::<String>::from_request_parts(parts, state).await {
-            Ok(Path(text)) => text,
-            Err(rejection) => {
-                return Err(Failure::new(ProblemCode::InvalidRequest, rejection.body_text()));
-            }
-        };
-        match Uuid::try_parse(&text) {
-            Ok(id) => Ok(SimulationId(id)),
+    async fn from_request_parts(parts: &mut Parts, app: &SharedApp) -> Result<Self, Failure> {
+        let reference = path_text(parts, app).await?;
+        Ok(SimulationId(app.recorder.resolve_simulation(&reference).await?))
+    }
+}
+
+/// The id of a simulation in the path of a call that records results: they can come before its start, so
+/// nothing else can refer to it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RecordedSimulationId(pub(super) Uuid);
+
+impl FromRequestParts<SharedApp> for RecordedSimulationId {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &SharedApp) -> Result<Self, Failure> {
+        match Uuid::try_parse(&path_text(parts, app).await?) {
+            Ok(id) => Ok(RecordedSimulationId(id)),
             Err(_) => Err(Failure::new(
                 ProblemCode::InvalidRequest,
                 "the path holds no simulation's id; an id is a UUID of 36 characters",
             )),
         }
+    }
+}
+
+/// Returns the variable part of the path.
+async fn path_text(parts: &mut Parts, app: &SharedApp) -> Result<String, Failure> {
+    match Path::<String>::from_request_parts(parts, app).await {
+        Ok(Path(text)) => Ok(text),
+        Err(rejection) => Err(Failure::new(ProblemCode::InvalidRequest, rejection.body_text())),
     }
 }
 
@@ -75,6 +95,15 @@ pub(super) fn no_parameters(uri: &Uri) -> Result<(), Failure> {
     .hint("leave it out"))
 }
 
+/// A reference to a simulation.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ReferenceQuery {
+    /// The simulation's id, a unique prefix of it of at least 4 hexadecimal digits, its name, or `latest`.
+    pub(super) simulation: String,
+}
+
 /// A page of a list.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -82,11 +111,54 @@ pub(super) fn no_parameters(uri: &Uri) -> Result<(), Failure> {
 pub(super) struct SimulationsQuery {
     /// Only those with this status.
     pub(super) status: Option<SimulationStatus>,
+    /// Only those whose name contains this text, in any case; if it has `*` or `?`, those whose whole name
+    /// matches it.
+    pub(super) name: Option<String>,
+    /// Only those with this tag.
+    pub(super) tag: Option<String>,
+    /// Only those whose evaluation began then or later: a date or a time (RFC 3339), or a duration before
+    /// now, such as 7d.
+    pub(super) since: Option<String>,
+    /// Only those one of whose models contains this text, in any case, as `name`.
+    pub(super) model: Option<String>,
+    /// Only those whose provider contains this text, in any case, as `name`.
+    pub(super) provider: Option<String>,
+    /// Only those whose agent contains this text, in any case, as `name`.
+    pub(super) agent: Option<String>,
+    /// Only those whose task contains this text, in any case, as `name`.
+    pub(super) task: Option<String>,
+    /// Only those whose data set contains this text, in any case, as `name`.
+    pub(super) dataset: Option<String>,
+    /// Only those that this tool ran, in any case, as `name`.
+    pub(super) tool: Option<String>,
     /// How many at most. Default: 50.
     #[param(minimum = 1, maximum = 10_000)]
     pub(super) limit: Option<u32>,
     /// The cursor that the previous page returned.
     pub(super) cursor: Option<String>,
+}
+
+impl SimulationsQuery {
+    /// Returns the filter of these parameters.
+    ///
+    /// # Errors
+    /// If the time is not valid.
+    pub(super) fn filter(&self) -> Result<SimulationFilter, Failure> {
+        let since = self.since.as_deref().map(|text| time_since(text, Timestamp::now()));
+        let since = since
+            .transpose()
+            .map_err(|reason| Failure::new(ProblemCode::InvalidRequest, reason))?;
+        let (name, tag) = (self.name.clone(), self.tag.clone());
+        let origin = OriginFilter {
+            model: self.model.clone(),
+            provider: self.provider.clone(),
+            agent: self.agent.clone(),
+            task: self.task.clone(),
+            dataset: self.dataset.clone(),
+            tool: self.tool.clone(),
+        };
+        Ok(SimulationFilter { status: self.status, name, tag, since, origin })
+    }
 }
 
 /// A page of something of a simulation.

@@ -15,7 +15,7 @@ use super::idempotency::Keys;
 use super::long_answer::with_room;
 use super::memory_budget::MemoryPermit;
 use super::observe::RequestId;
-use super::parameters::{BodyType, Parameters, RecordQuery, SimulationId, body_type};
+use super::parameters::{BodyType, Parameters, RecordQuery, RecordedSimulationId, body_type};
 use super::stream::{StreamOf, stream};
 use super::submitted_results::{BodyLimits, SubmittedResults, documents, limits, one_document};
 use crate::error::Error;
@@ -63,7 +63,7 @@ const LOGGED_CAUSES: usize = 5;
 )]
 pub(super) async fn record_outcomes(
     State(app): State<SharedApp>,
-    SimulationId(simulation_id): SimulationId,
+    RecordedSimulationId(simulation_id): RecordedSimulationId,
     Parameters(query): Parameters<RecordQuery>,
     request: Request,
 ) -> Answer {

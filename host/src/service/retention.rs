@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::error::Result;
-use crate::store::{RemovedRows, Store};
+use crate::store::{RemovedRows, RetentionTime, Store};
 
 /// How often old simulations are removed.
 const EVERY: Duration = Duration::from_secs(3_600);
@@ -42,5 +42,6 @@ pub(super) async fn keep(store: Store, days: u64) {
 async fn remove(store: &Store, days: u64) -> Result<RemovedRows> {
     #[expect(clippy::cast_precision_loss, reason = "days that matter are far fewer")]
     let hours = days as f64 * 24.0;
-    store.remove_expired(store.hours_ago(hours).await?, |_| {}).await
+    let before = store.hours_ago(hours).await?;
+    store.remove_expired(before, RetentionTime::Acceptance, |_| {}).await
 }

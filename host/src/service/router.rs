@@ -68,6 +68,8 @@ fn recording() -> OpenApiRouter<SharedApp> {
         .routes(routes!(simulations::create_configuration))
         .routes(routes!(simulations::start_simulation))
         .routes(routes!(simulations::complete_simulation))
+        .routes(routes!(simulations::rename_simulation))
+        .routes(routes!(simulations::tag_simulation))
         .routes(routes!(simulations::declare_metrics))
         .routes(routes!(simulations::select_revision))
         .routes(routes!(simulations::compare_results))
@@ -88,6 +90,7 @@ fn files() -> OpenApiRouter<SharedApp> {
 fn queries() -> OpenApiRouter<SharedApp> {
     OpenApiRouter::new()
         .routes(routes!(simulations::list_simulations))
+        .routes(routes!(simulations::resolve_simulation))
         .routes(routes!(simulations::simulation_status))
         .routes(routes!(reading::list_outcomes))
         .routes(routes!(reading::list_rejected))
@@ -116,6 +119,7 @@ fn administration() -> OpenApiRouter<SharedApp> {
         .routes(routes!(spool::spool_entry))
         .routes(routes!(spool::requeue_dead_letters))
         .routes(routes!(spool::drop_dead_letters))
+        .routes(routes!(simulations::remove_simulation))
 }
 
 fn probes() -> OpenApiRouter<SharedApp> {

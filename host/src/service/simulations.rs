@@ -2,27 +2,33 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::{Request, State};
+use axum::http::Uri;
 use tokio::sync::SemaphorePermit;
 use uuid::Uuid;
 
 use super::answer::{self, Answer, Failure};
 use super::app::{App, SharedApp};
 use super::body;
+use super::guard::Caller;
 use super::idempotency::{IdempotentRequest, Keys};
 use super::memory_budget::MemoryPermit;
 use super::parameters::{
-    BodyType, MOST_LISTED, Parameters, SimulationId, SimulationsQuery, body_type, checked_limit,
-    no_parameters,
+    BodyType, MOST_LISTED, Parameters, ReferenceQuery, SimulationId, SimulationsQuery, body_type,
+    checked_limit, no_parameters,
 };
 use crate::blocking::blocking;
 use crate::delivery::DeliveryAnswer;
 use crate::recorder::{SimulationCompleted, SimulationProgress};
-use crate::store::{ListedResults, ResultList, SimulationStatus};
+use crate::store::{
+    ListedResults, RemovedSimulation, ResultList, SimulationLabels, SimulationStatus,
+};
 use crate::wire::{
     ConfigurationCreated, ConfigurationRequest, DeclareMetricsRequest, EndSimulationRequest,
-    Problem, ProblemCode, RevisionList, SelectRevisionRequest, SimulationEnded, SimulationList,
-    StartSimulationRequest, StartedBody, SuiteDocument,
+    Problem, ProblemCode, RenameSimulationRequest, ResolvedSimulation, RevisionList,
+    SelectRevisionRequest, SimulationEnded, SimulationList, StartSimulationRequest, StartedBody,
+    SuiteDocument, TagSimulationRequest,
 };
 
 /// The default number of simulations of a page.
@@ -174,7 +180,8 @@ pub(super) async fn list_simulations(
 ) -> Answer {
     let limit = checked_limit(query.limit, PAGE, MOST_LISTED)?;
     let turn = app.answers.turn().await;
-    let page = app.recorder.simulations(query.status, limit, query.cursor.as_deref()).await?;
+    let filter = query.filter()?;
+    let page = app.recorder.simulations(&filter, limit, query.cursor.as_deref()).await?;
     let simulations = page.simulations.into_iter().map(Into::into).collect();
     turn.json(&SimulationList { simulations, cursor: page.cursor }).await
 }
@@ -183,7 +190,7 @@ pub(super) async fn list_simulations(
 #[utoipa::path(
     get, path = "/v1/simulations/{simulation_id}", tag = "reading",
     operation_id = "simulation_status",
-    params(("simulation_id" = Uuid, Path, description = "The simulation's id")),
+    params(("simulation_id" = String, Path, description = "The simulation's id, a unique prefix of it, its name, or `latest`")),
     responses(
         (status = 200, description = "Progress, score, cost", body = SimulationProgress),
         (status = "default", description = "An error", body = Problem, content_type = "application/problem+json"),
@@ -203,7 +210,7 @@ pub(super) async fn simulation_status(
     post, path = "/v1/simulations/{simulation_id}/complete", tag = "recording",
     operation_id = "complete_simulation",
     params(
-        ("simulation_id" = Uuid, Path, description = "The simulation's id"),
+        ("simulation_id" = String, Path, description = "The simulation's id, a unique prefix of it, its name, or `latest`"),
         ("Idempotency-Key" = Option<String>, Header, description = "A retry with the same key gets the first answer", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
     ),
     request_body(content = Option<SuiteDocument>, content_type = "application/json", description = "The suite's summary, or nothing"),
@@ -234,6 +241,106 @@ pub(super) async fn complete_simulation(
     app.keys.once(asked, Box::pin(answer)).await
 }
 
+/// Find the simulation that a text refers to.
+#[utoipa::path(
+    get, path = "/v1/resolve", tag = "reading", operation_id = "resolve_simulation",
+    params(ReferenceQuery),
+    responses(
+        (status = 200, description = "Its id", body = ResolvedSimulation),
+        (status = "default", description = "An error", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn resolve_simulation(
+    State(app): State<SharedApp>,
+    Parameters(query): Parameters<ReferenceQuery>,
+) -> Answer {
+    let simulation_id = app.recorder.resolve_simulation(&query.simulation).await?;
+    Ok(answer::done(false, &ResolvedSimulation { simulation_id }))
+}
+
+/// Rename a simulation.
+#[utoipa::path(
+    post, path = "/v1/simulations/{simulation_id}/rename", tag = "recording",
+    operation_id = "rename_simulation",
+    params(
+        ("simulation_id" = String, Path, description = "The simulation's id, a unique prefix of it, its name, or `latest`"),
+        ("Idempotency-Key" = Option<String>, Header, description = "A retry with the same key gets the first answer", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
+    ),
+    request_body = RenameSimulationRequest,
+    responses(
+        (status = 200, description = "The renamed simulation", body = SimulationLabels),
+        (status = "default", description = "An error", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn rename_simulation(
+    State(app): State<SharedApp>,
+    SimulationId(simulation_id): SimulationId,
+    request: Request,
+) -> Answer {
+    let JsonRequest { bytes, asked, _room } =
+        read(&app, request, app.settings.max_suite_kib).await?;
+    let answer = async {
+        let RenameSimulationRequest { simulation_name } = parse(&bytes)?;
+        let renamed = app.recorder.rename_simulation(simulation_id, &simulation_name).await?;
+        Ok(answer::done(false, &renamed))
+    };
+    app.keys.once(asked, Box::pin(answer)).await
+}
+
+/// Add and remove tags of a simulation.
+#[utoipa::path(
+    post, path = "/v1/simulations/{simulation_id}/tags", tag = "recording",
+    operation_id = "tag_simulation",
+    params(
+        ("simulation_id" = String, Path, description = "The simulation's id, a unique prefix of it, its name, or `latest`"),
+        ("Idempotency-Key" = Option<String>, Header, description = "A retry with the same key gets the first answer", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
+    ),
+    request_body = TagSimulationRequest,
+    responses(
+        (status = 200, description = "The simulation with its tags", body = SimulationLabels),
+        (status = "default", description = "An error", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn tag_simulation(
+    State(app): State<SharedApp>,
+    SimulationId(simulation_id): SimulationId,
+    request: Request,
+) -> Answer {
+    let JsonRequest { bytes, asked, _room } =
+        read(&app, request, app.settings.max_suite_kib).await?;
+    let answer = async {
+        let TagSimulationRequest { add, remove } = parse(&bytes)?;
+        let tagged = app.recorder.tag_simulation(simulation_id, &add, &remove).await?;
+        Ok(answer::done(false, &tagged))
+    };
+    app.keys.once(asked, Box::pin(answer)).await
+}
+
+/// Remove a simulation permanently, with all its data.
+///
+/// Later calls for it are refused as `simulation_removed`. Safe to repeat: a request that took
+/// too long is continued by the next one. It needs a token with the scope `admin`.
+#[utoipa::path(
+    post, path = "/v1/simulations/{simulation_id}/remove", tag = "operation",
+    operation_id = "remove_simulation",
+    params(("simulation_id" = String, Path, description = "The simulation's id, a unique prefix of it, its name, or `latest`")),
+    responses(
+        (status = 200, description = "It is removed", body = RemovedSimulation),
+        (status = "default", description = "An error", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn remove_simulation(
+    State(app): State<SharedApp>,
+    SimulationId(simulation_id): SimulationId,
+    caller: Option<Extension<Caller>>,
+    uri: Uri,
+) -> Answer {
+    no_parameters(&uri)?;
+    let removed_by = caller.as_ref().map(|Extension(caller)| caller.name.as_str());
+    let removed = app.recorder.remove_simulation(simulation_id, removed_by).await?;
+    Ok(answer::done(false, &removed))
+}
+
 /// Declare metrics of a simulation, without recording its results again.
 ///
 /// Their members replace earlier ones, and the simulation's figures are computed anew.
@@ -241,7 +348,7 @@ pub(super) async fn complete_simulation(
     post, path = "/v1/simulations/{simulation_id}/metrics", tag = "recording",
     operation_id = "declare_metrics",
     params(
-        ("simulation_id" = Uuid, Path, description = "The simulation's id"),
+        ("simulation_id" = String, Path, description = "The simulation's id, a unique prefix of it, its name, or `latest`"),
         ("Idempotency-Key" = Option<String>, Header, description = "A retry with the same key gets the first answer", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
     ),
     request_body = DeclareMetricsRequest,
@@ -273,7 +380,7 @@ pub(super) async fn declare_metrics(
     post, path = "/v1/simulations/{simulation_id}/revisions", tag = "recording",
     operation_id = "select_revision",
     params(
-        ("simulation_id" = Uuid, Path, description = "The simulation's id"),
+        ("simulation_id" = String, Path, description = "The simulation's id, a unique prefix of it, its name, or `latest`"),
         ("Idempotency-Key" = Option<String>, Header, description = "A retry with the same key gets the first answer", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
     ),
     request_body = SelectRevisionRequest,
@@ -307,7 +414,7 @@ pub(super) async fn select_revision(
     post, path = "/v1/simulations/{simulation_id}/result-list", tag = "recording",
     operation_id = "compare_results",
     params(
-        ("simulation_id" = Uuid, Path, description = "The simulation's id"),
+        ("simulation_id" = String, Path, description = "The simulation's id, a unique prefix of it, its name, or `latest`"),
         ("Idempotency-Key" = Option<String>, Header, description = "A retry with the same key gets the first answer", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
     ),
     request_body = ResultList,
@@ -336,7 +443,7 @@ pub(super) async fn compare_results(
     post, path = "/v1/simulations/{simulation_id}/fail", tag = "recording",
     operation_id = "fail_simulation",
     params(
-        ("simulation_id" = Uuid, Path, description = "The simulation's id"),
+        ("simulation_id" = String, Path, description = "The simulation's id, a unique prefix of it, its name, or `latest`"),
         ("Idempotency-Key" = Option<String>, Header, description = "A retry with the same key gets the first answer", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
     ),
     request_body(content = Option<EndSimulationRequest>, description = "Why"),
@@ -359,7 +466,7 @@ pub(super) async fn fail_simulation(
     post, path = "/v1/simulations/{simulation_id}/cancel", tag = "recording",
     operation_id = "cancel_simulation",
     params(
-        ("simulation_id" = Uuid, Path, description = "The simulation's id"),
+        ("simulation_id" = String, Path, description = "The simulation's id, a unique prefix of it, its name, or `latest`"),
         ("Idempotency-Key" = Option<String>, Header, description = "A retry with the same key gets the first answer", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
     ),
     request_body(content = Option<EndSimulationRequest>, description = "Why"),

@@ -15,7 +15,6 @@ use super::Store;
 use super::outcome_columns::{OWN, SELECTED, outcome_columns};
 use super::outcome_sql::{READING_ORDER, document, join_scale, numbered, read_column, scale};
 use super::outcomes::{OutcomeFilter, OutcomeRecord};
-use super::simulations::not_found;
 use super::statement::Statement;
 use crate::error::{Error, Result};
 use crate::paging::next_batch;
@@ -115,7 +114,7 @@ impl Store {
             .collect::<std::result::Result<_, _>>()
             .map_err(failed)?;
         if let Some(missing) = wanted.iter().find(|id| !ids.contains(id)) {
-            return Err(not_found(*missing));
+            return Err(self.missing_simulation(*missing).await);
         }
         for simulation_id in ids {
             let statement = statement(simulation_id, &selection.filter, selection.documents);

@@ -23,17 +23,22 @@ mod metrics;
 mod migrating;
 mod migration_script;
 mod migrations;
+mod origin;
 pub(crate) mod outcome_columns;
 mod outcome_page;
 mod outcome_sql;
 mod outcomes;
 mod performance;
+mod prices;
 mod rejected;
+mod removal;
 mod retention;
 mod revisions;
 mod run_report;
 mod selections;
+mod simulation_labels;
 mod simulation_page;
+mod simulation_reference;
 mod simulation_score;
 mod simulations;
 mod sql;
@@ -57,7 +62,8 @@ pub(crate) use connection::fuzz_connections;
 pub use export::{ExportSelection, OutcomeRows};
 pub use extracted::ColumnChange;
 pub(crate) use extracted::ExtractedColumns;
-pub use figures::{FigureScope, Figures, MetricFigures, SupersededResult};
+pub(crate) use figures::is_agent;
+pub use figures::{FigureScope, Figures, MetricFigures, SupersededResult, UsageFigures};
 pub use health::{Health, Policy, PoolStats};
 pub(crate) use history::{ExtractedOutcome, RejectedSubmission};
 pub use layout::Layout;
@@ -65,20 +71,25 @@ pub use metrics::Metrics;
 pub use migrating::MigrationReport;
 pub use migration_script::migration_script_for_empty;
 pub use migrations::SchemaState;
-pub(crate) use outcome_columns::{AddedFields, ScoreColumns};
+pub use origin::Origin;
+pub(crate) use outcome_columns::{AddedFields, ScoreColumns, UsageColumns};
 pub use outcome_columns::{OutcomeRow, outcome_columns_of_table};
 pub use outcome_page::{Attachments, OutcomePage};
 pub use outcomes::{OutcomeFilter, OutcomeRecord, RecordedOutcome};
 pub use performance::{Failure, HourlyPerformance, Performance, PerformanceSummary};
+pub use prices::{ModelPrices, PriceTable, PriceTableSummary, TokenCounts};
 pub use rejected::{RejectedPage, RejectedResult};
-pub use retention::{ExpiredSimulations, RemovedRows, hours_before};
+pub use removal::RemovedSimulation;
+pub use retention::{ExpiredSimulations, RemovedRows, RetentionTime, hours_before};
 pub use revisions::Revision;
 pub use run_report::{
     Aggregation, MetricDefinition, MetricDefinitions, MetricKind, MissingPolicy, ReportedFigure,
     RunReport,
 };
 pub use selections::{ListedResults, ResultList};
-pub use simulation_page::SimulationPage;
+pub use simulation_labels::SimulationLabels;
+pub(crate) use simulation_labels::check_tags;
+pub use simulation_page::{ListedSimulation, OriginFilter, SimulationFilter, SimulationPage};
 pub use simulation_score::{ScoreSource, SimulationScore};
 pub use simulations::{Simulation, SimulationStatus};
 pub use sql::SqlAnswer;
@@ -104,6 +115,7 @@ pub struct Store {
     pool: Pool,
     counters: Arc<Counters>,
     clock: Arc<DatabaseClock>,
+    prices: Arc<prices::CachedPrices>,
     look_up: Arc<LookUpPolicy>,
     copying: Arc<OnceCell<bool>>,
     /// For rows that are larger than a page.
@@ -163,6 +175,7 @@ impl Store {
             pool,
             counters,
             clock,
+            prices: Arc::default(),
             look_up: Arc::default(),
             copying: Arc::default(),
             large_rows: Arc::new(Semaphore::new(1)),

@@ -20,10 +20,30 @@ use crate::paging::BATCH_ROWS;
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// The time that decides how old a simulation is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RetentionTime {
+    /// When the simulation was accepted, so that the log of an old evaluation is kept as long as a new one.
+    #[default]
+    Acceptance,
+    /// When the evaluation began.
+    Evaluation,
+}
+
+impl RetentionTime {
+    /// Returns the column of the time.
+    fn column(self) -> &'static str {
+        match self {
+            RetentionTime::Acceptance => "partition_time",
+            RetentionTime::Evaluation => "started_at",
+        }
+    }
+}
+
 /// Simulations that are older than the retention period.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ExpiredSimulations {
-    /// Simulations that were started before are removed.
+    /// Simulations that are older than this are removed.
     pub before: Timestamp,
     /// Their ids, the oldest first.
     pub simulation_ids: Vec<Uuid>,
@@ -62,14 +82,20 @@ const PARTS: [(&str, &str); 8] = [
     ("selections", "selection_id"),
 ];
 
-/// A running simulation that has recently received results is in use.
-const EXPIRED: &str = "
-    SELECT simulation_id FROM arc_recorder.simulations AS simulation
-    WHERE partition_time < $1 AND (status <> 'running' OR NOT EXISTS (
-        SELECT FROM arc_recorder.outcomes AS outcome
-        WHERE outcome.simulation_id = simulation.simulation_id AND outcome.received_at >= $1
+/// The simulations that are older than `$1`. A running simulation that has recently received results is in
+/// use.
+fn expired_statement(before: Timestamp, by: RetentionTime) -> Statement {
+    let time = by.column();
+    Statement::new(format!(
+        "SELECT simulation_id FROM arc_recorder.simulations AS simulation
+         WHERE {time} < $1 AND (status <> 'running' OR NOT EXISTS (
+             SELECT FROM arc_recorder.outcomes AS outcome
+             WHERE outcome.simulation_id = simulation.simulation_id AND outcome.received_at >= $1
+         ))
+         ORDER BY {time}, simulation_id"
     ))
-    ORDER BY partition_time, simulation_id";
+    .with(before)
+}
 
 /// Returns the time this many hours before another.
 ///
@@ -94,13 +120,17 @@ impl Store {
         hours_before(self.now().await?, hours)
     }
 
-    /// Returns the simulations that were started before a time, except those that are still running and
+    /// Returns the simulations that are older than a time, except those that are still running and
     /// have had results since. Nothing is changed.
     ///
     /// # Errors
     /// [`Error::Schema`] if the schema is not current.
-    pub async fn expired(&self, before: Timestamp) -> Result<ExpiredSimulations> {
-        let expired = self.find_expired(before, self.layout().await?).await?;
+    pub async fn expired(
+        &self,
+        before: Timestamp,
+        by: RetentionTime,
+    ) -> Result<ExpiredSimulations> {
+        let expired = self.find_expired(before, by, self.layout().await?).await?;
         let count = Statement::new(
             "SELECT (SELECT pg_catalog.count(*) FROM arc_recorder.outcomes
                      WHERE simulation_id = ANY ($1)),
@@ -125,10 +155,11 @@ impl Store {
     pub async fn remove_expired(
         &self,
         before: Timestamp,
+        by: RetentionTime,
         mut progress: impl FnMut(&RemovedRows) + Send,
     ) -> Result<RemovedRows> {
         let layout = self.layout().await?;
-        let expired = self.find_expired(before, layout).await?;
+        let expired = self.find_expired(before, by, layout).await?;
         let mut removed = RemovedRows::default();
         if let Some(chunks_before) = expired.chunks_before
             && !expired.chunks.is_empty()
@@ -137,7 +168,7 @@ impl Store {
             progress(&removed);
         }
         for simulation_id in expired.simulation_ids {
-            removed.deleted_outcomes += self.remove_simulation(simulation_id, layout).await?;
+            removed.deleted_outcomes += self.delete_rows(simulation_id, layout).await?;
             removed.simulations += 1;
             progress(&removed);
         }
@@ -157,10 +188,14 @@ impl Store {
         Layout::recorded(&client).await
     }
 
-    async fn find_expired(&self, before: Timestamp, layout: Layout) -> Result<ExpiredSimulations> {
-        let rows = self
-            .rows(&Statement::new(EXPIRED).with(before), "find the expired simulations")
-            .await?;
+    async fn find_expired(
+        &self,
+        before: Timestamp,
+        by: RetentionTime,
+        layout: Layout,
+    ) -> Result<ExpiredSimulations> {
+        let expired = expired_statement(before, by);
+        let rows = self.rows(&expired, "find the expired simulations").await?;
         let simulation_ids: Vec<Uuid> = rows.iter().map(|row| row.get(0)).collect();
         let mut expired = ExpiredSimulations {
             before,
@@ -214,8 +249,8 @@ impl Store {
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
-    /// Removes one simulation, and returns the number of its deleted outcomes.
-    async fn remove_simulation(&self, simulation_id: Uuid, layout: Layout) -> Result<u64> {
+    /// Deletes all rows of one simulation, and returns the number of its deleted outcomes.
+    pub(super) async fn delete_rows(&self, simulation_id: Uuid, layout: Layout) -> Result<u64> {
         let mut outcomes = 0;
         for (table, key) in PARTS {
             // In the columnstore, a simulation is deleted by batches instead of rows; its documents
@@ -233,7 +268,7 @@ impl Store {
                 ))
                 .with(simulation_id)
                 .with(i64::try_from(BATCH_ROWS).unwrap_or(i64::MAX));
-                let deleted = self.change(&delete, "delete expired rows").await?;
+                let deleted = self.change(&delete, "delete the simulation's rows").await?;
                 if table == "outcomes" {
                     outcomes += deleted;
                 }
@@ -244,13 +279,13 @@ impl Store {
                 tokio::time::sleep(begun.elapsed().min(LONGEST_PAUSE)).await;
             }
         }
-        Ok(outcomes + self.remove_rest(simulation_id).await?)
+        Ok(outcomes + self.delete_rest(simulation_id).await?)
     }
 
-    /// Removes a simulation's own row together with rows that were added in the meantime. Recording
+    /// Deletes a simulation's own row together with rows that were added in the meantime. Recording
     /// holds the figures lock until the end of its transaction.
-    async fn remove_rest(&self, simulation_id: Uuid) -> Result<u64> {
-        let failed = |error| Error::postgres("delete expired rows", error);
+    async fn delete_rest(&self, simulation_id: Uuid) -> Result<u64> {
+        let failed = |error| Error::postgres("delete the simulation's rows", error);
         let mut client = self.client().await?;
         let transaction = client.transaction().await.map_err(failed)?;
         transaction

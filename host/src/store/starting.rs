@@ -12,6 +12,7 @@ use super::Store;
 use super::columns::column;
 use super::connection::Transaction;
 use super::metric_declarations::{declared_headline, keep_declaration};
+use super::origin::{self, Origin};
 use super::run_report::{MetricDefinition, MetricDefinitions};
 use super::simulations::{COLUMNS, Simulation, locked_for_change, not_found};
 use crate::error::{Error, Result};
@@ -42,12 +43,18 @@ pub struct SimulationStart {
     pub scenario_trials: Vec<u32>,
     /// A display name.
     pub simulation_name: Option<String>,
+    /// Its tags. Those that an existing simulation lacks are added.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// The Modal app that runs the evaluation.
     pub modal_app_id: Option<String>,
     /// The Modal environment. Default: the variable `MODAL_ENVIRONMENT`, then `production`.
     pub modal_environment: Option<String>,
     /// How many sandboxes run at once.
     pub sandbox_instances: Option<u32>,
+    /// Who runs what, as far as it is known; it counts instead of what the tool or the results name.
+    #[serde(default, skip_serializing_if = "Origin::is_empty")]
+    pub origin: Origin,
     /// Any other data about the simulation: a JSON object.
     pub metadata: Option<String>,
     /// The definitions of metrics, which replace those of the tool.
@@ -75,9 +82,11 @@ impl Default for SimulationStart {
             trials: None,
             scenario_trials: Vec::new(),
             simulation_name: None,
+            tags: Vec::new(),
             modal_app_id: None,
             modal_environment: None,
             sandbox_instances: None,
+            origin: Origin::default(),
             metadata: None,
             metrics: Vec::new(),
             score_scale: None,
@@ -129,6 +138,9 @@ impl NewSimulation {
     /// environment of the start, or else a new id and this process's environment.
     pub fn new(mut start: SimulationStart, planned_scenarios: u32, plan_sha256: [u8; 32]) -> Self {
         start.resolve_modal_environment();
+        start.origin.normalize();
+        start.tags.sort_unstable();
+        start.tags.dedup();
         let simulation_id = start.simulation_id.unwrap_or_else(identity::new_id);
         NewSimulation { simulation_id, planned_scenarios, plan_sha256, start }
     }
@@ -176,7 +188,8 @@ impl Store {
     /// its row and whether it was written now. The plan is read once, in order.
     ///
     /// # Errors
-    /// [`Error::Database`], [`Error::Unavailable`], or an error of reading the plan.
+    /// [`Error::SimulationRemoved`], [`Error::Database`], [`Error::Unavailable`], or an error of reading the
+    /// plan.
     pub async fn start_simulation(
         &self,
         new: &NewSimulation,
@@ -185,21 +198,26 @@ impl Store {
         let failed = |error| Error::postgres("start the simulation", error);
         let mut client = self.client().await?;
         let transaction = client.transaction().await.map_err(failed)?;
+        let require = "SELECT arc_recorder.require_not_removed($1)";
+        transaction.query_one(require, &[&new.simulation_id]).await.map_err(failed)?;
         let insert = transaction
             .prepare_cached(&format!(
                 "INSERT INTO arc_recorder.simulations (simulation_id, simulation_name,
                      config_version_id, modal_app_id, modal_environment, sandbox_instances,
                      metadata, trials, planned_scenarios, plan_sha256, partition_time, started_at,
-                     metrics, headline)
+                     metrics, headline, tags, declared_origin, {})
                  SELECT $1, $2, $3, $4, $5, $6, $7::text::json, $8, $9, $10, accepted.at,
-                     accepted.at, $12, $13
+                     accepted.at, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25
                  FROM (SELECT coalesce($11, pg_catalog.clock_timestamp()) AS at OFFSET 0) AS accepted
-                 ON CONFLICT (simulation_id) DO NOTHING RETURNING {COLUMNS}"
+                 ON CONFLICT (simulation_id) DO NOTHING RETURNING {COLUMNS}",
+                origin::COLUMNS.join(", ")
             ))
             .await
             .map_err(failed)?;
         let NewSimulation { simulation_id, planned_scenarios, plan_sha256, start } = new;
         let declared = start.declared_metrics();
+        let origin = &start.origin;
+        let declared_origin = origin.known();
         let row = transaction
             .query_opt(
                 &insert,
@@ -218,6 +236,18 @@ impl Store {
                     &(!declared.is_empty())
                         .then(|| serde_json::to_value(&declared).unwrap_or_default()),
                     &declared_headline(&declared),
+                    &start.tags,
+                    &declared_origin,
+                    &origin.models,
+                    &origin.provider,
+                    &origin.agent,
+                    &origin.agent_version,
+                    &origin.task,
+                    &origin.task_version,
+                    &origin.dataset,
+                    &origin.dataset_version,
+                    &origin.tool,
+                    &origin.tool_version,
                 ],
             )
             .await

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::ViolationBody;
-use crate::error::Error;
+use crate::error::{Error, SimulationCandidate};
 
 /// The kind of a problem, for programs to compare. It never changes its meaning.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize, ToSchema)]
@@ -23,6 +23,10 @@ pub enum ProblemCode {
     MethodNotAllowed,
     /// The object exists, but differs from the request.
     Conflict,
+    /// Several simulations have this name, or an id that begins like this; `candidates` lists them.
+    AmbiguousSimulation,
+    /// The simulation was removed, and records nothing any more.
+    SimulationRemoved,
     /// The path does not accept this type of body, or its encoding is not supported.
     UnsupportedMediaType,
     /// The request accepts none of the available types of response.
@@ -82,7 +86,10 @@ impl ProblemCode {
             ProblemCode::MethodNotAllowed => 405,
             ProblemCode::NotAcceptable => 406,
             ProblemCode::BodyTimeout => 408,
-            ProblemCode::Conflict | ProblemCode::IdempotencyKeyInUse => 409,
+            ProblemCode::Conflict
+            | ProblemCode::AmbiguousSimulation
+            | ProblemCode::IdempotencyKeyInUse => 409,
+            ProblemCode::SimulationRemoved => 410,
             ProblemCode::BodyTooLarge | ProblemCode::TooManyResults => 413,
             ProblemCode::UnsupportedMediaType => 415,
             ProblemCode::Rejected | ProblemCode::IdempotencyKeyReused | ProblemCode::Refused => 422,
@@ -106,6 +113,8 @@ impl ProblemCode {
             ProblemCode::NotFound => "Not found",
             ProblemCode::MethodNotAllowed => "This method is not for this path",
             ProblemCode::Conflict => "It exists in another form",
+            ProblemCode::AmbiguousSimulation => "Several simulations match",
+            ProblemCode::SimulationRemoved => "The simulation was removed",
             ProblemCode::UnsupportedMediaType => "This type of body is not taken",
             ProblemCode::NotAcceptable => "No such type of answer",
             ProblemCode::BodyTooLarge => "The body is too large",
@@ -166,6 +175,9 @@ pub struct Problem {
     /// The violations of a document.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub violations: Vec<ViolationBody>,
+    /// The first simulations that match an ambiguous name or beginning of an id, the newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<SimulationCandidate>,
     /// The id under which a result is kept as rejected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome_id: Option<Uuid>,
@@ -190,6 +202,7 @@ impl Problem {
             limit: None,
             retry_after_seconds: None,
             violations: Vec::new(),
+            candidates: Vec::new(),
             outcome_id: None,
         }
     }
@@ -247,6 +260,13 @@ impl From<Error> for Problem {
             }
             error @ Error::NotFound(_) => disclosed(ProblemCode::NotFound, &error),
             error @ Error::Conflict(_) => disclosed(ProblemCode::Conflict, &error),
+            error @ Error::SimulationRemoved(_) => {
+                disclosed(ProblemCode::SimulationRemoved, &error)
+            }
+            Error::Ambiguous { candidates, detail } => {
+                let error = Error::Ambiguous { candidates: Vec::new(), detail };
+                Problem { candidates, ..disclosed(ProblemCode::AmbiguousSimulation, &error) }
+            }
             Error::SpoolFull { limit_bytes, .. } => Problem::new(
                 ProblemCode::SpoolFull,
                 format!("the spool has reached its limit of {limit_bytes} bytes"),

@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use crate::spool::SpoolState;
 use crate::store::{
-    Failure, Health, RecordedOutcome, RejectedResult, Revision, Simulation, SimulationStatus,
+    Failure, Health, ListedSimulation, Origin, RecordedOutcome, RejectedResult, Revision,
+    SimulationStatus,
 };
 
 /// A simulation in a list.
@@ -16,8 +17,12 @@ use crate::store::{
 pub struct SimulationSummary {
     /// The simulation's id.
     pub simulation_id: Uuid,
+    /// The beginning of the id that no other simulation's id has, of at least 8 characters.
+    pub short_id: String,
     /// A name for people.
     pub simulation_name: Option<String>,
+    /// Its tags, in order.
+    pub tags: Vec<String>,
     /// The version of the agent's configuration.
     pub config_version_id: String,
     /// Its status.
@@ -35,21 +40,31 @@ pub struct SimulationSummary {
     pub score_figure: Option<String>,
     /// The highest value of the scores as the tool wrote them; null if their scale is unknown.
     pub score_scale: Option<f64>,
-    /// The cost of a completed simulation in US dollars.
+    /// Who ran what.
+    #[serde(flatten)]
+    pub origin: Origin,
+    /// The cost of a completed simulation in US dollars, as the tool reports it.
     pub total_cost_usd: Option<f64>,
+    /// Its cost by the price table.
+    pub computed_cost_usd: Option<f64>,
+    /// The agent's tokens of a completed simulation.
+    pub total_tokens: Option<i64>,
     /// When it was recorded.
     pub created_at: Timestamp,
-    /// When it was started.
+    /// When the evaluation began.
     pub started_at: Timestamp,
     /// When it ended.
     pub completed_at: Option<Timestamp>,
 }
 
-impl From<Simulation> for SimulationSummary {
-    fn from(simulation: Simulation) -> Self {
+impl From<ListedSimulation> for SimulationSummary {
+    fn from(listed: ListedSimulation) -> Self {
+        let ListedSimulation { simulation, short_id } = listed;
         SimulationSummary {
             simulation_id: simulation.simulation_id,
+            short_id,
             simulation_name: simulation.simulation_name,
+            tags: simulation.tags,
             config_version_id: simulation.config_version_id,
             status: simulation.status,
             trials: simulation.trials,
@@ -58,12 +73,22 @@ impl From<Simulation> for SimulationSummary {
             score_metric: simulation.score_metric,
             score_figure: simulation.score_figure,
             score_scale: simulation.score_scale,
+            origin: simulation.origin,
             total_cost_usd: simulation.total_cost_usd,
+            computed_cost_usd: simulation.computed_cost_usd,
+            total_tokens: simulation.total_tokens,
             created_at: simulation.created_at,
             started_at: simulation.started_at,
             completed_at: simulation.completed_at,
         }
     }
+}
+
+/// The simulation that a text refers to.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct ResolvedSimulation {
+    /// The simulation's id.
+    pub simulation_id: Uuid,
 }
 
 /// A page of simulations, newest first.

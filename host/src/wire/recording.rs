@@ -11,7 +11,7 @@ use crate::json_text::JsonText;
 use crate::recorder::{
     FailureKind, ItemVerdict, NotFinite, NotFiniteNumber, SimulationStarted, Verdict,
 };
-use crate::store::{MetricDefinition, NO_CONFIGURATION, SimulationStart, SimulationStatus};
+use crate::store::{MetricDefinition, NO_CONFIGURATION, Origin, SimulationStart, SimulationStatus};
 
 /// A version of an agent's configuration.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
@@ -60,6 +60,9 @@ pub struct StartSimulationRequest {
     /// A name for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub simulation_name: Option<String>,
+    /// Its tags, each of 1 to 100 bytes. Those that an existing simulation lacks are added.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// The Modal app that runs the evaluation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub modal_app_id: Option<String>,
@@ -69,6 +72,9 @@ pub struct StartSimulationRequest {
     /// How many sandboxes run at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sandbox_instances: Option<u32>,
+    /// Who runs what, as far as it is known; it counts instead of what the tool or the results name.
+    #[serde(default, skip_serializing_if = "Origin::is_empty")]
+    pub origin: Origin,
     /// Other information about the simulation: an object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<std::collections::HashMap<String, serde_json::Value>>)]
@@ -100,9 +106,11 @@ impl From<StartSimulationRequest> for SimulationStart {
             trials: request.trials,
             scenario_trials: request.scenario_trials,
             simulation_name: request.simulation_name,
+            tags: request.tags,
             modal_app_id: request.modal_app_id,
             modal_environment: request.modal_environment,
             sandbox_instances: request.sandbox_instances,
+            origin: request.origin,
             metadata: request.metadata.map(text),
             metrics: request.metrics,
             score_scale: request.score_scale,
@@ -128,9 +136,11 @@ impl TryFrom<SimulationStart> for StartSimulationRequest {
             trials: start.trials,
             scenario_trials: start.scenario_trials,
             simulation_name: start.simulation_name,
+            tags: start.tags,
             modal_app_id: start.modal_app_id,
             modal_environment: start.modal_environment,
             sandbox_instances: start.sandbox_instances,
+            origin: start.origin,
             metadata: start.metadata.map(|text| raw("the metadata", text)).transpose()?,
             metrics: start.metrics,
             score_scale: start.score_scale,
@@ -146,6 +156,26 @@ pub struct DeclareMetricsRequest {
     /// The definitions, whose members replace earlier ones. The metric with the empty name is the score
     /// of each result.
     pub metrics: Vec<MetricDefinition>,
+}
+
+/// The request that renames a simulation.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RenameSimulationRequest {
+    /// The new name.
+    pub simulation_name: String,
+}
+
+/// The request that changes the tags of a simulation.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TagSimulationRequest {
+    /// The tags that it gets, each of 1 to 100 bytes.
+    #[serde(default)]
+    pub add: Vec<String>,
+    /// The tags that it loses.
+    #[serde(default)]
+    pub remove: Vec<String>,
 }
 
 /// The request that selects the revision of a result that counts.

@@ -21,6 +21,8 @@ export type ProblemCode = Schemas['ProblemCode'];
 export type Violation = Schemas['Violation'];
 export type Reconciliation = Schemas['Reconciliation'];
 export type RejectedList = Schemas['RejectedList'];
+export type RemovedSimulation = Schemas['RemovedSimulation'];
+export type ResolvedSimulation = Schemas['ResolvedSimulation'];
 export type ResultList = Schemas['ResultList'];
 export type ResultVerdict = Schemas['ResultVerdict'];
 export type Revision = Schemas['Revision'];
@@ -30,11 +32,16 @@ export type SelectRevisionRequest = Schemas['SelectRevisionRequest'];
 export type ServiceHealth = Schemas['ServiceHealth'];
 export type SimulationCompleted = Schemas['SimulationCompleted'];
 export type SimulationEnded = Schemas['SimulationEnded'];
+export type SimulationLabels = Schemas['SimulationLabels'];
 export type SimulationList = Schemas['SimulationList'];
 export type SimulationProgress = Schemas['SimulationProgress'];
 export type SimulationStarted = Schemas['StartedBody'];
 export type SimulationStatus = Schemas['SimulationStatus'];
+export type SimulationSummary = Schemas['SimulationSummary'];
 export type SupersededResult = Schemas['SupersededResult'];
+
+/** The tags that a simulation gets and loses. */
+export type TagChange = Schemas['TagSimulationRequest'];
 
 /** A recorded outcome. */
 export type Outcome = Schemas['OutcomeBody'];

@@ -11,6 +11,8 @@ import type {
   OutcomeStatus,
   Performance,
   RejectedList,
+  RemovedSimulation,
+  ResolvedSimulation,
   ResultList,
   ResultVerdict,
   RevisionList,
@@ -18,11 +20,13 @@ import type {
   ServiceHealth,
   SimulationCompleted,
   SimulationEnded,
+  SimulationLabels,
   SimulationList,
   SimulationProgress,
   SimulationStarted,
   SimulationStatus,
   StartSimulationRequest,
+  TagChange,
 } from './bodies.js';
 import { ArcError, RejectedError } from './errors.js';
 import { RequestLimits, ResultBatcher, failed } from './batching.js';
@@ -69,6 +73,24 @@ export interface PageQuery extends CallOptions {
 export interface SimulationQuery extends CallOptions {
   /** Only simulations with this status. */
   status?: SimulationStatus;
+  /** Only those whose name contains this text, in any case; if it has `*` or `?`, those whose whole name matches it. */
+  name?: string;
+  /** Only those with this tag. */
+  tag?: string;
+  /** Only those whose evaluation began then or later: a date or a time (RFC 3339), or a duration such as 7d. */
+  since?: string;
+  /** Only those one of whose models contains this text, as `name`. */
+  model?: string;
+  /** Only those whose provider contains this text, as `name`. */
+  provider?: string;
+  /** Only those whose agent contains this text, as `name`. */
+  agent?: string;
+  /** Only those whose task contains this text, as `name`. */
+  task?: string;
+  /** Only those whose data set contains this text, as `name`. */
+  dataset?: string;
+  /** Only those whose tool contains this text, as `name`. */
+  tool?: string;
   /** The maximum number, from 1 to 10,000. */
   limit?: number;
   /** The cursor of the previous page. */
@@ -201,6 +223,33 @@ export class ArcClient {
   simulations(query: SimulationQuery = {}): Promise<SimulationList> {
     const { signal, ...rest } = query;
     return this.#http.json({ path: 'v1/simulations', query: rest, signal });
+  }
+
+  /**
+   * Returns the id of the simulation that a text refers to: its id, a unique prefix of it of at least 4
+   * characters, its name, or `latest`. All calls for an existing simulation accept these, except those that
+   * record results.
+   */
+  resolveSimulation(simulation: string, options: CallOptions = {}): Promise<ResolvedSimulation> {
+    return this.#http.json({ path: 'v1/resolve', query: { simulation }, signal: options.signal });
+  }
+
+  /** Renames a simulation. */
+  renameSimulation(simulationId: string, name: string, options: CallOptions = {}): Promise<SimulationLabels> {
+    return this.#post(`${path(simulationId)}/rename`, { simulation_name: name }, options);
+  }
+
+  /** Adds and removes tags of a simulation. */
+  tagSimulation(simulationId: string, change: Partial<TagChange>, options: CallOptions = {}): Promise<SimulationLabels> {
+    return this.#post(`${path(simulationId)}/tags`, change, options);
+  }
+
+  /**
+   * Removes a simulation permanently, with all its data. Later calls for it are refused as
+   * `simulation_removed`. It requires a token with the scope `admin`, and is safe to repeat.
+   */
+  removeSimulation(simulationId: string, options: CallOptions = {}): Promise<RemovedSimulation> {
+    return this.#post(`${path(simulationId)}/remove`, {}, options);
   }
 
   /** Returns a simulation's status, progress and figures. */

@@ -37,6 +37,8 @@ export type {
   Violation,
   Reconciliation,
   RejectedList,
+  RemovedSimulation,
+  ResolvedSimulation,
   ResultList,
   ResultVerdict,
   Revision,
@@ -46,12 +48,15 @@ export type {
   ServiceHealth,
   SimulationCompleted,
   SimulationEnded,
+  SimulationLabels,
   SimulationList,
   SimulationProgress,
   SimulationStarted,
   SimulationStatus,
+  SimulationSummary,
   StartSimulationRequest,
   SupersededResult,
+  TagChange,
 } from './bodies.js';
 /** The component's own records: `extraction.Outcome`, `extraction.Scenario` and so on. */
 export type * as extraction from './records.js';

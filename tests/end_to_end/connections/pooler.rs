@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use arc_host::store::{ConnectionSettings, Store};
+use arc_host::store::{ConnectionSettings, SimulationFilter, Store};
 use serde_json::json;
 use tokio_postgres::{Config, NoTls, SimpleQueryMessage};
 
@@ -115,7 +115,11 @@ async fn everything_works_behind_a_pooler_in_transaction_mode() {
     assert_eq!(statements_left(&pooler).await, 0);
     let named = format!("{}?prepared_statements=named", pooler.url());
     let settings = ConnectionSettings::from_url_alone(&named).unwrap();
-    Store::with_settings(&settings, 1).unwrap().simulations_page(None, 1, None).await.unwrap();
+    Store::with_settings(&settings, 1)
+        .unwrap()
+        .simulations_page(&SimulationFilter::default(), 1, None)
+        .await
+        .unwrap();
     assert_eq!(statements_left(&pooler).await, 1);
 }
 

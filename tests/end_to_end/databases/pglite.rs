@@ -6,12 +6,13 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::str::FromStr as _;
 
-use arc_host::Recorder;
 use arc_host::extraction::{ExtractionSettings, Extractor};
 use arc_host::recorder::{SimulationStart, Submission, Verdict};
 use arc_host::store::{
-    Attachments, ConnectionSettings, Layout, OutcomeFilter, Store, migration_script_for_empty,
+    Attachments, ConnectionSettings, Layout, OutcomeFilter, RetentionTime, SimulationFilter, Store,
+    migration_script_for_empty,
 };
+use arc_host::{Error, Recorder};
 use jiff::{SignedDuration, Timestamp};
 use tokio::runtime::Runtime;
 use tokio_postgres::{Config, NoTls, SimpleQueryMessage};
@@ -189,24 +190,63 @@ fn timescaledb_gets_its_layout_records_answers_and_forgets() {
             assert_eq!(performance.summary.total_outcomes, 2 * SCENARIOS as i64 + 1);
         }
         assert_eq!(recorder.recent_failures(50).await.unwrap().len(), 50);
-        assert_eq!(recorder.simulations(None, 10, None).await.unwrap().simulations.len(), 2);
+        assert_eq!(
+            recorder
+                .simulations(&SimulationFilter::default(), 10, None)
+                .await
+                .unwrap()
+                .simulations
+                .len(),
+            2
+        );
     });
 
     // Expired simulations are removed with their chunk; the others stay.
     pglite.runtime.block_on(async {
         let store = pglite.store();
         let before = store.hours_ago(180.0 * 24.0).await.unwrap();
-        let expired = store.expired(before).await.unwrap();
+        let expired = store.expired(before, RetentionTime::Acceptance).await.unwrap();
         assert_eq!((expired.simulation_ids.as_slice(), expired.chunks.len()), (&[old][..], 2));
         assert_eq!(expired.outcomes, 2 * SCENARIOS as u64 + 1);
-        let removed = store.remove_expired(before, |_| {}).await.unwrap();
+        let removed =
+            store.remove_expired(before, RetentionTime::Acceptance, |_| {}).await.unwrap();
         assert_eq!((removed.simulations, removed.chunks, removed.deleted_outcomes), (1, 2, 0));
-        assert!(store.expired(before).await.unwrap().simulation_ids.is_empty());
+        assert!(
+            store
+                .expired(before, RetentionTime::Acceptance)
+                .await
+                .unwrap()
+                .simulation_ids
+                .is_empty()
+        );
         // A simulation that shares a chunk with others is deleted from the columnstore row by row.
         let now = store.hours_ago(0.000_1).await.unwrap();
-        let removed = store.remove_expired(now, |_| {}).await.unwrap();
+        let removed = store.remove_expired(now, RetentionTime::Acceptance, |_| {}).await.unwrap();
         assert_eq!(removed.simulations, 1, "{removed:?}");
         store.close();
+    });
+
+    // So is one that a person removes.
+    let (named, other) = pglite.record(async |recorder| {
+        let mut ids = Vec::new();
+        for _ in 0..2 {
+            let id = recorder.start_simulation(start(1, SCENARIOS)).await.unwrap().simulation_id;
+            recorder.record_batch(id, submissions(SCENARIOS)).await.unwrap();
+            ids.push(id);
+        }
+        (ids[0], ids[1])
+    });
+    pglite.query("SELECT compress_chunk(chunk) FROM show_chunks('arc_recorder.outcomes') AS chunk");
+    pglite.record(async |recorder| {
+        let removed = recorder.remove_simulation(named, Some("a test")).await.unwrap();
+        assert_eq!(removed.deleted_outcomes, 2 * SCENARIOS as u64);
+        let again = recorder.remove_simulation(named, None).await.unwrap();
+        assert_eq!((again.deleted_outcomes, again.removed_by.as_str()), (0, "a test"));
+        let late = recorder.record_batch(named, submissions(1)).await;
+        assert!(matches!(late, Err(Error::SimulationRemoved(_))), "{late:?}");
+        let verdicts = recorder.record_batch(other, submissions(SCENARIOS)).await.unwrap();
+        assert!(verdicts.iter().all(|item| item.verdict == Verdict::Duplicate));
+        recorder.remove_simulation(other, None).await.unwrap();
     });
     for table in ["outcomes", "documents", "simulations", "planned_scenarios"] {
         assert_eq!(pglite.query(&format!("SELECT count(*) FROM arc_recorder.{table}")), ["0"]);

@@ -74,6 +74,32 @@ fn whole_simulations_are_removed_and_younger_ones_stay() {
 }
 
 #[test]
+fn an_imported_log_is_old_only_by_the_time_of_its_evaluation() {
+    let database = TestDatabase::new();
+    let (program, files) = (Program::on(&database), Files::new());
+    let [imported, young] = ["imported", "young"].map(|name| recorded(&program, &files, name));
+    database.execute(&format!(
+        "UPDATE arc_recorder.simulations SET started_at = started_at - interval '200 days'
+         WHERE simulation_id = '{imported}'"
+    ));
+    let status = program.run(["status", &imported, "--json"]).ended(0).json();
+    assert!(status["started_at"].as_str() < status["created_at"].as_str(), "{status}");
+    let prune = ["prune", "--older-than", "180d", "--json"];
+    assert_eq!(program.run(prune).ended(0).json()["simulations"], 0);
+    let by = |options: &[&str]| {
+        program.run([&prune[..], &["--by", "evaluation-time"], options].concat()).ended(0).json()
+    };
+    let reported = by(&["--dry-run"]);
+    assert_eq!(reported["simulation_ids"], json!([imported]));
+    assert_eq!((&reported["outcomes"], &reported["chunks"]), (&json!(2), &json!([])));
+    let removed = by(&[]);
+    assert_eq!((&removed["simulations"], &removed["deleted_outcomes"]), (&json!(1), &json!(2)));
+    assert_eq!(rows(&database, &imported), 0);
+    assert!(rows(&database, &young) > 4);
+    program.run(["prune", "--older-than", "180d", "--by", "name"]).ended(1);
+}
+
+#[test]
 fn a_simulation_that_still_runs_and_has_new_results_stays() {
     let database = TestDatabase::new();
     let (program, files) = (Program::on(&database), Files::new());

@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::support::{print_uncaptured, skip, skip_without_tool};
 
 /// The tests of recording and of queries.
-const RECORDER: [&str; 11] = [
+const RECORDER: [&str; 13] = [
     "containers::",
     "databases::retention::",
     "history::",
@@ -14,6 +14,8 @@ const RECORDER: [&str; 11] = [
     "queries::",
     "recorder_api::",
     "recording::",
+    "references::",
+    "removal::",
     "schema::",
     "simulations::",
     "state_machine::",

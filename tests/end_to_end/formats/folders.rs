@@ -93,9 +93,9 @@ fn the_folder_of_a_job_is_one_simulation() {
         assert_eq!(lines.len(), if paths.len() == 1 { 1 } else { 2 }, "{lines:?}");
     }
 
-    // Without its trials, the file of the job only shows where they are expected.
+    // Without its trials, the file of the job is an error that names the expected files.
     let alone = files
-        .write("alone/result.json", std::fs::read(files.path("jobs/job/result.json")).unwrap());
+        .write("apart/result.json", std::fs::read(files.path("jobs/job/result.json")).unwrap());
     let refused = record(&program, &alone, &[]).ended(1);
     assert!(refused.stderr.contains("in other files, */result.json"), "{}", refused.stderr);
     let service = Service::start(&program, &files, &[]);

@@ -340,7 +340,7 @@ fn invalid_requests_get_a_problem() {
     assert_eq!(cut["verdicts"][1]["violations"][0]["code"], "truncated");
     for (path, status, code) in [
         ("/", 404, "not_found"),
-        ("/v1/simulations/x", 400, "invalid_request"),
+        ("/v1/simulations/x", 404, "not_found"),
         ("/v1/simulations/01920000-0000-7000-8000-0000000000ff", 404, "not_found"),
         ("/v1/simulations?limit=0", 400, "invalid_request"),
         ("/v1/simulations?limit=many", 400, "invalid_request"),

@@ -30,9 +30,9 @@ use arc_format_kit::{
 };
 
 use crate::bench::RESOLVED;
-use crate::identity;
 use crate::time::between;
 use crate::trial::REWARD;
+use crate::{identity, origin};
 
 const AT: fn(&'static str) -> Place<'static> = |member| Place { object: "", member };
 
@@ -97,6 +97,7 @@ fn terminal_bench<'a>(
             ..MetricDefinition::default()
         }],
         figures,
+        origin: origin::of_terminal_bench(),
         ..RunReport::default()
     }
 }
@@ -151,6 +152,7 @@ fn harbor<'a>(reader: &mut Reader<'a>, members: [Option<Value<'a>>; 4]) -> Suite
             revised_at: completed_at.clone(),
             started_at,
             completed_at,
+            origin: origin::of_job(root),
             planned_results: planned,
             reported_results: completed,
             total_tokens,

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use arc_format_kit::Origin;
 use arc_format_kit::finite::with_null_for_nan;
 use arc_format_kit::json::{Reader, Text, Value};
 use arc_format_kit::memo::Memo;
 use arc_format_kit::time::of_unix_nanoseconds;
 
 use crate::layout::task_and_date;
+use crate::origin;
 
 /// The name of no metric: `--predict_only` replaces all metrics by it, with the
 /// constant 999 as its figure.
@@ -22,16 +24,20 @@ const NO_FIGURES: [&str; 3] = ["name", "alias", "sample_len"];
 pub(crate) struct Run {
     /// The task in the name of the file of samples, in which the tool replaces some characters.
     file_task: Option<String>,
-    /// Its tasks, without groups.
+    /// Its tasks, without groups; only that of the file, if its name has one.
     pub(crate) tasks: Vec<Task>,
     /// The start of the run.
     pub(crate) date: Option<String>,
+    /// Who ran what: of the only task, if there is one.
+    pub(crate) origin: Origin,
 }
 
 /// The relevant data of one task.
 #[derive(Debug)]
 pub(crate) struct Task {
     pub(crate) name: String,
+    /// The task, its version and its data set.
+    pub(crate) origin: Origin,
     /// The names of its figures, `METRIC,FILTER`; `METRIC` in old results.
     names: BTreeSet<String>,
     /// The name of the first score.
@@ -57,15 +63,18 @@ impl Run {
     fn parse(header: &str) -> Option<Run> {
         let (mut reader, root) = Reader::new(header).ok()?;
         let (file_task, root) = parts(root);
-        let names = ["configs", "results", "n-samples", "date"];
-        let Some([configs, results, samples, date]) = reader.root(root, names) else {
+        let names = ["configs", "results", "n-samples", "date", "versions"];
+        let Some([configs, results, samples, date, versions]) = reader.root(root, names) else {
             return Some(Run { file_task, ..Run::default() });
         };
         let tasks = configs.or(results).and_then(Value::members).unwrap_or_default();
-        let tasks = tasks.into_iter().map(|(name, config)| {
+        let of_file = |(name, _): &(Text, Value)| is_of_file(file_task.as_deref(), &name.text);
+        let tasks = tasks.into_iter().filter(of_file).map(|(name, config)| {
             let figures = results.and_then(|results| results.member(&name.text));
             let counts = samples.and_then(|samples| samples.member(&name.text));
+            let version = versions.and_then(|versions| versions.member(&name.text));
             Task {
+                origin: origin::of_task(&name.text, config, version),
                 names: names_of(figures),
                 headline: figures_of(figures).into_iter().next().map(|figure| figure.score),
                 rows: counts.and_then(|counts| counts.member("original")?.number()),
@@ -77,20 +86,26 @@ impl Run {
                 name: name.text.into_owned(),
             }
         });
-        Some(Run { file_task, tasks: tasks.collect(), date: date.and_then(start) })
+        let tasks: Vec<Task> = tasks.collect();
+        let run = origin::of_run(root);
+        let origin = match tasks.as_slice() {
+            [only] => Origin {
+                models: run.models,
+                provider: run.provider,
+                tool: run.tool,
+                tool_version: run.tool_version,
+                ..only.origin.clone()
+            },
+            _ => run,
+        };
+        Some(Run { file_task, tasks, date: date.and_then(start), origin })
     }
 
     /// Returns the task in the name of the file of samples, with the spelling of the results if the task
     /// is among them.
     pub(crate) fn file_task(&self) -> Option<&str> {
         let written = self.file_task.as_deref()?;
-        let own = self.tasks.iter().find(|task| self.is_of_file(&task.name));
-        Some(own.map_or(written, |task| &task.name))
-    }
-
-    /// Whether a task can be that of the file of samples.
-    pub(crate) fn is_of_file(&self, task: &str) -> bool {
-        is_of_file(self.file_task.as_deref(), task)
+        Some(self.tasks.first().map_or(written, |task| &task.name))
     }
 }
 

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from .api import ArcAPI, create_arc_api
     from .client import ArcDBClient
     from .errors import (
+        AmbiguousSimulationError,
         ConfigurationError,
         ConflictError,
         DatabaseError,
         NotFoundError,
         SchemaError,
+        SimulationRemovedError,
         UnavailableError,
         ValidationError,
     )
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "AmbiguousSimulationError",
     "ArcAPI",
     "ArcDBClient",
     "ConfigurationError",
@@ -42,6 +45,7 @@ __all__ = [
     "NotFoundError",
     "OutcomeTable",
     "SchemaError",
+    "SimulationRemovedError",
     "SyncArcAPI",
     "SyncArcDBClient",
     "UnavailableError",

@@ -28,13 +28,17 @@ from .types import (
     ListedResults,
     MetricDefinition,
     Metrics,
+    Origin,
     OutcomeList,
     RejectedResult,
+    RemovedSimulation,
     Revision,
     Rows,
     ScenarioOutcome,
     SimulationCompleted,
     SimulationEnded,
+    SimulationLabels,
+    SimulationList,
     SimulationPerformance,
     SimulationStarted,
     SimulationStatus,
@@ -53,12 +57,16 @@ from .tables import OutcomeTable
 log = logging.getLogger("arc.database.api")
 client_log = logging.getLogger("arc.database.client")
 
-#: A simulation's id, as text or as a UUID.
+#: A simulation's id, as text or as a UUID. A call for an existing simulation also accepts a unique prefix
+#: of the id of at least 4 characters, its name, or `latest`.
 SimulationId = Union[str, uuid.UUID]
 
 
 #: The most rejected results of a batch that are logged one by one.
 _WARNED_RESULTS = 10
+
+#: The simulations of a page.
+_PAGE_SIMULATIONS = 1_000
 
 #: The outcomes of a page. Their trajectories are parsed in time slices.
 _PAGE_OUTCOMES = 100
@@ -204,12 +212,16 @@ class Calls:
         trials: Optional[int],
         metrics: Optional[Iterable[MetricDefinition]],
         score_scale: Optional[float],
+        tags: Optional[Iterable[str]],
+        origin: Optional[Origin],
     ) -> SimulationStarted:
         planned = await self._json(as_list(scenarios, "scenarios"), "the list of scenarios")
         start = {
             "config_version_id": str(config_version_id),
             "trials": _count(trials, "trials"),
             "simulation_name": _text(simulation_name, "simulation_name"),
+            "tags": _texts(tags, "tags"),
+            "origin": dict(origin or {}),
             "modal_app_id": None if modal_app_id is None else str(modal_app_id),
             "modal_environment": _text(modal_environment, "modal_environment"),
             "sandbox_instances": _count(sandbox_instances, "sandbox_instances"),
@@ -230,6 +242,55 @@ class Calls:
                 config_version_id,
             )
         return started
+
+    async def resolve_simulation(self, simulation: SimulationId) -> str:
+        call = self._host.resolve_simulation(simulation_text(simulation))
+        return cast(str, await self._answer("resolve_simulation", call))
+
+    async def list_simulations(
+        self,
+        name: Optional[str],
+        tag: Optional[str],
+        since: Union[datetime, timedelta, str, None],
+        status: Optional[str],
+        origin: Mapping[str, Optional[str]],
+        limit: Optional[int],
+        cursor: Optional[str],
+    ) -> SimulationList:
+        if limit is not None and limit < 1:
+            raise ValidationError(f"invalid limit: {limit} (expected at least 1, or None for all simulations)")
+        if isinstance(since, timedelta):
+            since = datetime.now(timezone.utc) - since
+        if isinstance(since, datetime):
+            # A time without a time zone is local, as everywhere in Python.
+            since = since.astimezone(timezone.utc).isoformat()
+        simulations = SimulationList()
+        while True:
+            wanted = _PAGE_SIMULATIONS if limit is None else limit - len(simulations)
+            call = self._host.simulations(
+                name, tag, since, status, json.dumps(origin), min(wanted, _PAGE_SIMULATIONS), cursor
+            )
+            page = await self._answer("list_simulations", call)
+            simulations.extend(page["simulations"])
+            cursor = simulations.cursor = page["cursor"]
+            if cursor is None or (limit is not None and len(simulations) >= limit):
+                return simulations
+
+    async def rename_simulation(self, simulation_id: SimulationId, name: str) -> SimulationLabels:
+        call = self._host.rename_simulation(simulation_text(simulation_id), name)
+        return cast(SimulationLabels, await self._answer("rename_simulation", call))
+
+    async def tag_simulation(
+        self, simulation_id: SimulationId, add: Iterable[str], remove: Iterable[str]
+    ) -> SimulationLabels:
+        call = self._host.tag_simulation(
+            simulation_text(simulation_id), _texts(add, "add"), _texts(remove, "remove")
+        )
+        return cast(SimulationLabels, await self._answer("tag_simulation", call))
+
+    async def remove_simulation(self, simulation_id: SimulationId) -> RemovedSimulation:
+        call = self._host.remove_simulation(simulation_text(simulation_id))
+        return cast(RemovedSimulation, await self._answer("remove_simulation", call))
 
     async def declare_metrics(
         self,
@@ -321,6 +382,7 @@ class Calls:
         config_version_id: Optional[SimulationId],
         metrics: Optional[Iterable[MetricDefinition]],
         score_scale: Optional[float],
+        tags: Optional[Iterable[str]],
     ) -> FileRecorded:
         recorded = await self.record_files(
             [path],
@@ -331,6 +393,7 @@ class Calls:
             config_version_id,
             metrics,
             score_scale,
+            tags,
             False,
             only_one=True,
         )
@@ -346,6 +409,7 @@ class Calls:
         config_version_id: Optional[SimulationId],
         metrics: Optional[Iterable[MetricDefinition]],
         score_scale: Optional[float],
+        tags: Optional[Iterable[str]],
         one_simulation: bool,
         *,
         only_one: bool = False,
@@ -361,6 +425,7 @@ class Calls:
             _text(simulation_name, "simulation_name"),
             None if simulation_id is None else simulation_text(simulation_id),
             None if config_version_id is None else str(config_version_id),
+            _texts(tags, "tags"),
             await self._declaration(metrics, score_scale),
         )
         answer = await self._answer("record_files", call)
@@ -484,7 +549,7 @@ class Calls:
         call = self._host.complete_simulation(simulation, suite)
         answer = await self._answer("complete_simulation", call)
         if answer.get("spooled"):
-            spooled = uncomputed(simulation, "completed", suite_result)
+            spooled = uncomputed(answer["simulation_id"], "completed", suite_result)
             spooled["spooled"] = True
             return spooled
         completed = cast(SimulationCompleted, answer)
@@ -495,16 +560,14 @@ class Calls:
         return completed
 
     async def fail_simulation(self, simulation_id: SimulationId, reason: str) -> SimulationEnded:
-        simulation = simulation_text(simulation_id)
-        call = self._host.fail_simulation(simulation, reason)
-        return _ended(simulation, await self._answer("fail_simulation", call))
+        call = self._host.fail_simulation(simulation_text(simulation_id), reason)
+        return _ended(await self._answer("fail_simulation", call))
 
     async def cancel_simulation(
         self, simulation_id: SimulationId, reason: str
     ) -> SimulationEnded:
-        simulation = simulation_text(simulation_id)
-        call = self._host.cancel_simulation(simulation, reason)
-        return _ended(simulation, await self._answer("cancel_simulation", call))
+        call = self._host.cancel_simulation(simulation_text(simulation_id), reason)
+        return _ended(await self._answer("cancel_simulation", call))
 
     # Queries.
 
@@ -642,6 +705,15 @@ def _text(value: Any, name: str) -> Optional[str]:
     raise ValidationError(f"{name} is a {type(value).__name__} (expected a str)")
 
 
+def _texts(values: Optional[Iterable[Any]], name: str) -> list[str]:
+    """Checks optional texts."""
+    texts = [] if values is None else as_list(values, name)
+    for text in texts:
+        if not isinstance(text, str):
+            raise ValidationError(f"{name} has a {type(text).__name__} (expected a str)")
+    return texts
+
+
 def _parallel(
     results: Sequence[Any], values: Optional[Iterable[Any]], name: str
 ) -> Optional[list[Any]]:
@@ -656,8 +728,8 @@ def _parallel(
     return parallel
 
 
-def _ended(simulation: str, answer: tuple[str, bool]) -> SimulationEnded:
-    status, spooled = answer
+def _ended(answer: tuple[str, str, bool]) -> SimulationEnded:
+    simulation, status, spooled = answer
     ended: SimulationEnded = {"simulation_id": simulation, "status": status}
     if spooled:
         ended["spooled"] = True

@@ -64,6 +64,22 @@ class Host:
         metadata: Optional[str],
         declaration: Optional[str],
     ) -> Call: ...
+    def simulations(
+        self,
+        name: Optional[str],
+        tag: Optional[str],
+        since: Optional[str],
+        status: Optional[str],
+        origin: str,
+        limit: int,
+        cursor: Optional[str],
+    ) -> Call: ...
+    def resolve_simulation(self, reference: str) -> Call: ...
+    def rename_simulation(self, simulation_id: str, name: str) -> Call: ...
+    def tag_simulation(
+        self, simulation_id: str, add: Sequence[str], remove: Sequence[str]
+    ) -> Call: ...
+    def remove_simulation(self, simulation_id: str) -> Call: ...
     def declare_metrics(self, simulation_id: str, declaration: str) -> Call: ...
     def select_revision(
         self, simulation_id: str, result_key: Optional[str], revision: Optional[int]
@@ -88,6 +104,7 @@ class Host:
         simulation_name: Optional[str],
         simulation_id: Optional[str],
         config_version_id: Optional[str],
+        tags: Sequence[str],
         declaration: Optional[str],
     ) -> Call: ...
     def complete_simulation(self, simulation_id: str, suite: Optional[str]) -> Call: ...
@@ -104,7 +121,7 @@ class Host:
     ) -> Call: ...
     def outcome_table(
         self,
-        simulation_ids: Sequence[str],
+        simulations: Sequence[str],
         scenario_id: Optional[str],
         status: Optional[str],
         documents: bool,

@@ -20,6 +20,7 @@ from ._calls import (
 from .types import (
     ItemVerdict,
     MetricDefinition,
+    Origin,
     SimulationCompleted,
     SimulationEnded,
     SimulationStarted,
@@ -67,6 +68,8 @@ class Recording:
         trials: Optional[int],
         metrics: Optional[Iterable[MetricDefinition]],
         score_scale: Optional[float],
+        tags: Optional[Iterable[str]],
+        origin: Optional[Origin],
     ) -> SimulationStarted:
         planned: list[Any] = []
         try:
@@ -83,6 +86,8 @@ class Recording:
                 trials,
                 metrics,
                 score_scale,
+                tags,
+                origin,
             )
         except DatabaseError as error:
             self._warn("the simulation's start was not recorded", error)

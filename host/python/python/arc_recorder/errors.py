@@ -8,11 +8,13 @@ from typing import Any, Optional
 from .types import Violation
 
 __all__ = [
+    "AmbiguousSimulationError",
     "ConfigurationError",
     "ConflictError",
     "DatabaseError",
     "NotFoundError",
     "SchemaError",
+    "SimulationRemovedError",
     "UnavailableError",
     "ValidationError",
 ]
@@ -56,6 +58,14 @@ class ConflictError(DatabaseError):
     """The simulation exists, but in another state or with another plan."""
 
 
+class SimulationRemovedError(DatabaseError):
+    """The simulation was removed, and nothing can be recorded in it any more."""
+
+
+class AmbiguousSimulationError(DatabaseError):
+    """Several simulations have this name, or an id that begins like this. The message lists them."""
+
+
 class ConfigurationError(DatabaseError):
     """A setting is missing or wrong, or the recorder was closed."""
 
@@ -73,11 +83,13 @@ class SchemaError(DatabaseError):
 _KINDS: dict[str, type[DatabaseError]] = {
     kind.__name__: kind
     for kind in (
+        AmbiguousSimulationError,
         ConflictError,
         ConfigurationError,
         DatabaseError,
         NotFoundError,
         SchemaError,
+        SimulationRemovedError,
         UnavailableError,
     )
 }

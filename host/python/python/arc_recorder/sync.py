@@ -24,12 +24,16 @@ from .types import (
     ListedResults,
     MetricDefinition,
     Metrics,
+    Origin,
     OutcomeList,
     RejectedResult,
+    RemovedSimulation,
     Revision,
     Rows,
     SimulationCompleted,
     SimulationEnded,
+    SimulationLabels,
+    SimulationList,
     SimulationPerformance,
     SimulationStarted,
     SimulationStatus,
@@ -206,6 +210,8 @@ class SyncArcAPI:
         trials: Optional[int] = None,
         metrics: Optional[Iterable[MetricDefinition]] = None,
         score_scale: Optional[float] = None,
+        tags: Optional[Iterable[str]] = None,
+        origin: Optional[Origin] = None,
     ) -> SimulationStarted:
         """Starts a simulation and writes its plan.
 
@@ -221,11 +227,15 @@ class SyncArcAPI:
             trials: how many times each scenario is run, from 1 to 10,000; default 1.
             metrics: the definitions of metrics, as in `declare_metrics`.
             score_scale: the highest value of the results' own score, whose lowest is 0.
+            tags: labels of 1 to 100 bytes; those that an existing simulation lacks are added.
+            origin: who runs what, as far as it is known; it counts instead of what the results name. Without
+                models, those of the metadata's `agent_model`.
 
         Raises:
             ValidationError: if the scenarios or the metrics are not valid, or two scenarios have the
                 same id.
             ConflictError: if the simulation already exists with another plan.
+            SimulationRemovedError: if the simulation was removed.
         """
         return run(self._recording.start_simulation(
             config_version_id,
@@ -239,7 +249,103 @@ class SyncArcAPI:
             trials,
             metrics,
             score_scale,
+            tags,
+            origin,
         ))
+
+    def resolve_simulation(self, simulation: SimulationId) -> str:
+        """Returns the id of the simulation that a text refers to: its id, a unique prefix of it of at least
+        4 characters, its name, or `latest`. All calls for an existing simulation accept these, except those
+        that record results.
+
+        Raises:
+            NotFoundError: if no simulation matches.
+            AmbiguousSimulationError: if several simulations match; the message lists them.
+        """
+        return run(self._calls.resolve_simulation(simulation))
+
+    def list_simulations(
+        self,
+        *,
+        name: Optional[str] = None,
+        tag: Optional[str] = None,
+        since: Union[datetime, timedelta, str, None] = None,
+        status: Optional[str] = None,
+        model: Optional[str] = None,
+        provider: Optional[str] = None,
+        agent: Optional[str] = None,
+        task: Optional[str] = None,
+        dataset: Optional[str] = None,
+        tool: Optional[str] = None,
+        limit: Optional[int] = None,
+        cursor: Optional[str] = None,
+    ) -> SimulationList:
+        """Returns the simulations, newest first.
+
+        Args:
+            name: only those whose name contains this text, in any case; if it has `*` or `?`, those whose
+                whole name matches it.
+            tag: only those with this tag.
+            since: only those whose evaluation began then or later: a time, a duration before now, or a text
+                such as `2026-03-01` or `7d`.
+            status: only those with this status.
+            model: only those one of whose models contains this text, as `name`.
+            provider, agent, task, dataset, tool: the same of who ran what.
+            limit: the most simulations to return; the answer's `cursor` continues after them.
+            cursor: the `cursor` of the previous answer.
+
+        Raises:
+            ValidationError: if an argument is not valid.
+        """
+        return run(self._calls.list_simulations(
+            name,
+            tag,
+            since,
+            status,
+            {
+                "model": model,
+                "provider": provider,
+                "agent": agent,
+                "task": task,
+                "dataset": dataset,
+                "tool": tool,
+            },
+            limit,
+            cursor,
+        ))
+
+    def rename_simulation(self, simulation_id: SimulationId, name: str) -> SimulationLabels:
+        """Renames a simulation.
+
+        Raises:
+            ValidationError: if the name is empty.
+            NotFoundError: if the simulation does not exist.
+        """
+        return run(self._calls.rename_simulation(simulation_id, name))
+
+    def tag_simulation(
+        self,
+        simulation_id: SimulationId,
+        add: Iterable[str] = (),
+        *,
+        remove: Iterable[str] = (),
+    ) -> SimulationLabels:
+        """Adds and removes tags of a simulation, and returns it with its tags.
+
+        Raises:
+            ValidationError: if a tag is empty, longer than 100 bytes, or contains a control character.
+            NotFoundError: if the simulation does not exist.
+        """
+        return run(self._calls.tag_simulation(simulation_id, add, remove))
+
+    def remove_simulation(self, simulation_id: SimulationId) -> RemovedSimulation:
+        """Removes a simulation permanently, with all its data. Later calls for it are refused with
+        a `SimulationRemovedError`. Safe to repeat. A service requires a token with the scope `admin`.
+
+        Raises:
+            NotFoundError: if the simulation does not exist.
+        """
+        return run(self._calls.remove_simulation(simulation_id))
 
     def declare_metrics(
         self,
@@ -363,6 +469,7 @@ class SyncArcAPI:
         config_version_id: Optional[SimulationId] = None,
         metrics: Optional[Iterable[MetricDefinition]] = None,
         score_scale: Optional[float] = None,
+        tags: Optional[Iterable[str]] = None,
     ) -> FileRecorded:
         """Records a file as a simulation, and completes it: results in the built-in format, or the log
         of another evaluation tool. The same file again is the same simulation, and stores nothing
@@ -383,6 +490,7 @@ class SyncArcAPI:
                 for a simulation that already exists.
             score_scale: the highest value of the results' own score, whose lowest is 0;
                 also declared.
+            tags: labels of 1 to 100 bytes; those that an existing simulation lacks are added.
 
         Raises:
             ValidationError: if the file is not of its format, or has no results, or a metric is not
@@ -398,6 +506,7 @@ class SyncArcAPI:
             config_version_id,
             metrics,
             score_scale,
+            tags,
         ))
 
     def record_files(
@@ -411,6 +520,7 @@ class SyncArcAPI:
         config_version_id: Optional[SimulationId] = None,
         metrics: Optional[Iterable[MetricDefinition]] = None,
         score_scale: Optional[float] = None,
+        tags: Optional[Iterable[str]] = None,
         one_simulation: bool = False,
     ) -> FilesRecorded:
         """Records files, and folders with all folders in them. The files of one run are one simulation,
@@ -438,6 +548,7 @@ class SyncArcAPI:
             config_version_id,
             metrics,
             score_scale,
+            tags,
             one_simulation,
         ))
 

@@ -311,11 +311,52 @@ class SupersededResult(TypedDict):
     result_key: str
 
 
+class Origin(TypedDict, total=False):
+    """Who runs what."""
+
+    #: The models under test.
+    models: list[str]
+    provider: str
+    agent: str
+    agent_version: str
+    task: str
+    task_version: str
+    dataset: str
+    dataset_version: str
+    tool: str
+    tool_version: str
+
+
+class UsageFigures(TypedDict):
+    """The tokens and the cost of all calls of one role to one model. The five kinds of tokens have no
+    token in common."""
+
+    #: The role of the calls, such as `scorer` or `user_simulator`; `None`: the agent.
+    role: Optional[str]
+    model: Optional[str]
+    #: Whether they belong to tries that the tool discarded.
+    discarded: bool
+    uncached_input_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    #: Tokens of completions without reasoning.
+    output_tokens: int
+    reasoning_tokens: int
+    #: All tokens; more than the sum of the five kinds if a tool reports only a total.
+    total_tokens: int
+    #: The cost in US dollars as the tool reports it.
+    cost_usd: Optional[float]
+    #: The cost in US dollars by the price table.
+    computed_cost_usd: Optional[float]
+
+
 class SimulationStatus(TypedDict):
     """A simulation's status, progress and figures."""
 
     simulation_id: str
     simulation_name: Optional[str]
+    #: In order, each once.
+    tags: list[str]
     config_version_id: str
     #: `running`, `completed`, `failed`, `cancelled`, or `incomplete` if the log of the run has no end.
     status: str
@@ -357,9 +398,33 @@ class SimulationStatus(TypedDict):
     #: How the recorded results compare with what the tool reports; `None` if it reports nothing, or the
     #: simulation has not ended.
     reconciliation: Optional[Reconciliation]
-    #: Tokens of everything that ran: of every attempt, also of superseded results.
+    #: Who ran what.
+    models: list[str]
+    provider: Optional[str]
+    agent: Optional[str]
+    agent_version: Optional[str]
+    task: Optional[str]
+    task_version: Optional[str]
+    dataset: Optional[str]
+    dataset_version: Optional[str]
+    tool: Optional[str]
+    tool_version: Optional[str]
+    #: The agent's tokens of everything that ran: of every attempt, also of superseded results.
     total_tokens: int
+    #: The same with the calls that score results or simulate a user.
+    all_roles_tokens: int
+    #: The cost that counts, as the tool reports it.
     total_cost_usd: float
+    #: The reported cost of all roles.
+    all_roles_cost_usd: float
+    #: The agent's cost by the price table; `None` if it is unknown.
+    computed_cost_usd: Optional[float]
+    #: How many results that used tokens have no computed cost.
+    unpriced_outcomes: int
+    #: The dates of the price tables.
+    prices_dated: list[str]
+    #: Tokens and cost by role, model and try.
+    usage: list[UsageFigures]
     execution_time_ms: float
     modal_app_id: Optional[str]
     metadata: Optional[dict[str, Any]]
@@ -427,8 +492,21 @@ class ScenarioOutcome(TypedDict):
     #: The mark that the result does not count; `None` if it counts.
     invalidation: Optional[Invalidation]
     execution_time_ms: float
+    #: The model that the result names, if it differs from the simulation's, or the simulation has none.
+    model: Optional[str]
+    #: All that the result names about who ran it, with the names of the simulation's members.
+    origin: Optional[dict[str, Any]]
+    #: The agent's tokens.
     tokens_used: int
+    #: The agent's cost in US dollars, as the tool reports it.
     cost_usd: float
+    #: The same with the calls that score results or simulate a user.
+    all_roles_tokens: int
+    all_roles_cost_usd: float
+    #: The agent's cost by the price table; `None` if it is unknown.
+    computed_cost_usd: Optional[float]
+    #: Tokens and cost by role, model and try; `None` if the result has no more than totals.
+    usage: Optional[list[dict[str, Any]]]
     #: The result's trajectory, with `detailed_trajectory` and `reliability_dimensions` in it.
     trajectory: Optional[dict[str, Any]]
     modal_call_id: Optional[str]
@@ -440,6 +518,68 @@ class ScenarioOutcome(TypedDict):
     warnings: list[Violation]
     #: The name and version of the extractor.
     extractor: str
+
+
+class SimulationLabels(TypedDict):
+    """The labels of a simulation."""
+
+    simulation_id: str
+    simulation_name: Optional[str]
+    #: In order, each once.
+    tags: list[str]
+
+
+class SimulationSummary(TypedDict):
+    """A simulation in a list."""
+
+    simulation_id: str
+    #: The beginning of the id that no other simulation's id has, of at least 8 characters.
+    short_id: str
+    simulation_name: Optional[str]
+    #: In order, each once.
+    tags: list[str]
+    config_version_id: str
+    status: str
+    #: How many times each scenario is run.
+    trials: int
+    #: How many scenarios the plan has.
+    planned_scenarios: int
+    #: The score of a completed simulation: from 0 to 1 if its scale is known, otherwise as the tool wrote it.
+    overall_score: Optional[float]
+    #: The metric of that score.
+    score_metric: Optional[str]
+    #: The name of its figure, such as `accuracy`; `mean` for a computed one.
+    score_figure: Optional[str]
+    #: The highest value of the scores as the tool wrote them; None if their scale is unknown.
+    score_scale: Optional[float]
+    #: In US dollars, of a completed simulation.
+    total_cost_usd: Optional[float]
+    #: When it was recorded.
+    created_at: str
+    #: When the evaluation began.
+    started_at: str
+    #: When it ended.
+    completed_at: Optional[str]
+
+
+class SimulationList(list[SimulationSummary]):
+    """Simulations, newest first."""
+
+    #: The cursor of the next page; `None` after the last one.
+    cursor: Optional[str] = None
+
+
+class RemovedSimulation(TypedDict):
+    """A simulation that was removed."""
+
+    simulation_id: str
+    simulation_name: Optional[str]
+    #: When it was first removed.
+    removed_at: str
+    #: The name of the service's token, or else the user of the database.
+    removed_by: str
+    #: How many outcomes this removal has deleted.
+    deleted_outcomes: int
 
 
 class ListedResults(TypedDict):
