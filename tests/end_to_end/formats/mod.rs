@@ -2,6 +2,7 @@
 
 mod bundled;
 mod figures;
+mod folders;
 mod hostile;
 mod registry;
 mod revisions;

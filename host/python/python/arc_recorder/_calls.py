@@ -22,6 +22,7 @@ from .types import (
     Deployment,
     Failure,
     FileRecorded,
+    FilesRecorded,
     Health,
     ItemVerdict,
     ListedResults,
@@ -383,8 +384,42 @@ class Calls:
         score_scale: Optional[float],
         tags: Optional[Iterable[str]],
     ) -> FileRecorded:
-        call = self._host.record_file(
-            os.fspath(path),
+        recorded = await self.record_files(
+            [path],
+            format,
+            header,
+            simulation_name,
+            simulation_id,
+            config_version_id,
+            metrics,
+            score_scale,
+            tags,
+            False,
+            only_one=True,
+        )
+        return recorded["files"][0]
+
+    async def record_files(
+        self,
+        paths: Union[str, os.PathLike[str], Iterable[Union[str, os.PathLike[str]]]],
+        format: Optional[str],
+        header: Union[str, os.PathLike[str], None],
+        simulation_name: Optional[str],
+        simulation_id: Optional[SimulationId],
+        config_version_id: Optional[SimulationId],
+        metrics: Optional[Iterable[MetricDefinition]],
+        score_scale: Optional[float],
+        tags: Optional[Iterable[str]],
+        one_simulation: bool,
+        *,
+        only_one: bool = False,
+    ) -> FilesRecorded:
+        if isinstance(paths, (str, os.PathLike)):
+            paths = [paths]
+        call = self._host.record_files(
+            [os.fspath(path) for path in paths],
+            only_one,
+            one_simulation,
             format,
             None if header is None else os.fspath(header),
             _text(simulation_name, "simulation_name"),
@@ -393,10 +428,10 @@ class Calls:
             _texts(tags, "tags"),
             await self._declaration(metrics, score_scale),
         )
-        answer = await self._answer("record_file", call)
-        for note in answer["notes"]:
-            log.warning("%s: %s", path, note)
-        return cast(FileRecorded, answer["report"])
+        answer = await self._answer("record_files", call)
+        for note in answer.pop("notes"):
+            log.warning("%s", note)
+        return cast(FilesRecorded, answer)
 
     async def record_ids(
         self,

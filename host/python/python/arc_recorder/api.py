@@ -11,6 +11,7 @@ from ._calls import SimulationId
 from ._policy import OnError, Recording
 from .types import (
     FileRecorded,
+    FilesRecorded,
     ItemVerdict,
     ListedResults,
     MetricDefinition,
@@ -329,7 +330,7 @@ class ArcAPI:
         `cancelled`.
 
         Args:
-            path: the file.
+            path: the file, also compressed with gzip or zstd; or the folder of one run.
             format: its format, as `arc-host formats list` names it. Default: the one that recognises
                 the file.
             header: the file with the part that all results share, if the format has a separate one.
@@ -359,6 +360,49 @@ class ArcAPI:
             metrics,
             score_scale,
             tags,
+        )
+
+    async def record_files(
+        self,
+        paths: Union[str, PathLike[str], Iterable[Union[str, PathLike[str]]]],
+        *,
+        format: Optional[str] = None,
+        header: Union[str, PathLike[str], None] = None,
+        simulation_name: Optional[str] = None,
+        simulation_id: Optional[SimulationId] = None,
+        config_version_id: Optional[SimulationId] = None,
+        metrics: Optional[Iterable[MetricDefinition]] = None,
+        score_scale: Optional[float] = None,
+        tags: Optional[Iterable[str]] = None,
+        one_simulation: bool = False,
+    ) -> FilesRecorded:
+        """Records files, and folders with all folders in them. The files of one run are one simulation,
+        and every other file is one. Of a folder, the files that a format recognises are recorded, and the
+        others counted. A file that cannot be recorded does not affect the others: the summary lists it.
+
+        Args:
+            paths: files and folders.
+            simulation_id: the one simulation that all results are recorded in.
+            one_simulation: record all files into one simulation, whose id is made from their content.
+                Default: each run and each file that is no part of one is a simulation.
+
+        The other arguments are those of `record_file`, for every file.
+
+        Raises:
+            ValidationError: if a metric is not valid.
+            NotFoundError: if the format does not exist.
+        """
+        return await self._calls.record_files(
+            paths,
+            format,
+            header,
+            simulation_name,
+            simulation_id,
+            config_version_id,
+            metrics,
+            score_scale,
+            tags,
+            one_simulation,
         )
 
     async def complete_simulation(

@@ -200,6 +200,46 @@ class FileRecorded(TypedDict):
     elapsed_seconds: float
 
 
+class FailedFile(TypedDict):
+    """A file that could not be recorded."""
+
+    file: str
+    error: str
+    #: What to do about that, if `error` does not show it.
+    hint: Optional[str]
+
+
+class FilesSummary(TypedDict):
+    """What became of many files."""
+
+    #: Files that were recorded, also in part, and the number of their simulations.
+    files: int
+    simulations: int
+    #: The numbers of results, as in `FileRecorded`.
+    stored: int
+    duplicate: int
+    spooled: int
+    rejected: int
+    failed: int
+    #: Files of folders without results, such as logs and configurations.
+    other_files: int
+    #: Files that could not be recorded, and the first ten of them.
+    failed_files: int
+    failures: list[FailedFile]
+    #: Files that were not recorded because the recording was stopped.
+    stopped_files: int
+    #: The duration in seconds.
+    elapsed_seconds: float
+
+
+class FilesRecorded(TypedDict):
+    """A report on many files."""
+
+    #: The recorded files, in the order of the paths.
+    files: list[FileRecorded]
+    summary: FilesSummary
+
+
 class SimulationStarted(TypedDict):
     """The answer to a start."""
 
