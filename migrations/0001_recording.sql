@@ -320,6 +320,8 @@ CREATE TABLE arc_recorder.rejected_results (
     received_at timestamptz NOT NULL,
     -- Its position in the submitted data, counted from 0.
     position bigint,
+    -- The line of the file or stream on which it starts, counted from 1; null if it has none.
+    line bigint,
     trial integer,
     modal_call_id text,
     sandbox_id text,

@@ -24,6 +24,8 @@ pub struct Framer {
     walk: Walk,
     collector: Collector,
     position: u64,
+    /// The line at that position, counted from 1.
+    line: u64,
 }
 
 /// The state of a framer.
@@ -63,8 +65,10 @@ impl Framer {
                 limit: limits.max_document_bytes,
                 open: None,
                 frames: VecDeque::new(),
+                starts: VecDeque::new(),
             },
             position: 0,
+            line: 1,
         }
     }
 
@@ -118,7 +122,14 @@ impl Framer {
 
     /// Returns the next frame, in the order of the stream, or `None` until more bytes are pushed.
     pub fn next_frame(&mut self) -> Option<Frame> {
-        self.collector.frames.pop_front()
+        let mut frame = self.collector.frames.pop_front()?;
+        let starts = &mut self.collector.starts;
+        while starts.front().is_some_and(|start| start.offset < frame.offset) {
+            starts.pop_front();
+        }
+        let start = starts.front().filter(|start| start.offset == frame.offset);
+        frame.line = start.map(|start| start.line).or(Some(self.line));
+        Some(frame)
     }
 
     /// Returns the members around `"results"`, if the stream is an envelope. That is known before
@@ -171,8 +182,33 @@ impl Framer {
             Walk::Documents(scanner) => scanner.scan(view, &mut self.collector),
             Walk::Elements(scanner) => scanner.scan(view, &mut self.collector),
         }
+        self.count_lines(chunk);
         self.position += chunk.len() as u64;
     }
+
+    /// Counts the lines of a chunk, up to each document that starts in it and to its end.
+    fn count_lines(&mut self, chunk: &[u8]) {
+        let mut counted = 0;
+        let mut count_to = |end: usize| {
+            let bytes = chunk.get(counted..end).unwrap_or_default();
+            counted = counted.max(end);
+            bytes.iter().map(|byte| u64::from(*byte == b'\n')).sum::<u64>()
+        };
+        for start in self.collector.starts.iter_mut().filter(|start| start.line == 0) {
+            let index = start.offset.saturating_sub(self.position);
+            self.line += count_to(usize::try_from(index).unwrap_or(usize::MAX));
+            start.line = self.line;
+        }
+        self.line += count_to(chunk.len());
+    }
+}
+
+/// Where a document starts.
+#[derive(Debug)]
+struct Start {
+    offset: u64,
+    /// Counted from 1; 0 until it is counted.
+    line: u64,
 }
 
 /// Copies documents and queues them as frames.
@@ -181,11 +217,14 @@ struct Collector {
     limit: usize,
     open: Option<CarryBuffer>,
     frames: VecDeque<Frame>,
+    /// The starts of the documents in `frames` and of the open one, in the order of the stream.
+    starts: VecDeque<Start>,
 }
 
 impl Documents for Collector {
     fn begin(&mut self, start: u64) {
         self.open = Some(CarryBuffer::new(start, self.limit));
+        self.starts.push_back(Start { offset: start, line: 0 });
     }
 
     fn carry(&mut self, view: View<'_>) {
@@ -216,16 +255,18 @@ impl Documents for Collector {
                 }
             },
         };
-        self.frames.push_back(Frame { offset, length, content, problem });
+        self.frames.push_back(Frame { offset, line: None, length, content, problem });
     }
 
     fn abandon(&mut self) {
         self.open = None;
+        self.starts.pop_back();
     }
 
     fn report(&mut self, offset: u64, problem: Problem) {
         self.frames.push_back(Frame {
             offset,
+            line: None,
             length: 0,
             content: Content::Text(String::new()),
             problem: Some(problem),

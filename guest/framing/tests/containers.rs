@@ -320,3 +320,22 @@ fn nothing_comes_after_the_end() {
     framer.finish().unwrap();
     assert_eq!(framer.push(b"{}"), Err(FramingError::Finished));
 }
+
+#[test]
+fn each_document_has_the_line_on_which_it_starts() {
+    let lines = |text: &str, piece: usize| -> Vec<Option<u64>> {
+        let mut framer = Framer::new(Container::Auto, Limits::default());
+        for bytes in text.as_bytes().chunks(piece) {
+            framer.push(bytes).unwrap();
+        }
+        framer.finish().unwrap();
+        std::iter::from_fn(|| framer.next_frame()).map(|frame| frame.line).collect()
+    };
+    for piece in [1, 2, 3, 7, 1_000] {
+        let numbers = |text| lines(text, piece).into_iter().map(Option::unwrap).collect::<Vec<_>>();
+        assert_eq!(numbers("{\"a\": 1}\n\n{\"b\": 2}\n{\"c\": 3}"), [1, 3, 4]);
+        assert_eq!(numbers("[\n  {\"a\":\n 1}, {\"b\": 2},\n{}]"), [2, 3, 4]);
+        assert_eq!(numbers("{\"suite\": 1,\n\"results\": [\n{},\n{}]}"), [3, 4]);
+        assert_eq!(numbers("\u{feff}{}\n{\"open\": "), [1, 2]);
+    }
+}

@@ -508,8 +508,8 @@ impl FileDisplay<'_> {
         }
         for item in summary.rejected_results.iter().take(SHOWN_REJECTED) {
             output.line(&format!(
-                "  {BAD}rejected{BAD:#} result {}: {} at {}: {}",
-                item.position,
+                "  {BAD}rejected{BAD:#} {}: {} at {}: {}",
+                item.place(),
                 item.code,
                 if item.path.is_empty() {
                     "the document".to_owned()

@@ -12,7 +12,7 @@ use super::global::Global;
 use super::labels::{self, LabelCommand};
 use super::options::{self, OutcomeSelection, SimulationArgument};
 use super::output::{self, BOLD, Output};
-use crate::delivery::{DeliveryAnswer, Source};
+use crate::delivery::{DeliveryAnswer, ResultPlace, Source};
 use crate::error::Result;
 use crate::extraction::{Violation, violations_of_json};
 use crate::paging::{PAGE_ROWS, Pages};
@@ -500,8 +500,8 @@ pub(super) async fn rejected(
     if !output.json() && total == 0 {
         output::note("nothing was rejected");
     } else if !output.json() {
-        let header = ["result", "position", "code", "path", "reason"];
-        output.table(&header, &["position"], table)?;
+        let header = ["result", "place", "code", "path", "reason"];
+        output.table(&header, &[], table)?;
         if total > TABLE_ROWS {
             output::note(&format!(
                 "the first {TABLE_ROWS} of {total} rejected results; --json shows all of them, --limit \
@@ -517,11 +517,15 @@ pub(super) async fn rejected(
 
 /// Returns a row for each reason of a rejected result.
 fn reasons(result: &RejectedResult) -> Vec<Vec<String>> {
-    let position = result.position.map(|position| position.to_string()).unwrap_or_default();
+    let unsigned = |number: i64| u64::try_from(number).ok();
+    let line = result.line.and_then(unsigned);
+    let position = result.position.and_then(unsigned);
+    let place = position.map(|position| ResultPlace { position, line }.to_string());
+    let place = place.unwrap_or_default();
     violations_of_json(&result.violations)
         .into_iter()
         .map(|Violation { path, code, message }| {
-            vec![result.outcome_id.to_string(), position.clone(), code, path, message]
+            vec![result.outcome_id.to_string(), place.clone(), code, path, message]
         })
         .collect()
 }

@@ -10,6 +10,7 @@ use super::connection;
 use super::global::Global;
 use super::options::FormatOptions;
 use super::output::{self, BAD, GOOD, Output};
+use crate::delivery::ResultPlace;
 use crate::documents::DocumentFile;
 use crate::error::{Error, Result};
 use crate::extraction::{ExtractionError, Session};
@@ -41,6 +42,7 @@ pub(super) async fn run(
     let mut frames = file.frames(extractor.limits().document_bytes)?;
     let (mut position, mut rejected, mut failed) = (0_u64, 0_u64, 0_u64);
     while let Some(frame) = frames.next_frame()? {
+        let place = ResultPlace { position, line: frame.line };
         let verdict = verdict(&mut session, file.header(), Submission::from_frame(frame, position));
         match verdict.as_ref().map(|text| serde_json::from_str::<Value>(text)) {
             Ok(Ok(parsed)) => {
@@ -48,7 +50,7 @@ pub(super) async fn run(
                 if output.json() {
                     output.bare_line(verdict.as_deref().unwrap_or_default())?;
                 } else {
-                    output.line(&describe(position, &parsed))?;
+                    output.line(&describe(place, &parsed))?;
                 }
             }
             Ok(Err(error)) => {
@@ -57,7 +59,7 @@ pub(super) async fn run(
             Err(error) => {
                 failed += 1;
                 let hint = error.hint();
-                output::show_error_with_hint(&format!("result {position}: {error}"), hint);
+                output::show_error_with_hint(&format!("{place}: {error}"), hint);
                 if output.json() {
                     let message = error.to_string();
                     output.value(&match hint {
@@ -128,7 +130,8 @@ fn own_score(outcome: &Value) -> Option<String> {
 }
 
 /// Formats a verdict as one line for a person.
-fn describe(position: u64, verdict: &Value) -> String {
+fn describe(place: ResultPlace, verdict: &Value) -> String {
+    let place = place.to_string();
     let text =
         |value: Option<&Value>| output::printable(value.and_then(Value::as_str).unwrap_or("–"));
     if let Some(outcome) = verdict.get("outcome") {
@@ -139,7 +142,7 @@ fn describe(position: u64, verdict: &Value) -> String {
             more => format!(", {more} warnings"),
         };
         return format!(
-            "{position:>6}  {GOOD}accepted{GOOD:#}  {}: {}, {}{warned}",
+            "{place:<8}  {GOOD}accepted{GOOD:#}  {}: {}, {}{warned}",
             text(outcome.pointer("/scenario/id")),
             text(outcome.get("status")),
             own_score(outcome).unwrap_or_else(|| "no score".to_owned()),
@@ -159,5 +162,5 @@ fn describe(position: u64, verdict: &Value) -> String {
             )
         })
         .collect();
-    format!("{position:>6}  {BAD}rejected{BAD:#}  {}", reasons.join("; "))
+    format!("{place:<8}  {BAD}rejected{BAD:#}  {}", reasons.join("; "))
 }

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use uuid::Uuid;
 
-use super::file_summary::FileSummary;
+use super::file_summary::{FileSummary, ResultPlace};
 use super::survey::{PlanReader, Survey, scenario_list};
 use super::{DeliveryAnswer, Destination, Sink as _};
 use crate::documents::DocumentFile;
@@ -155,12 +155,13 @@ impl FileRecording {
         loop {
             tokio::select! {
                 biased;
-                Some((read_bytes, verdicts)) = under_way.next() => match verdicts {
+                Some((read_bytes, lines, verdicts)) = under_way.next() => match verdicts {
                     Ok(verdicts) => {
                         let verdicts: Vec<ItemVerdict> = verdicts;
+                        let lines: Vec<Option<u64>> = lines;
                         hopeless |= whole_failure(&verdicts).is_some();
-                        for verdict in verdicts {
-                            summary.add(position, verdict);
+                        for (verdict, line) in verdicts.into_iter().zip(lines) {
+                            summary.add(ResultPlace { position, line }, verdict);
                             position += 1;
                         }
                         let file_bytes = self.file.length();
@@ -177,12 +178,13 @@ impl FileRecording {
                         // Received now, so that of two attempts the one later in the file is the
                         // latest.
                         let clock = self.destination.clock();
+                        let lines = batch.submissions.iter().map(|one| one.line).collect();
                         let received =
                             ReceivedResult::accept(simulation_id, batch.submissions, clock);
                         under_way.push_back(async move {
                             let _turn = batch.turn;
                             let recorded = self.destination.record_received(simulation_id, received);
-                            (batch.read_bytes, recorded.await)
+                            (batch.read_bytes, lines, recorded.await)
                         });
                     }
                 },

@@ -17,6 +17,8 @@ pub const REMEMBERED_REJECTED: usize = 1_000;
 pub struct RejectedItem {
     /// Its position in the file, counted from 0.
     pub position: u64,
+    /// The line of the file on which it starts, counted from 1; `None` if the file has none.
+    pub line: Option<u64>,
     /// The id under which it is stored.
     pub outcome_id: Uuid,
     /// The first violation's JSON Pointer.
@@ -29,11 +31,36 @@ pub struct RejectedItem {
     pub violations: Vec<Violation>,
 }
 
+impl RejectedItem {
+    /// Returns its place in the file.
+    pub fn place(&self) -> ResultPlace {
+        ResultPlace { position: self.position, line: self.line }
+    }
+}
+
+/// The place of a result in a file, as people read it: its line, or else its number, both from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResultPlace {
+    /// Counted from 0.
+    pub position: u64,
+    /// Counted from 1; `None` if the file has no lines.
+    pub line: Option<u64>,
+}
+
+impl fmt::Display for ResultPlace {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(formatter, "line {line}"),
+            None => write!(formatter, "result {}", self.position + 1),
+        }
+    }
+}
+
 /// A result of a file that was not recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileFailure {
-    /// Its position in the file, counted from 0.
-    pub position: u64,
+    /// Its place in the file.
+    pub place: ResultPlace,
     /// Why it was not recorded.
     pub message: String,
     /// What the caller can do, if the message does not show it.
@@ -44,7 +71,7 @@ pub struct FileFailure {
 
 impl fmt::Display for FileFailure {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        write!(formatter, "result {}: {}", self.position, self.message)
+        write!(formatter, "{}: {}", self.place, self.message)
     }
 }
 
@@ -88,8 +115,9 @@ impl FileSummary {
         self.warnings.retain(|_, total| *total > 0);
     }
 
-    /// Counts the verdict on the result at this position.
-    pub(super) fn add(&mut self, position: u64, item: ItemVerdict) {
+    /// Counts the verdict on the result at this place.
+    pub(super) fn add(&mut self, place: ResultPlace, item: ItemVerdict) {
+        let ResultPlace { position, line } = place;
         if matches!(item.verdict, Verdict::Stored | Verdict::Duplicate) {
             self.outcome_ids.push(item.outcome_id);
         }
@@ -106,7 +134,7 @@ impl FileSummary {
             Verdict::Failed { kind, message, hint } => {
                 self.failed += 1;
                 self.retryable |= kind.may_retry();
-                let failure = FileFailure { position, message, hint, kind };
+                let failure = FileFailure { place, message, hint, kind };
                 self.failure.get_or_insert(failure);
             }
             Verdict::Rejected(_) if self.rejected_results.len() >= REMEMBERED_REJECTED => {
@@ -119,6 +147,7 @@ impl FileSummary {
                     first.map(|first| (first.path, first.code, first.message)).unwrap_or_default();
                 self.rejected_results.push(RejectedItem {
                     position,
+                    line,
                     outcome_id: item.outcome_id,
                     path,
                     code,

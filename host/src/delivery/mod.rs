@@ -43,7 +43,7 @@ use uuid::Uuid;
 pub use destination::Destination;
 pub(crate) use destination::Sink;
 pub use file::{FileRecording, Progress, Stage};
-pub use file_summary::{FileFailure, FileSummary, REMEMBERED_REJECTED, RejectedItem};
+pub use file_summary::{FileFailure, FileSummary, REMEMBERED_REJECTED, RejectedItem, ResultPlace};
 pub use many_files::{FailedFile, FilesRecording, FilesSummary};
 pub use replay::{ReplayVerdict, SpoolReplaySummary, replay_spool};
 pub use source::Source;

@@ -157,7 +157,7 @@ pub(super) fn frame_of(text: String, place: usize, limit_bytes: usize) -> Frame 
     } else {
         (Content::Text(text), None)
     };
-    Frame { offset: place as u64, length, content, problem }
+    Frame { offset: place as u64, line: None, length, content, problem }
 }
 
 /// Returns the frame of the bytes of a document, of which one more than the limit was read if it is too
@@ -183,5 +183,5 @@ pub(super) fn frame_of_bytes(
             }
         }
     };
-    Frame { offset: place as u64, length, content, problem }
+    Frame { offset: place as u64, line: None, length, content, problem }
 }

@@ -159,6 +159,7 @@ impl DocumentList {
             (Place::Number(_), None, _) => Err(file.changed()),
             (Place::Bytes { offset, length }, _, None) => Ok(Frame {
                 offset,
+                line: None,
                 length: u64::from(length),
                 content: Content::Text(file.text_of(offset, length)?),
                 problem: None,
@@ -172,6 +173,7 @@ impl DocumentList {
                 let bytes = file.bytes_of(offset, kept)?;
                 Ok(Frame {
                     offset,
+                    line: None,
                     length: u64::from(length),
                     content: Content::Bytes(bytes),
                     problem: Some(problem),

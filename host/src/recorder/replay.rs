@@ -238,6 +238,7 @@ fn readable(
     let trial = passed_trial(simulation_id, kept.outcome_id, kept.trial, text.as_bytes())?;
     let submission = Submission {
         position: kept.position.and_then(|position| u64::try_from(position).ok()),
+        line: kept.line.and_then(|line| u64::try_from(line).ok()),
         trial,
         modal_call_id: kept.modal_call_id,
         sandbox_id: kept.sandbox_id,
@@ -270,6 +271,7 @@ mod tests {
                 outcome_id: identity::outcome_id(simulation_id, None, b"{}"),
                 received_at: Timestamp::now(),
                 position: None,
+                line: None,
                 trial: None,
                 modal_call_id: None,
                 sandbox_id: None,

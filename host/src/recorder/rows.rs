@@ -141,6 +141,7 @@ impl ReceivedResult {
             header_id: self.submission.format.as_ref().and_then(|format| format.header_id()),
             received_at: self.received_at,
             position: self.submission.position.and_then(|position| i64::try_from(position).ok()),
+            line: self.submission.line.and_then(|line| i64::try_from(line).ok()),
             trial: self.submission.trial.and_then(|trial| i32::try_from(trial).ok()),
             modal_call_id: storable(self.submission.modal_call_id),
             sandbox_id: storable(self.submission.sandbox_id),

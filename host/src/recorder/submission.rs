@@ -21,6 +21,8 @@ pub struct Submission {
     /// Its position in the file, stream or batch that was sent, counted from 0; stored with a rejected
     /// result.
     pub position: Option<u64>,
+    /// The line of the file or stream on which it starts, counted from 1; stored with a rejected result.
+    pub line: Option<u64>,
     /// Which trial of its scenario, counted from 1. Part of the outcome's identity.
     pub trial: Option<u32>,
     /// The Modal function call of the run.
@@ -132,6 +134,7 @@ impl Submission {
         Submission {
             document: Document::Text(Arc::new(document.into())),
             position: None,
+            line: None,
             trial: None,
             modal_call_id: None,
             sandbox_id: None,
@@ -175,6 +178,7 @@ impl Submission {
 
     /// Makes a result that was found in a stream at this position.
     pub fn from_frame(frame: Frame, position: u64) -> Self {
+        let line = frame.line;
         let document = match (frame.problem, frame.content) {
             (None, Content::Text(text)) => Document::Text(Arc::new(text)),
             (Some(problem), Content::Text(text)) => {
@@ -186,7 +190,7 @@ impl Submission {
                 Document::unreadable(bytes.into(), frame.length, &problem)
             }
         };
-        Submission { document, position: Some(position), ..Submission::new("") }
+        Submission { document, position: Some(position), line, ..Submission::new("") }
     }
 
     /// Returns the header of its file, if it has one.
@@ -342,7 +346,8 @@ mod tests {
                 Ok(text) => Content::Text(text),
                 Err(error) => Content::Bytes(error.into_bytes()),
             };
-            let frame = Frame { offset: 0, length: bytes.len() as u64, content, problem };
+            let length = bytes.len() as u64;
+            let frame = Frame { offset: 0, line: None, length, content, problem };
             let address = frame.bytes().as_ptr();
             let document = Submission::from_frame(frame, 0).document;
             assert_eq!(matches!(document, Document::Text(_)), problem.is_none());

@@ -80,6 +80,8 @@ describe! {
     struct RejectedItem of delivery {
         /// Its position in the file, counted from 0.
         position: u64,
+        /// The line of the file on which it starts, counted from 1; null if the file has none.
+        line: Option<u64>,
         /// The id under which it is kept.
         outcome_id: Uuid,
         /// The first violation's JSON Pointer.

@@ -170,7 +170,7 @@ fn report_of(recorded: &RecordedFile, request_id: Option<&RequestId>) -> FileRep
         let (failed, cause) = (report.failed, first.message.as_str());
         record::log_cause(request_id, failed, cause, first.hint.as_deref());
         let problem = problem(first.kind, cause);
-        report.failure = Some(format!("result {}: {}", first.position, problem.detail));
+        report.failure = Some(format!("{}: {}", first.place, problem.detail));
         report.failure_hint = problem.hint;
     }
     report

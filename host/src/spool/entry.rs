@@ -245,6 +245,8 @@ enum Call {
         host_clock: bool,
         unreadable: Option<TextDefect>,
         position: Option<u64>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        line: Option<u64>,
         trial: Option<u32>,
         modal_call_id: Option<String>,
         sandbox_id: Option<String>,
@@ -413,6 +415,7 @@ fn parts(call: SpooledCall) -> (Call, Bytes) {
             let Submission {
                 document,
                 position,
+                line,
                 trial,
                 modal_call_id,
                 sandbox_id,
@@ -437,6 +440,7 @@ fn parts(call: SpooledCall) -> (Call, Bytes) {
                 host_clock,
                 unreadable,
                 position,
+                line,
                 trial,
                 modal_call_id,
                 sandbox_id,
@@ -477,6 +481,7 @@ fn whole(call: Call, document: &[u8]) -> std::result::Result<SpooledCall, String
             host_clock,
             unreadable,
             position,
+            line,
             trial,
             modal_call_id,
             sandbox_id,
@@ -496,6 +501,7 @@ fn whole(call: Call, document: &[u8]) -> std::result::Result<SpooledCall, String
             let submission = Submission {
                 document,
                 position,
+                line,
                 trial,
                 modal_call_id,
                 sandbox_id,

@@ -21,6 +21,7 @@ pub(crate) struct RejectedSubmission {
     pub(crate) outcome_id: Uuid,
     pub(crate) received_at: Timestamp,
     pub(crate) position: Option<i64>,
+    pub(crate) line: Option<i64>,
     pub(crate) trial: Option<i32>,
     pub(crate) modal_call_id: Option<String>,
     pub(crate) sandbox_id: Option<String>,
@@ -111,7 +112,7 @@ impl Store {
         let select = "SELECT outcome_id, received_at, position, trial, modal_call_id, sandbox_id,
                 violations,
                 CASE WHEN pg_catalog.octet_length(document) = document_bytes THEN document END,
-                header_id
+                header_id, line
             FROM arc_recorder.rejected_results
             WHERE simulation_id = $1 AND extractor_id IN (
                 SELECT extractor_id FROM arc_recorder.extractors WHERE name = $2)
@@ -126,6 +127,7 @@ impl Store {
                 outcome_id: row.get(0),
                 received_at: row.get(1),
                 position: row.get(2),
+                line: row.get(9),
                 trial: row.get(3),
                 modal_call_id: row.get(4),
                 sandbox_id: row.get(5),

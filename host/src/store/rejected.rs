@@ -26,6 +26,7 @@ pub struct RejectedResult {
     pub outcome_id: Uuid,
     pub received_at: Timestamp,
     pub position: Option<i64>,
+    pub line: Option<i64>,
     pub trial: Option<i32>,
     pub violations: JsonText,
     pub document_bytes: i64,
@@ -75,6 +76,7 @@ impl Store {
             trial: row.get(3),
             violations: row.get(4),
             document_bytes: row.get(5),
+            line: row.get(7),
         };
         let mut rejected: Vec<RejectedResult> = rows.iter().map(result).collect();
         let found = rows.first().map_or(0, |row| row.get::<_, i64>(6));
@@ -140,7 +142,7 @@ fn statement(simulation_id: Uuid, limit: u32, cursor: Option<&str>) -> Result<St
     // recorded.
     statement.sql = format!(
         "WITH page AS MATERIALIZED (
-             SELECT outcome_id, received_at, position, trial, violations, document_bytes
+             SELECT outcome_id, received_at, position, trial, violations, document_bytes, line
              FROM arc_recorder.rejected_results WHERE simulation_id = $1 {after}
              ORDER BY received_at, outcome_id LIMIT $2
          ), sized AS MATERIALIZED (
@@ -150,7 +152,7 @@ fn statement(simulation_id: Uuid, limit: u32, cursor: Option<&str>) -> Result<St
                      OVER place AS bytes
              FROM page WINDOW place AS (ORDER BY received_at, outcome_id)
          )
-         SELECT outcome_id, received_at, position, trial, violations, document_bytes, found
+         SELECT outcome_id, received_at, position, trial, violations, document_bytes, found, line
          FROM sized WHERE place = 1 OR bytes <= {PAGE_BYTES}
          ORDER BY received_at, outcome_id"
     )

@@ -391,7 +391,10 @@ describe! {
     struct RejectedResult of store {
         outcome_id: Uuid,
         received_at: Timestamp,
+        /// Its position in the submitted data, counted from 0.
         position: Option<i64>,
+        /// The line of the file or stream on which it starts, counted from 1.
+        line: Option<i64>,
         trial: Option<i32>,
         #[schema(value_type = serde_json::Value)]
         violations: JsonText,

@@ -135,6 +135,8 @@ class RejectedItem(TypedDict):
 
     #: Its position in the file, counted from 0.
     position: int
+    #: The line of the file on which it starts, counted from 1; `None` if the file has none.
+    line: Optional[int]
     #: The id under which it is stored.
     outcome_id: str
     #: The first violation: its path, code and message.
@@ -671,7 +673,10 @@ class RejectedResult(TypedDict):
 
     outcome_id: str
     received_at: str
+    #: Its position in the submitted data, counted from 0.
     position: Optional[int]
+    #: The line of the file or stream on which it starts, counted from 1.
+    line: Optional[int]
     trial: Optional[int]
     violations: list[Violation]
     document_bytes: int

@@ -18,6 +18,7 @@ pub struct RejectedRow {
     pub header_id: Option<Uuid>,
     pub received_at: Timestamp,
     pub position: Option<i64>,
+    pub line: Option<i64>,
     pub trial: Option<i32>,
     pub modal_call_id: Option<String>,
     pub sandbox_id: Option<String>,
@@ -38,10 +39,10 @@ pub(super) async fn prepare_insert(
         .prepare_cached(
             "INSERT INTO arc_recorder.rejected_results (
                  simulation_id, outcome_id, partition_time, extractor_id, received_at, position, trial,
-                 modal_call_id, sandbox_id, violations, document_bytes, document, header_id)
+                 modal_call_id, sandbox_id, violations, document_bytes, document, header_id, line)
              SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::uuid[],
                  $5::timestamptz[], $6::bigint[], $7::integer[], $8::text[], $9::text[],
-                 $10::jsonb[], $11::bigint[], $12::bytea[], $13::uuid[])
+                 $10::jsonb[], $11::bigint[], $12::bytea[], $13::uuid[], $14::bigint[])
              ON CONFLICT (simulation_id, outcome_id, partition_time) DO NOTHING",
         )
         .await?;
@@ -73,6 +74,7 @@ pub(super) async fn insert(
                 &column(rows, |row| row.document_bytes),
                 &column(rows, |row| &*row.document),
                 &column(rows, |row| row.header_id),
+                &column(rows, |row| row.line),
             ],
         )
         .await?;
