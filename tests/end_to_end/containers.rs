@@ -231,16 +231,18 @@ fn each_file_of_a_command_is_a_simulation_and_the_worst_sets_the_exit_code() {
         program.run(arguments)
     };
     let both = run(&[&good, &bad]).ended(2).json_lines();
-    assert_eq!(both.len(), 2);
+    let [.., last] = &*both else { panic!("no line") };
+    assert_eq!((both.len(), &last["summary"]["files"]), (3, &2.into()));
     assert_ne!(both[0]["simulation_id"], both[1]["simulation_id"]);
     assert_eq!((&both[0]["file"], &both[0]["rejected"]), (&"good.json".into(), &0.into()));
     assert_eq!((&both[1]["file"], &both[1]["rejected"]), (&"bad.jsonl".into(), &1.into()));
 
     let finished = run(&[&missing, &bad, &good]).ended(1);
     assert!(finished.stderr.contains("missing.json"));
-    let duplicates: Vec<Value> =
-        finished.json_lines().into_iter().map(|summary| summary["duplicate"].clone()).collect();
+    let lines = finished.json_lines();
+    let duplicates: Vec<&Value> = lines[..2].iter().map(|summary| &summary["duplicate"]).collect();
     assert_eq!(duplicates, [1, 1], "the files after the missing one are recorded");
+    assert_eq!(lines[2]["summary"]["failed_files"], 1);
 }
 
 #[test]

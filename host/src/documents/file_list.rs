@@ -73,7 +73,8 @@ pub(super) fn find(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>> {
                     continue;
                 }
                 let path = entry.path();
-                if if is_last { path.is_file() } else { path.is_dir() } {
+                let is_wanted = if is_last { path.is_file() } else { path.is_dir() };
+                if is_wanted {
                     next.push(path);
                 }
             }

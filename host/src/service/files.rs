@@ -92,9 +92,9 @@ fn json_array<T: DeserializeOwned>(
 ///
 /// The body is the file as it is: results in one of the built-in containers, or a log of another
 /// evaluation tool whose format the service knows (`arc-host formats list`), also compressed with gzip or
-/// zstd: `samples.jsonl.gz` is read as `samples.jsonl`. The answer reports the
-/// verdicts; results that are not valid are stored as rejected, with their reasons. The same file again is the
-/// same simulation, and stores nothing twice.
+/// zstd: `samples.jsonl.gz` is read as `samples.jsonl`. The answer reports the verdicts; results that are not
+/// valid are stored as rejected, with their reasons. The same file again is the same simulation, and stores
+/// nothing twice.
 #[utoipa::path(
     post, path = "/v1/files", tag = "recording", operation_id = "record_file",
     params(FileQuery),

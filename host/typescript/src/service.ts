@@ -115,9 +115,10 @@ export interface paths {
         /**
          * Record a file of any format: starts a simulation, records every result, and completes it.
          * @description The body is the file as it is: results in one of the built-in containers, or a log of another
-         *     evaluation tool whose format the service knows (`arc-host formats list`). The answer reports the
-         *     verdicts; results that are not valid are stored as rejected, with their reasons. The same file again is the
-         *     same simulation, and stores nothing twice.
+         *     evaluation tool whose format the service knows (`arc-host formats list`), also compressed with gzip or
+         *     zstd: `samples.jsonl.gz` is read as `samples.jsonl`. The answer reports the verdicts; results that are not
+         *     valid are stored as rejected, with their reasons. The same file again is the same simulation, and stores
+         *     nothing twice.
          */
         post: operations["record_file"];
         delete?: never;

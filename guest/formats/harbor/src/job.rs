@@ -45,7 +45,7 @@ pub(crate) fn suite(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
         reader.decoration(|reader| {
             let id = reader.text(id, AT("id")).and_then(identity);
             let summary = if total.is_some() || stats.is_some() {
-                harbor(reader, [total, stats, start, end])
+                harbor(reader, root, [total, stats, start, end])
             } else {
                 SuiteSummary { run: terminal_bench(reader, root, accuracy), ..Default::default() }
             };
@@ -102,7 +102,11 @@ fn terminal_bench<'a>(
     }
 }
 
-fn harbor<'a>(reader: &mut Reader<'a>, members: [Option<Value<'a>>; 4]) -> SuiteSummary {
+fn harbor<'a>(
+    reader: &mut Reader<'a>,
+    root: Value<'a>,
+    members: [Option<Value<'a>>; 4],
+) -> SuiteSummary {
     let [total, stats, start, end] = members;
     let names = ["n_input_tokens", "n_output_tokens", "cost_usd", "evals", "n_cancelled_trials"];
     let [input, output, cost, evals, cancelled] = reader.object(stats, AT("stats"), names);
