@@ -33,7 +33,7 @@ def trial(source, job_id, number, names, values):
         given, output = source.randrange(10_000), source.randrange(1_000)
         part = ModelUsage(n_input_tokens=given // 2, n_cache_tokens=given // 4, n_output_tokens=output)
         usage = AgentContext(
-            n_input_tokens=given, n_cache_tokens=source.randrange(given // 4, given + 1), n_output_tokens=output,
+            n_input_tokens=given, n_cache_tokens=source.randrange(given // 4, given // 2 + 1), n_output_tokens=output,
             cost_usd=source.choice([None, source.random()]), model_usage=source.choice([None, {"p/m2": part}]))
     exception = None
     if failed:
