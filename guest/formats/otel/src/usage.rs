@@ -96,11 +96,11 @@ struct Reported {
 /// Returns the usage of a run by role and model.
 ///
 /// The tokens of a span count if no span below it reports any, and so does its cost, independently:
-/// a wrapper repeats the calls inside it, however many are stacked. The innermost spans have the provider's
-/// own counts, with their model. What an aggregate above them has in excess is not added, as it can
-/// be the sum of a whole conversation or of another agent; a warning has both figures. Calls for
-/// embeddings and rankings are no part of an agent's sum, so that they replace only their own
-/// wrappers.
+/// a wrapper repeats the calls inside it, however many are stacked. The innermost spans have the
+/// provider's own counts, with their model. What an aggregate above them has in excess is not added,
+/// as it can be the sum of a whole conversation or of another agent; a warning has both figures. Calls for
+/// embeddings and rankings, and those of evaluators, are no part of an agent's sum, so that they
+/// replace only their own wrappers.
 pub(crate) fn read<'a>(reader: &mut Reader<'a>, spans: &[Span<'a>], run: &Run) -> Vec<TokenUsage> {
     let reported: Vec<Reported> = spans
         .iter()
@@ -108,9 +108,10 @@ pub(crate) fn read<'a>(reader: &mut Reader<'a>, spans: &[Span<'a>], run: &Run) -
         .map(|(number, span)| if run.has(number) { of(reader, span) } else { Reported::default() })
         .collect();
     let mut usage = Vec::new();
-    for is_embedding in [false, true] {
+    for group in [(false, false), (true, false), (false, true), (true, true)] {
         let is_same = |number: usize| {
-            spans.get(number).is_some_and(|span| (span.kind == Kind::Embedding) == is_embedding)
+            let is_embedding = |span: &Span| span.kind == Kind::Embedding;
+            group == (spans.get(number).is_some_and(is_embedding), run.is_scoring(number))
         };
         let tokens =
             |number: usize| reported.get(number).filter(|_| is_same(number))?.tokens.as_ref();

@@ -790,6 +790,17 @@ mod outcomes {
                 outcome.usage.iter().find(|calls| calls.role.as_deref() == Some(SCORER)).unwrap();
             assert_eq!((scorer.model.as_deref(), scorer.total_tokens), (Some("large"), 40.0));
             assert_eq!(outcome.origin.models, ["small"]);
+            // The calls of the agent are not traced, only its sum.
+            let mut spans = spans.to_vec();
+            spans.remove(1);
+            spans[0] = span(
+                "1",
+                "",
+                1,
+                9,
+                &[operation("invoke_agent"), count("gen_ai.usage.input_tokens", 70)],
+            );
+            assert_eq!(accepted(&trace(&spans)).tokens_used, 70.0);
             assert_eq!(
                 (outcome.origin.task.as_deref(), &*outcome.scenario.id),
                 (Some("ask"), "paris")
