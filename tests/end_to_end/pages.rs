@@ -295,7 +295,8 @@ fn the_command_line_continues_at_the_cursor() {
     }
     assert_eq!(found, all);
     let table = program.run(["outcomes", &id, "--limit", "20"]).ended(0);
-    assert_eq!(table.stdout.lines().count(), 21);
+    // The metric of the scores, and the names of the columns.
+    assert_eq!(table.stdout.lines().count(), 22);
     assert!(table.stderr.contains("there are more: --cursor"), "{}", table.stderr);
 
     for name in ["second", "third", "fourth"] {

@@ -54,8 +54,9 @@ fn a_table_has_a_line_for_each_row_however_long_the_texts() {
         .as_str()
         .unwrap()
         .to_owned();
+    // Before the outcomes is the metric of their scores.
     for (arguments, rows) in
-        [(&["simulations"][..], 1), (&["outcomes", &id], 2), (&["rejected", &id], 1)]
+        [(&["simulations"][..], 1), (&["outcomes", &id], 3), (&["rejected", &id], 1)]
     {
         let table = program.run(arguments).ended(0).stdout;
         assert_eq!(table.lines().count(), 1 + rows, "{arguments:?}: {table}");

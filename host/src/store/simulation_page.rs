@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::simulations::{COLUMNS, Simulation, SimulationStatus};
 use super::statement::Statement;
-use super::{Store, cursor, origin};
+use super::{Layout, Store, cursor, origin};
 use crate::error::{Error, Result};
 
 /// The kind of the cursor, and its version.
@@ -136,17 +136,38 @@ impl Store {
     /// Returns the beginnings of the simulations' ids that no other simulation's id has.
     async fn short_ids(&self, simulations: &[Simulation]) -> Result<Vec<String>> {
         let ids = simulations.iter().map(|simulation| simulation.simulation_id);
-        let ranges: BTreeSet<(Uuid, Uuid)> = ids.clone().map(range_of_short_id).collect();
-        let (lowest, highest): (Vec<Uuid>, Vec<Uuid>) = ranges.into_iter().unzip();
-        let statement = Statement::new(
-            "SELECT simulation_id FROM arc_recorder.simulations
-             JOIN ROWS FROM (pg_catalog.unnest($1::uuid[]), pg_catalog.unnest($2::uuid[]))
-                 AS range (lowest, highest)
-                 ON simulation_id BETWEEN range.lowest AND range.highest
-             ORDER BY simulation_id",
-        )
-        .with(lowest)
-        .with(highest);
+        let layout = Layout::recorded(&*self.client().await?).await?;
+        let statement = match layout {
+            // Citus does not push down a limit for each row of a list.
+            Layout::Citus => {
+                let ranges: BTreeSet<(Uuid, Uuid)> = ids.clone().map(range_of_short_id).collect();
+                let (lowest, highest): (Vec<Uuid>, Vec<Uuid>) = ranges.into_iter().unzip();
+                let same_beginning = "SELECT simulation_id FROM arc_recorder.simulations
+                     JOIN ROWS FROM (pg_catalog.unnest($1::uuid[]), pg_catalog.unnest($2::uuid[]))
+                         AS range (lowest, highest)
+                         ON simulation_id BETWEEN range.lowest AND range.highest
+                     ORDER BY simulation_id";
+                Statement::new(same_beginning).with(lowest).with(highest)
+            }
+            Layout::Plain | Layout::Timescale => {
+                let neighbour = |comparison: &str, order: &str| {
+                    format!(
+                        "(SELECT simulation_id FROM arc_recorder.simulations
+                          WHERE simulation_id {comparison} listed.id
+                          ORDER BY simulation_id {order} LIMIT 1)"
+                    )
+                };
+                Statement::new(format!(
+                    "SELECT neighbour.simulation_id
+                     FROM pg_catalog.unnest($1::uuid[]) AS listed (id)
+                     CROSS JOIN LATERAL ({} UNION ALL {} UNION ALL SELECT listed.id) AS neighbour
+                     GROUP BY neighbour.simulation_id ORDER BY neighbour.simulation_id",
+                    neighbour("<", "DESC"),
+                    neighbour(">", "ASC")
+                ))
+                .with(ids.clone().collect::<Vec<Uuid>>())
+            }
+        };
         let rows = self.rows(&statement, "shorten the ids of simulations").await?;
         let known: Vec<Uuid> = rows.iter().map(|row| row.get(0)).collect();
         Ok(ids.map(|id| short_id(id, &known)).collect())
