@@ -16,6 +16,18 @@ CREATE TABLE arc_recorder.installation (
 );
 INSERT INTO arc_recorder.installation (layout) VALUES ('plain');
 
+-- Tables of prices of models. The one that was loaded last is valid for results that are recorded from
+-- then on; costs that were computed with an earlier one stay. The id is derived from the content.
+CREATE TABLE arc_recorder.price_tables (
+    price_table_id uuid PRIMARY KEY,
+    -- The file's name, and the date of its prices.
+    name text NOT NULL,
+    dated date NOT NULL,
+    loaded_at timestamptz NOT NULL,
+    -- An object: the prices in US dollars for each token, by model.
+    prices jsonb NOT NULL
+);
+
 -- Versions of an agent's configuration. The id is derived from the content.
 CREATE TABLE arc_recorder.config_versions (
     config_version_id text PRIMARY KEY,
@@ -71,6 +83,20 @@ CREATE TABLE arc_recorder.simulations (
     status text NOT NULL DEFAULT 'running'
         CHECK (status IN ('running', 'completed', 'failed', 'cancelled', 'incomplete')),
     status_reason text,
+    -- Who ran what: as declared at the start, else as the tool reports it, else as the results name it.
+    -- The last two are known when the simulation ends.
+    models text[] NOT NULL DEFAULT '{}',
+    provider text,
+    agent text,
+    agent_version text,
+    task text,
+    task_version text,
+    dataset text,
+    dataset_version text,
+    tool text,
+    tool_version text,
+    -- What was declared at the start, as an object with the same names.
+    declared_origin jsonb,
     -- The definitions of metrics that were declared, as a JSON array; the metric without a name is the
     -- score of each result. metric_declarations has the history.
     metrics jsonb,
@@ -84,6 +110,9 @@ CREATE TABLE arc_recorder.simulations (
     score_figure text,
     score_scale double precision,
     total_cost_usd double precision,
+    -- The cost by the price table, of the results that name their models.
+    computed_cost_usd double precision,
+    total_tokens bigint,
     execution_time_ms double precision,
     -- The suite's own figures with the tool's report about the run, and those computed from the
     -- recorded outcomes.
@@ -196,8 +225,21 @@ CREATE TABLE arc_recorder.outcomes (
     -- The mark that the result does not count: author, reason, at.
     invalidation jsonb,
     execution_time_ms double precision NOT NULL,
+    -- The first of the models that the result names, and all that it names about who ran it, as an object
+    -- with the names of the columns of simulations; null: as in its simulation.
+    model text,
+    origin jsonb,
+    -- Tokens and cost of the agent, and of all roles: with those that score or simulate a user.
     tokens_used bigint NOT NULL,
     cost_usd double precision NOT NULL,
+    all_roles_tokens bigint NOT NULL,
+    all_roles_cost_usd double precision NOT NULL,
+    -- The agent's cost by a price table; null if a model or a price is unknown.
+    computed_cost_usd double precision,
+    price_table_id uuid,
+    -- Tokens and cost by role, model and kind: an array of objects as token-usage in wit/types.wit, with
+    -- computed_cost_usd. Null if the result has no more than totals.
+    usage jsonb,
     error_code text,
     error_category text,
     error_message text,

@@ -7,7 +7,10 @@ use arc_format_kit::number::MAX_WHOLE;
 use arc_format_kit::scenario::read_trial;
 use arc_format_kit::score::reject_duplicates;
 use arc_format_kit::time::in_utc;
-use arc_format_kit::{Outcome, OutcomeStatus, Score, Violation, codes, failure, finite, verdict};
+use arc_format_kit::usage::{ReportedTokens, TokenUsage};
+use arc_format_kit::{
+    Origin, Outcome, OutcomeStatus, Score, Violation, codes, failure, finite, verdict,
+};
 
 use crate::GuideFormat;
 use crate::scenario::{TRIAL, read_scenario};
@@ -48,7 +51,7 @@ pub fn extract_json(document: &str) -> String {
 fn read<'a>(reader: &mut Reader<'a>, members: [Option<Value<'a>>; 6]) -> Option<Outcome> {
     let [scenario, trajectory, reliability, detailed, recording, outer_error] = members;
     let scenario = read_scenario(reader, scenario, trajectory);
-    let [status, prompt, seconds, start_time, events, usage, inner_error] = reader.object(
+    let [status, prompt, seconds, start_time, events, usage, inner_error, model] = reader.object(
         trajectory,
         Place { object: "", member: "trajectory" },
         [
@@ -59,6 +62,7 @@ fn read<'a>(reader: &mut Reader<'a>, members: [Option<Value<'a>>; 6]) -> Option<
             "full_trajectory",
             "token_usage",
             "error",
+            "model",
         ],
     );
     // A prompt that is a string is read with the scenario.
@@ -78,7 +82,8 @@ fn read<'a>(reader: &mut Reader<'a>, members: [Option<Value<'a>>; 6]) -> Option<
     let execution_time_ms = reader.milliseconds(seconds, at("execution_time_seconds"));
     let execution_time = read_time(reader, start_time);
     let event_count = read_event_count(reader, events);
-    let tokens = Tokens::read(reader, usage);
+    let model = reader.decoration(|reader| reader.text(model, at("model")));
+    let tokens = Tokens::read(reader, usage, model.as_deref());
     let score = Reliability::read(reader, reliability);
 
     let [call, sandbox, trial] = reader.object(
@@ -100,10 +105,12 @@ fn read<'a>(reader: &mut Reader<'a>, members: [Option<Value<'a>>; 6]) -> Option<
         invalidation: None,
         execution_time,
         execution_time_ms: execution_time_ms.unwrap_or(0.0),
+        origin: Origin { models: model.into_iter().collect(), ..Origin::default() },
         tokens_used: tokens.total,
         prompt_tokens: tokens.prompt,
         completion_tokens: tokens.completion,
         cost_usd: tokens.cost,
+        usage: tokens.usage,
         event_count,
         error_code: failure.code,
         error_message: failure.message,
@@ -187,23 +194,57 @@ struct Tokens {
     prompt: f64,
     completion: f64,
     cost: f64,
+    /// By model and kind, if the result names the model or a kind.
+    usage: Vec<TokenUsage>,
 }
 
 impl Tokens {
-    fn read<'a>(reader: &mut Reader<'a>, usage: Option<Value<'a>>) -> Tokens {
+    fn read<'a>(reader: &mut Reader<'a>, usage: Option<Value<'a>>, model: Option<&str>) -> Tokens {
         let place = Place { object: TRAJECTORY, member: "token_usage" };
-        let names = ["total_tokens", "prompt_tokens", "completion_tokens", "total_cost"];
-        let [total, prompt, completion, cost] = reader.object(usage, place, names);
+        let names = [
+            "total_tokens",
+            "prompt_tokens",
+            "completion_tokens",
+            "total_cost",
+            "cache_read_tokens",
+            "cache_write_tokens",
+            "reasoning_tokens",
+        ];
+        let [total, prompt, completion, cost, kinds @ ..] = reader.object(usage, place, names);
         let at = |member| Place { object: TOKEN_USAGE, member };
         let prompt = reader.tokens(prompt, at("prompt_tokens")).unwrap_or(0.0);
         let completion = reader.tokens(completion, at("completion_tokens")).unwrap_or(0.0);
         let total = reader.tokens(total, at("total_tokens"));
-        let cost = reader.amount(cost, at("total_cost")).unwrap_or(0.0);
+        let cost = reader.amount(cost, at("total_cost"));
+        let [cache_read, cache_write, reasoning] = reader.decoration(|reader| {
+            let named = kinds.into_iter().zip(names.into_iter().skip(4));
+            let mut counts = named.map(|(kind, name)| reader.tokens(kind, at(name)));
+            [(); 3].map(|()| counts.next().flatten().unwrap_or(0.0))
+        });
+        let reported = ReportedTokens {
+            input: prompt,
+            cache_read,
+            cache_write,
+            output: completion,
+            reasoning,
+            total,
+        };
         let total = total.unwrap_or(prompt + completion);
         if let Some(usage) = usage.filter(|_| total > MAX_WHOLE) {
             reader.out_of_range(place, usage, "token counts whose sum is at most 2^53");
         }
-        Tokens { total, prompt, completion, cost }
+        let calls =
+            TokenUsage { model: model.map(str::to_owned), cost_usd: cost, ..reported.usage() };
+        let has_kinds = model.is_some() || cache_read + cache_write + reasoning > 0.0;
+        let is_used = has_kinds && !calls.is_zero();
+        let cost = cost.unwrap_or(0.0);
+        Tokens {
+            total,
+            prompt,
+            completion,
+            cost,
+            usage: is_used.then_some(calls).into_iter().collect(),
+        }
     }
 }
 

@@ -6,8 +6,8 @@
 use arc_format_kit::json::{Place, Reader, Value};
 use arc_format_kit::time::in_utc;
 use arc_format_kit::{
-    Aggregation, MetricDefinition, MetricKind, MissingPolicy, ReportedFigure, RunReport, RunStatus,
-    codes,
+    Aggregation, MetricDefinition, MetricKind, MissingPolicy, Origin, ReportedFigure, RunReport,
+    RunStatus, codes,
 };
 
 /// Reads a report; its problems are violations.
@@ -32,10 +32,11 @@ pub(crate) fn read<'a>(
                 "completed_at",
             ],
         );
-    let [planned, reported, tokens, cost, metrics, figures] = reader.object(
+    let [origin, planned, reported, tokens, cost, metrics, figures] = reader.object(
         value.filter(|value| value.is_object()),
         place,
         [
+            "origin",
             "planned_results",
             "reported_results",
             "total_tokens",
@@ -60,12 +61,59 @@ pub(crate) fn read<'a>(
         revised_at: time(reader, revised_at, at("revised_at")),
         started_at: time(reader, started_at, at("started_at")),
         completed_at: time(reader, completed_at, at("completed_at")),
+        origin: read_origin(reader, origin, at("origin")),
         planned_results: reader.tokens(planned, at("planned_results")),
         reported_results: reader.tokens(reported, at("reported_results")),
         total_tokens: reader.tokens(tokens, at("total_tokens")),
         total_cost_usd: reader.amount(cost, at("total_cost_usd")),
         metrics: elements(reader, metrics, at("metrics"), metric_definition),
         figures: elements(reader, figures, at("figures"), reported_figure),
+    }
+}
+
+/// Reads who ran what.
+fn read_origin<'a>(reader: &mut Reader<'a>, value: Option<Value<'a>>, place: Place) -> Origin {
+    let object = place.pointer();
+    let names = [
+        "provider",
+        "agent",
+        "agent_version",
+        "task",
+        "task_version",
+        "dataset",
+        "dataset_version",
+        "tool",
+        "tool_version",
+        "models",
+    ];
+    let [texts @ .., models] = reader.object(value, place, names);
+    let [
+        provider,
+        agent,
+        agent_version,
+        task,
+        task_version,
+        dataset,
+        dataset_version,
+        tool,
+        tool_version,
+    ] = std::array::from_fn(|index| {
+        let (value, member) = (*texts.get(index)?, *names.get(index)?);
+        reader.text(value, Place { object: &object, member })
+    });
+    let at = Place { object: &object, member: "models" };
+    let text = |reader: &mut Reader<'a>, model, place: Place| reader.text(Some(model), place);
+    Origin {
+        models: elements(reader, models, at, text),
+        provider,
+        agent,
+        agent_version,
+        task,
+        task_version,
+        dataset,
+        dataset_version,
+        tool,
+        tool_version,
     }
 }
 

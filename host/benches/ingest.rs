@@ -218,10 +218,10 @@ impl Bench {
                     .prepare(
                         "INSERT INTO arc_recorder.bare (simulation_id, outcome_id, partition_time, scenario_id,
                              scenario_name, trial, received_at, execution_time, status, score, scores,
-                             execution_time_ms, tokens_used, cost_usd, metrics, extractor_id,
-                             document_bytes, document)
+                             execution_time_ms, tokens_used, cost_usd, all_roles_tokens,
+                             all_roles_cost_usd, metrics, extractor_id, document_bytes, document)
                          VALUES ($1, $2, now(), $3, $4, 1, now(), now(), 'success', 0.85, '[]', 2500, 200,
-                             0.006, $5::text::jsonb, $1, octet_length($6), $6)",
+                             0.006, 200, 0.006, $5::text::jsonb, $1, octet_length($6), $6)",
                     )
                     .await
                     .unwrap();

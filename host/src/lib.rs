@@ -72,6 +72,7 @@
 //! # }
 //! ```
 
+#![recursion_limit = "256"]
 #![cfg_attr(
     test,
     allow(

@@ -17,7 +17,7 @@ BEGIN
 
     FOREACH name IN ARRAY ARRAY[
         'installation', 'schema_migrations', 'config_versions', 'scenarios', 'extractors',
-        'access_tokens', 'document_headers'
+        'access_tokens', 'document_headers', 'price_tables'
     ] LOOP
         qualified := 'arc_recorder.' || name;
         -- A later migration might create one of them.

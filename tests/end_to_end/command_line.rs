@@ -242,7 +242,7 @@ fn simulations_can_be_chosen_by_name_tag_and_time() {
 #[test]
 fn a_short_id_is_unique_and_a_list_fits_a_terminal() {
     let (database, files) = (TestDatabase::new(), Files::new());
-    let program = Program::on(&database);
+    let program = Program::on(&database).with_variable("COLUMNS", "80");
     let path = files.write_lines("results.jsonl", &[result("a", "success", 1.0)]);
     let name = "a long name of an evaluation of many scenarios, with a date and a model";
     // Made at the same time, their ids have the same first characters.

@@ -378,9 +378,9 @@ fn an_outcome_that_would_be_rejected_now_stays_and_is_reported() {
     database.execute(&format!(
         "INSERT INTO arc_recorder.outcomes (simulation_id, outcome_id, partition_time, scenario_id, trial,
              received_at, execution_time, status, scores, execution_time_ms, tokens_used, cost_usd,
-             metrics, extractor_id, document_bytes)
+             all_roles_tokens, all_roles_cost_usd, metrics, extractor_id, document_bytes)
          SELECT simulation_id, outcome_id, partition_time, 'odd', 1, received_at, received_at, 'success', '[]', 0,
-             0, 0, '{{}}', '{OLD}', document_bytes
+             0, 0, 0, 0, '{{}}', '{OLD}', document_bytes
          FROM arc_recorder.rejected_results;
          INSERT INTO arc_recorder.documents (simulation_id, outcome_id, partition_time, part, document)
          SELECT simulation_id, outcome_id, partition_time, 0, convert_from(document, 'UTF8')

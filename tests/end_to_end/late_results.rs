@@ -57,9 +57,9 @@ fn half_recorded(simulation_id: Uuid) -> String {
         "BEGIN; SELECT arc_recorder.note_results(ARRAY['{simulation_id}'::uuid]);
         INSERT INTO arc_recorder.outcomes (simulation_id, outcome_id, partition_time, scenario_id, trial,
             received_at, execution_time, status, scores, execution_time_ms, tokens_used, cost_usd,
-            metrics, extractor_id, document_bytes)
+            all_roles_tokens, all_roles_cost_usd, metrics, extractor_id, document_bytes)
         SELECT simulation_id, gen_random_uuid(), partition_time, 'half', 1, now(), now(), 'success', '[]', 1, 1,
-            1, '{{}}', gen_random_uuid(), 2
+            1, 1, 1, '{{}}', gen_random_uuid(), 2
         FROM arc_recorder.simulations WHERE simulation_id = '{simulation_id}'"
     )
 }

@@ -17,6 +17,7 @@
 //! | [`faults`] | no result is lost or stored twice when processes are killed |
 //! | [`late_results`] | figures that are frozen, and results that arrive later |
 //! | [`manual`] | the manual's pages, and completions of shells |
+//! | [`origin`] | who ran what, tokens by role and model, prices |
 //! | [`packages`] | crates contain the files that their builds need, and nothing else |
 //! | [`pages`] | paged lists and their cursors |
 //! | [`plans`] | which indexes the important queries use |
@@ -67,6 +68,7 @@ mod growing_plans;
 mod history;
 mod late_results;
 mod manual;
+mod origin;
 mod packages;
 mod pages;
 mod plans;

@@ -41,11 +41,11 @@ fn fill(database: &TestDatabase, first: usize, last: usize) {
         ON CONFLICT DO NOTHING;
         INSERT INTO arc_recorder.outcomes (simulation_id, outcome_id, partition_time, scenario_id, trial,
             received_at, execution_time, status, headline, score, scores, execution_time_ms, tokens_used,
-            cost_usd, metrics, extractor_id, document_bytes)
+            cost_usd, all_roles_tokens, all_roles_cost_usd, metrics, extractor_id, document_bytes)
         SELECT md5('simulation' || simulation)::uuid, md5(simulation || '/' || number)::uuid, now(),
             'scenario-' || number % 2500, 1, now() - number * interval '1 minute',
             now() - number * interval '1 minute',
-            CASE WHEN number % 50 = 0 THEN 'error' ELSE 'success' END, 'reliability_score', 0.5, '[]', 1, 1, 1, '{{}}',
+            CASE WHEN number % 50 = 0 THEN 'error' ELSE 'success' END, 'reliability_score', 0.5, '[]', 1, 1, 1, 1, 1, '{{}}',
             md5('extractor')::uuid, 16
         FROM generate_series({first}, {last}) AS simulation, generate_series(1, {OUTCOMES}) AS number"#
     ));

@@ -2,6 +2,8 @@
 
 use serde::{Serialize, Serializer};
 
+use crate::usage::TokenUsage;
+
 /// A part of a document, in bytes of UTF-8. As JSON: `[offset, length]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
@@ -215,6 +217,31 @@ pub struct ReportedFigure {
     pub headline: bool,
 }
 
+/// Who ran what. Absent members are unknown.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Origin {
+    /// The models under test, in the tool's order, without repeats.
+    pub models: Vec<String>,
+    /// The provider of the models.
+    pub provider: Option<String>,
+    /// The agent, or what else calls the models.
+    pub agent: Option<String>,
+    /// The agent's version.
+    pub agent_version: Option<String>,
+    /// The task, benchmark or suite.
+    pub task: Option<String>,
+    /// The task's version.
+    pub task_version: Option<String>,
+    /// The data set.
+    pub dataset: Option<String>,
+    /// The data set's version.
+    pub dataset_version: Option<String>,
+    /// The tool that ran the evaluation.
+    pub tool: Option<String>,
+    /// The tool's version.
+    pub tool_version: Option<String>,
+}
+
 /// How a run ended, as its tool reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -243,6 +270,8 @@ pub struct RunReport {
     pub started_at: Option<String>,
     /// When the run ended.
     pub completed_at: Option<String>,
+    /// Who ran what.
+    pub origin: Origin,
     /// The number of planned results, all trials counted.
     #[serde(serialize_with = "optional_number")]
     pub planned_results: Option<f64>,
@@ -283,7 +312,9 @@ pub struct Outcome {
     /// Milliseconds.
     #[serde(serialize_with = "number")]
     pub execution_time_ms: f64,
-    /// A whole number.
+    /// Who ran this result, as far as it differs from what the run report has.
+    pub origin: Origin,
+    /// The agent's tokens; a whole number.
     #[serde(serialize_with = "number")]
     pub tokens_used: f64,
     /// A whole number.
@@ -292,12 +323,14 @@ pub struct Outcome {
     /// A whole number.
     #[serde(serialize_with = "number")]
     pub completion_tokens: f64,
-    /// US dollars.
+    /// The cost of the agent's calls in US dollars.
     #[serde(serialize_with = "number")]
     pub cost_usd: f64,
+    /// Tokens and cost by role and model.
+    pub usage: Vec<TokenUsage>,
     /// The number of elements of the full trajectory.
     pub event_count: u32,
-    /// At most 128 bytes.
+    /// The error's code or type, at most 128 bytes.
     pub error_code: Option<String>,
     /// The whole error text.
     pub error_message: Option<String>,
@@ -319,7 +352,7 @@ pub struct Outcome {
     pub place: Option<String>,
     /// When this revision was made: RFC 3339, UTC, at most microseconds.
     pub revised_at: Option<String>,
-    /// A whole number; a part of all tokens.
+    /// A whole number; a part of the agent's tokens.
     #[serde(serialize_with = "number")]
     pub discarded_tokens: f64,
     /// US dollars; a part of the cost.
@@ -343,10 +376,12 @@ impl Outcome {
             invalidation: None,
             execution_time: None,
             execution_time_ms: 0.0,
+            origin: Origin::default(),
             tokens_used: 0.0,
             prompt_tokens: 0.0,
             completion_tokens: 0.0,
             cost_usd: 0.0,
+            usage: Vec::new(),
             event_count: 0,
             error_code: None,
             error_message: None,
@@ -422,7 +457,7 @@ pub enum Verdict {
 
 /// Writes a whole number without a fraction, as other languages do.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-fn number<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn number<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     #[expect(
         clippy::cast_possible_truncation,
         reason = "the value was just checked to be whole and small"
@@ -435,7 +470,10 @@ fn number<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> 
 }
 
 #[expect(clippy::ref_option, reason = "serde's signature")]
-fn optional_number<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn optional_number<S: Serializer>(
+    value: &Option<f64>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     match value {
         Some(value) => number(value, serializer),
         None => serializer.serialize_none(),

@@ -42,6 +42,8 @@ pub const NOT_FINITE: &str = "not_finite";
 pub const NOT_SCORED: &str = "not_scored";
 /// Warning: a score is a label whose meaning is unknown, so it has no number.
 pub const LABEL_UNKNOWN: &str = "label_unknown";
+/// Warning: a sum of tokens is larger than that of the calls that it should contain; the calls count.
+pub const USAGE_INCOMPLETE: &str = "usage_incomplete";
 /// Warning: a result has several scores with the same name, of which the last counts.
 pub const SCORE_REPEATED: &str = "score_repeated";
 /// Warning: a result has more scores than are extracted.

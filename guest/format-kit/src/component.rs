@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use arc_framing::{Container, Limits};
+use arc_framing::{Container, Limits, NodeKind, TreeNode};
 use bindings::exports::arc::recording::{container, extraction, types};
 
 use crate::format::{Format, Header, Items, Layout, Role};
@@ -100,6 +100,14 @@ impl<F: Format + 'static> container::Guest for Exported<F> {
         match F::classify(&item) {
             Role::Result => container::ItemRole::Result,
             Role::Part(key) => container::ItemRole::Part(key),
+            Role::Node(key, TreeNode { id, parent, kind }) => {
+                let kind = match kind {
+                    NodeKind::Root => container::NodeKind::Root,
+                    NodeKind::Part => container::NodeKind::Part,
+                    NodeKind::Connector => container::NodeKind::Connector,
+                };
+                container::ItemRole::Node(container::TreeNode { key, id, parent, kind })
+            }
             Role::Header => container::ItemRole::Header,
             Role::Other => container::ItemRole::Other,
         }
@@ -246,6 +254,36 @@ fn reported_figure(figure: answer::ReportedFigure) -> types::ReportedFigure {
     }
 }
 
+fn origin(origin: answer::Origin) -> types::Origin {
+    types::Origin {
+        models: origin.models,
+        provider: origin.provider,
+        agent: origin.agent,
+        agent_version: origin.agent_version,
+        task: origin.task,
+        task_version: origin.task_version,
+        dataset: origin.dataset,
+        dataset_version: origin.dataset_version,
+        tool: origin.tool,
+        tool_version: origin.tool_version,
+    }
+}
+
+fn token_usage(usage: crate::usage::TokenUsage) -> types::TokenUsage {
+    types::TokenUsage {
+        role: usage.role,
+        model: usage.model,
+        uncached_input_tokens: usage.uncached_input_tokens,
+        cache_read_tokens: usage.cache_read_tokens,
+        cache_write_tokens: usage.cache_write_tokens,
+        output_tokens: usage.output_tokens,
+        reasoning_tokens: usage.reasoning_tokens,
+        total_tokens: usage.total_tokens,
+        cost_usd: usage.cost_usd,
+        discarded: usage.discarded,
+    }
+}
+
 fn run_report(run: answer::RunReport) -> types::RunReport {
     types::RunReport {
         run_id: run.run_id,
@@ -260,6 +298,7 @@ fn run_report(run: answer::RunReport) -> types::RunReport {
         revised_at: run.revised_at,
         started_at: run.started_at,
         completed_at: run.completed_at,
+        origin: origin(run.origin),
         planned_results: run.planned_results,
         reported_results: run.reported_results,
         total_tokens: run.total_tokens,
@@ -303,10 +342,12 @@ fn outcome(outcome: answer::Outcome) -> types::Outcome {
         invalidation: outcome.invalidation.map(invalidation),
         execution_time: outcome.execution_time,
         execution_time_ms: outcome.execution_time_ms,
+        origin: origin(outcome.origin),
         tokens_used: outcome.tokens_used,
         prompt_tokens: outcome.prompt_tokens,
         completion_tokens: outcome.completion_tokens,
         cost_usd: outcome.cost_usd,
+        usage: outcome.usage.into_iter().map(token_usage).collect(),
         event_count: outcome.event_count,
         error_code: outcome.error_code,
         error_message: outcome.error_message,

@@ -1,5 +1,7 @@
 //! The interface of a format: the layout of its files, and the extraction of its results.
 
+use arc_framing::TreeNode;
+
 use crate::answer::{Outcome, PlannedScenario, Scenario, SuiteSummary, Violation};
 use crate::scenario;
 
@@ -49,6 +51,8 @@ pub enum Role {
     Result,
     /// A part of the result that has this key.
     Part(String),
+    /// A part of a result whose parts form the tree with this key.
+    Node(String, TreeNode<String>),
     /// A part of the header of all other items.
     Header,
     /// Any other item.

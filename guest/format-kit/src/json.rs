@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use crate::answer::{Outcome, Span, SuiteSummary, Violation};
 use crate::number::MAX_WHOLE;
 use crate::time::milliseconds_of;
+use crate::usage::TokenUsage;
 use crate::{codes, syntax};
 
 /// The largest number of violations, and of warnings, that are reported for one document. More
@@ -414,7 +415,9 @@ impl<'a> Reader<'a> {
             scores.truncate(MAX_SCORES);
             self.warning(String::new(), codes::SCORES_OMITTED, message);
         }
-        let (outcome, warnings) = self.finish_warned(answer)?;
+        let (mut outcome, warnings) = self.finish_warned(answer)?;
+        outcome.origin.bound();
+        outcome.usage.iter_mut().for_each(TokenUsage::bound);
         Ok(Outcome { warnings, ..outcome })
     }
 
@@ -426,7 +429,8 @@ impl<'a> Reader<'a> {
         self,
         answer: Option<SuiteSummary>,
     ) -> Result<SuiteSummary, Vec<Violation>> {
-        let (suite, warnings) = self.finish_warned(answer)?;
+        let (mut suite, warnings) = self.finish_warned(answer)?;
+        suite.run.origin.bound();
         Ok(SuiteSummary { warnings, ..suite })
     }
 

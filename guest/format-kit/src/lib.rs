@@ -9,9 +9,10 @@
 //! |---|---|
 //! | [`Format`] | the interface of a format: the layout of its files, and the extraction of its results |
 //! | [`Outcome`] and its parts | the answers, with the names of `wit/types.wit` |
-//! | [`Layout`], [`Items`], [`Header`], [`Role`] | the layout of files, with the names of `wit/container.wit` |
+//! | [`Layout`], [`Items`], [`Header`], [`Role`], [`TreeNode`] | the layout of files, with the names of `wit/container.wit` |
 //! | [`json`] | members of a document without copies, and their violations |
 //! | [`scenario`], [`failure`], [`number`], [`score`], [`time`] | the rules that all formats share |
+//! | [`usage`] | tokens and cost by role and model, from the counts that tools report |
 //! | [`finite`] | documents that contain `NaN` or an infinity |
 //! | [`outline`] | the member names at the start of a file, by which it is recognised |
 //! | [`memo`] | a header that is read once for all results of a file |
@@ -29,18 +30,21 @@ mod format;
 pub mod json;
 pub mod memo;
 pub mod number;
+mod origin;
 pub mod outline;
 pub mod scenario;
 pub mod score;
 mod syntax;
 pub mod time;
+pub mod usage;
 pub mod verdict;
 
 pub use answer::{
-    Aggregation, ErrorCategory, Invalidation, MetricDefinition, MetricKind, MissingPolicy, Outcome,
-    OutcomeStatus, PlannedScenario, ReportedFigure, RunReport, RunStatus, Scenario, Score, Span,
-    SuiteSummary, Verdict, Violation,
+    Aggregation, ErrorCategory, Invalidation, MetricDefinition, MetricKind, MissingPolicy, Origin,
+    Outcome, OutcomeStatus, PlannedScenario, ReportedFigure, RunReport, RunStatus, Scenario, Score,
+    Span, SuiteSummary, Verdict, Violation,
 };
+pub use arc_framing::{NodeKind, TreeNode};
 pub use format::{Format, Header, Items, Layout, Role};
 pub use syntax::{MAX_DEPTH, MAX_DOCUMENT_BYTES};
 

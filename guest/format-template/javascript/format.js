@@ -13,11 +13,11 @@
 // | scores | `points` unchanged, with `remark` as its explanation; the label `style` |
 // | headline | `points`: the exam's own mean is that of the points |
 // | executionTime, executionTimeMs | `began_at` and `seconds` |
-// | tokensUsed | `tokens` |
-// | errorMessage, errorCode, errorCategory | `error`; its first word, and the kind of failure |
+// | tokensUsed, usage | `tokens`, of the model that the file names |
+// | errorMessage, errorCode, errorCategory | `error`; the code or type that it names, and the kind of failure |
 // | detailedTrajectory, eventCount | `steps` |
 //
-// What the exam's file reports about the whole run is in `suite`: its id, its state, the number of questions, the highest
+// What the exam's file reports about the whole run is in `suite`: its model, its id, its state, the number of questions, the highest
 // number of points, and the mean of the points. Arc Recorder compares that mean with the recorded answers.
 
 import { defineFormat, failure, inUtc, Reader, valueOfLabel } from './kit.js';
@@ -100,6 +100,9 @@ const format = defineFormat({
       answer.warning('/began_at', 'time_unreadable', 'this is no RFC 3339 time with an offset; the time of receipt is used');
     }
     const steps = answer.at('/steps');
+    const executionTimeMs = (answer.amount('/seconds') ?? 0) * 1000;
+    const tokensUsed = answer.count('/tokens', 0, Number.MAX_SAFE_INTEGER) ?? 0;
+    const model = header === undefined ? undefined : new Reader(header).label('/model');
     return {
       scenario,
       trial,
@@ -108,8 +111,10 @@ const format = defineFormat({
       headline: 'points',
       key: answer.label('/uid'),
       executionTime,
-      executionTimeMs: (answer.amount('/seconds') ?? 0) * 1000,
-      tokensUsed: answer.count('/tokens', 0, Number.MAX_SAFE_INTEGER) ?? 0,
+      executionTimeMs,
+      tokensUsed,
+      // A tool that counts kinds of tokens, or the calls of a grader, has an element for each role and model.
+      usage: tokensUsed > 0 ? [{ model, totalTokens: tokensUsed }] : [],
       eventCount: Array.isArray(steps) ? steps.length : 0,
       detailedTrajectory: answer.span('/steps'),
       ...failure(answer.text('/error'), status),
@@ -124,6 +129,8 @@ const format = defineFormat({
       executionTimeMs: seconds === undefined ? undefined : seconds * 1000,
       run: {
         runId: header.text('/run'),
+        // Who ran what; a result has an origin of its own only if it differs.
+        origin: { models: [header.label('/model')].filter(Boolean), task: header.label('/exam'), tool: 'exam' },
         status: RUN_STATUSES.get(header.text('/state')),
         plannedResults: header.count('/asked', 0, Number.MAX_SAFE_INTEGER),
         metrics: [{ name: 'points', lowest: 0, highest: header.number('/max_points'), headline: true }],

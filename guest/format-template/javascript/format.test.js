@@ -6,7 +6,7 @@ import { test } from 'node:test';
 
 import { container, extraction } from './format.js';
 
-const HEADER = '{"exam": "capitals", "answers": [null]}';
+const HEADER = '{"exam": "capitals", "model": "model-1", "answers": [null]}';
 
 /** Returns the places and codes of an answer's violations. */
 function wrong(item) {
@@ -46,6 +46,8 @@ test('every field is read from an answer', () => {
   assert.equal(outcome.executionTime, '2026-01-02T02:04:05.000000Z');
   assert.deepEqual([outcome.errorCategory, outcome.errorCode], ['network', 'ConnectionError']);
   assert.deepEqual([outcome.eventCount, outcome.tokensUsed], [2, 7]);
+  const [calls] = outcome.usage;
+  assert.deepEqual([calls.model, calls.role, calls.totalTokens], ['model-1', undefined, 7]);
   const { offset, length } = outcome.detailedTrajectory;
   assert.equal(text({ offset, length }), '[{"a": "\\"]😀"}, 2]');
   assert.deepEqual(outcome.warnings, []);
@@ -67,17 +69,35 @@ test('answers have all members of the contract', () => {
     return [...names].map(([, name]) => name.replaceAll(/-(.)/g, (_, letter) => letter.toUpperCase())).sort();
   };
   const has = (record, value) => assert.deepEqual(Object.keys(value).sort(), members(record), record);
-  const item = '{"question": "a", "points": 1}';
+  const item = '{"question": "a", "points": 1, "tokens": 5}';
   const outcome = extraction.extractOutcome(item);
   has('outcome', outcome);
   has('score', outcome.scores[0]);
+  has('origin', outcome.origin);
+  has('token-usage', outcome.usage[0]);
   has('scenario', outcome.scenario);
   has('planned-scenario', extraction.extractScenario(item));
   const suite = extraction.extractSuite('{"mean_points": 1}');
   has('suite-summary', suite);
   has('run-report', suite.run);
+  has('origin', suite.run.origin);
   has('metric-definition', suite.run.metrics[0]);
   has('reported-figure', suite.run.figures[0]);
+});
+
+test('the code of an error is the one that its text names', () => {
+  const codeOf = (error) => extraction.extractOutcome(JSON.stringify({ question: 'a', ended: 'failed', error })).errorCode;
+  for (const [text, code] of [
+    ['openai.RateLimitError: slow down', 'openai.RateLimitError'], ["TimeoutError('60 s')", 'TimeoutError'],
+    ['Error [ERR_X]: no', 'ERR_X'], ['[Errno 111] refused', 'Errno 111'], ['Error: connect ECONNREFUSED ::1', 'ECONNREFUSED'],
+    ['HTTP 429: slow down', '429'], ['429 Too Many Requests', '429'], ['rate_limit_exceeded', 'rate_limit_exceeded'],
+    ['E1234: no', 'E1234'], ["Traceback (most recent call last):\n  f()\nKeyError: 'x'", 'KeyError'],
+    ['the run broke', undefined], ['Expected output to contain "4"', undefined], ['Error: could not start', undefined],
+  ]) {
+    assert.equal(codeOf(text), code, text);
+  }
+  const failed = extraction.extractOutcome('{"question": "a", "ended": "failed", "error": "AssertionError: invalid"}');
+  assert.equal(failed.errorCategory, 'system-error');
 });
 
 test('all violations are reported at the same time', () => {

@@ -18,10 +18,20 @@ const SCORE = { value: undefined, label: undefined, lowest: undefined, highest: 
 
 const INVALIDATION = { author: undefined, reason: undefined, at: undefined };
 
+const ORIGIN = {
+  models: [], provider: undefined, agent: undefined, agentVersion: undefined, task: undefined, taskVersion: undefined,
+  dataset: undefined, datasetVersion: undefined, tool: undefined, toolVersion: undefined,
+};
+
+const TOKEN_USAGE = {
+  role: undefined, model: undefined, uncachedInputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, outputTokens: 0,
+  reasoningTokens: 0, totalTokens: 0, costUsd: undefined, discarded: false,
+};
+
 const OUTCOME = {
   trial: undefined, scores: [], headline: undefined, grade: undefined, invalidation: undefined,
   executionTime: undefined, executionTimeMs: 0, tokensUsed: 0, promptTokens: 0, completionTokens: 0, costUsd: 0,
-  eventCount: 0, errorCode: undefined, errorMessage: undefined, errorCategory: undefined, modalCallId: undefined,
+  usage: [], eventCount: 0, errorCode: undefined, errorMessage: undefined, errorCategory: undefined, modalCallId: undefined,
   sandboxId: undefined, trajectory: undefined, detailedTrajectory: undefined, dimensions: undefined,
   key: undefined, place: undefined, revisedAt: undefined, discardedTokens: 0, discardedCostUsd: 0,
 };
@@ -187,25 +197,72 @@ const SIGNS = {
   'tool-error': 'tools? |toolcall|function call',
   'model-error': 'models? |llm|openai|open ai |anthropic|api error|completion|content filter|content policy|' +
     'context length|context window|overloaded',
-  'validation-error': 'validat|invalid|schema|malformed|parse error|json decode|value error|type error|key error|assert',
+  'validation-error': 'validat|invalid|schema|malformed|parse error|json decode|value error|type error|key error',
   'sandbox-error': 'sandbox|container|modal |microvm',
 };
+
+/** The ends of the names of exceptions, and the names of system errors; the same as in `guest/format-kit/src/failure.rs`. */
+const EXCEPTIONS = ['Error', 'Exception', 'Exit', 'Interrupt', 'Iteration', 'Timeout', 'Warning'];
+
+const SYSTEM_ERRORS = [
+  'EACCES', 'EADDRINUSE', 'EAI_AGAIN', 'ECONNABORTED', 'ECONNREFUSED', 'ECONNRESET', 'EEXIST', 'EHOSTUNREACH', 'EINVAL',
+  'EIO', 'EISDIR', 'EMFILE', 'ENETUNREACH', 'ENOENT', 'ENOMEM', 'ENOSPC', 'ENOTFOUND', 'EPERM', 'EPIPE', 'ETIMEDOUT',
+];
 
 /** Classifies an error text: returns the fields of an outcome that are about a failure. */
 export function failure(text, status) {
   const message = text?.trim() ? text : undefined;
-  const word = message?.trim().split(/\s+/, 1)[0].replace(/[:;,.!]+$/, '');
+  const code = message && codeOf(message);
   return {
     errorMessage: message,
-    errorCode: word ? cut(word, MAX_CODE_BYTES) : undefined,
-    errorCategory: category(message, status),
+    errorCode: code && cut(code, MAX_CODE_BYTES),
+    errorCategory: category(message, code, status),
   };
 }
 
-function category(message, status) {
+/** Returns the code or type that a text names, at its start, in its first line, or at the end of a Python traceback. */
+function codeOf(text) {
+  const line = text.trimStart().split(/\r?\n/, 1)[0].trimEnd();
+  const [, stack] = /.*Traceback \(most recent call last\):([^]*)/s.exec(text) ?? [];
+  return codeAtStart(line)
+    ?? line.split(/[^\p{L}\p{N}_]/u).find((word) => SYSTEM_ERRORS.includes(word))
+    ?? /(?<![\p{L}\p{N}_])(?:http|status|code|error)[^\p{L}\p{N}_]+([45]\d\d)(?![\p{L}\p{N}_])/iu.exec(line)?.[1]
+    ?? /^([45]\d\d) [\p{Lu}{]/u.exec(line)?.[1]
+    ?? codeAtStart(stack?.split('\n').slice(1).find((found) => !/^\s/.test(found)) ?? '');
+}
+
+/** Returns the code or type at the start of a line. */
+function codeAtStart(line) {
+  const start = line.replace(/^Error (?=\[)/, '');
+  const code = /^\[([^\]]*)\]/.exec(start)?.[1];
+  if (code !== undefined) return /^Errno -?\d+$/.test(code) || isCode(code) ? code : undefined;
+  const [word] = /^[^\s([,]*/.exec(start);
+  const name = word.replace(/:+$/, '');
+  const isMarked = word === start || name !== word;
+  return isException(name) || (isMarked && isCode(name)) ? name : undefined;
+}
+
+function isException(word) {
+  const name = word.split(/[.:]/).at(-1);
+  const end = EXCEPTIONS.find((end) => name.endsWith(end));
+  // `Error: no` is the start of any sentence; `Exception` is a type of Python.
+  const isNamed = end === 'Exception' || name !== end || name !== word;
+  return end !== undefined && isNamed && /^[\p{Lu}_]/u.test(name) && /^[\p{L}\p{N}_.:$]+$/u.test(word);
+}
+
+function isCode(word) {
+  const isNumbered = /^[A-Z]+-*\d{3,}$/.test(word);
+  const isConstant = /^[A-Za-z][\p{L}\p{N}_]*$/u.test(word) && /[^_]_+[^_]/.test(word)
+    && !(/\p{Lu}/u.test(word) && /\p{Ll}/u.test(word));
+  return isNumbered || isConstant || SYSTEM_ERRORS.includes(word);
+}
+
+function category(message, code, status) {
   if (status === 'success' || (status === 'cancelled' && message === undefined)) return undefined;
   const fallback = status === 'timeout' ? 'timeout' : 'system-error';
   if (message === undefined) return fallback;
+  // The text of a failed assertion is about the agent's answer.
+  if (/(^|\.)Assertion(Error|Exception)$/.test(code ?? '') || /^\s*assertion failed/i.test(message)) return fallback;
   // The cause is at the start of a message or at the end of a traceback.
   const searched = message.length > 32768 ? `${message.slice(0, 16384)} ${message.slice(-16384)}` : message;
   const spaced = searched
@@ -239,6 +296,8 @@ export function defineFormat(format) {
       ...outcome,
       scenario: scenario(outcome.scenario),
       scores: (outcome.scores ?? []).map((score) => ({ ...SCORE, ...score })),
+      origin: { ...ORIGIN, ...outcome.origin },
+      usage: (outcome.usage ?? []).map((calls) => ({ ...TOKEN_USAGE, ...calls })),
       key: optionalId(outcome.key),
       place: optionalId(outcome.place),
       invalidation: outcome.invalidation && { ...INVALIDATION, ...outcome.invalidation },
@@ -270,6 +329,7 @@ export function defineFormat(format) {
         const suite = format.suite?.(reader) ?? {};
         if (reader.violations.length > 0) throw reader.violations;
         const run = { ...RUN, ...suite.run };
+        run.origin = { ...ORIGIN, ...run.origin };
         run.metrics = run.metrics.map((metric) => ({ ...METRIC, ...metric }));
         run.figures = run.figures.map((figure) => ({ ...FIGURE, ...figure }));
         return { ...SUITE, ...suite, run, warnings: reader.warnings };

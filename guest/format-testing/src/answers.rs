@@ -1,14 +1,18 @@
 //! Rules that the answers of every format must satisfy.
 
-use arc_format_kit::{Format, Outcome, Score, Span, Violation, finite};
+use arc_format_kit::number::MAX_WHOLE;
+use arc_format_kit::usage::TokenUsage;
+use arc_format_kit::{Format, Origin, Outcome, Score, Span, Violation, finite};
 
 /// Runs every function of a format on one result, and checks the general rules: both passes agree
 /// on scenario, trial, place and revision, spans are JSON, figures are in their ranges.
 pub fn check<F: Format>(header: Option<&str>, item: &str) -> Result<Outcome, Vec<Violation>> {
     let head = &item.as_bytes()[..item.len().min(4096)];
-    let _ = (F::detect("", head), F::classify(item), F::suite(item));
-    if let Some(header) = header {
-        let _ = F::suite(header);
+    let _ = (F::detect("", head), F::classify(item));
+    for header in [Some(item), header].into_iter().flatten() {
+        if let Ok(suite) = F::suite(header) {
+            check_origin(&suite.run.origin);
+        }
     }
     let scenario = finite::scenario::<F>(header, item);
     let answer = finite::outcome::<F>(header, item);
@@ -76,6 +80,13 @@ fn check_outcome(item: &str, outcome: &Outcome) {
     for count in [outcome.tokens_used, outcome.prompt_tokens, outcome.completion_tokens] {
         assert!((0.0..=9_007_199_254_740_992.0).contains(&count) && count.fract() == 0.0);
     }
+    outcome.usage.iter().for_each(check_usage);
+    if !outcome.usage.is_empty() {
+        let agent = outcome.usage.iter().filter(|calls| calls.is_agent());
+        let total: f64 = agent.map(|calls| calls.total_tokens).sum();
+        assert_eq!(outcome.tokens_used, total.min(MAX_WHOLE), "{outcome:?}");
+    }
+    check_origin(&outcome.origin);
     for amount in [outcome.execution_time_ms, outcome.cost_usd] {
         assert!(amount.is_finite() && amount >= 0.0, "{outcome:?}");
     }
@@ -88,6 +99,36 @@ fn check_outcome(item: &str, outcome: &Outcome) {
         assert!(!text.contains('\0'), "PostgreSQL cannot keep {text:?}");
     }
     outcome.warnings.iter().for_each(|warning| check_violations(std::slice::from_ref(warning)));
+}
+
+/// Checks that the kinds of tokens are at most the total.
+fn check_usage(calls: &TokenUsage) {
+    let kinds = [
+        calls.uncached_input_tokens,
+        calls.cache_read_tokens,
+        calls.cache_write_tokens,
+        calls.output_tokens,
+        calls.reasoning_tokens,
+    ];
+    for count in kinds.into_iter().chain([calls.total_tokens]) {
+        assert!((0.0..=MAX_WHOLE).contains(&count) && count.fract() == 0.0, "{calls:?}");
+    }
+    assert!(kinds.iter().sum::<f64>() <= calls.total_tokens, "{calls:?}");
+    assert!(calls.cost_usd.is_none_or(|cost| cost.is_finite() && cost >= 0.0), "{calls:?}");
+    for name in [&calls.role, &calls.model].into_iter().flatten() {
+        assert!((1..=512).contains(&name.len()) && !name.contains('\0'), "{name:?}");
+    }
+}
+
+/// Checks the limits of the texts.
+pub(crate) fn check_origin(origin: &Origin) {
+    let json = serde_json::to_value(origin).expect("an origin has a JSON text");
+    for member in json.as_object().expect("an object").values() {
+        let texts = member.as_array().map_or(std::slice::from_ref(member), Vec::as_slice);
+        for text in texts.iter().filter_map(|text| text.as_str()) {
+            assert!((1..=512).contains(&text.len()) && !text.contains('\0'), "{origin:?}");
+        }
+    }
 }
 
 /// Returns the part of a document at a span.

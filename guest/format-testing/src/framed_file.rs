@@ -1,6 +1,7 @@
 //! Splits a small file in memory as a host splits a large one.
 
-use arc_format_kit::{Format, Header, Items, Layout, Role};
+use arc_format_kit::{Format, Header, Items, Layout, Role, TreeNode};
+use arc_framing::tree_documents;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -44,6 +45,7 @@ pub fn frame<F: Format>(file_name: &str, bytes: &[u8]) -> Option<FramedFile> {
     };
     let mut header_items = Vec::new();
     let mut found: Vec<(Option<String>, Vec<String>)> = Vec::new();
+    let mut trees: Vec<(String, Vec<TreeNode<String>>, Vec<String>)> = Vec::new();
     for item in items {
         let role = if layout.classify_items { F::classify(&item) } else { Role::Result };
         match role {
@@ -56,18 +58,29 @@ pub fn frame<F: Format>(file_name: &str, bytes: &[u8]) -> Option<FramedFile> {
                     None => found.push((Some(key), vec![item])),
                 }
             }
+            Role::Node(key, node) => match trees.iter_mut().find(|(other, ..)| *other == key) {
+                Some((_, nodes, items)) => {
+                    nodes.push(node);
+                    items.push(item);
+                }
+                None => trees.push((key, vec![node], vec![item])),
+            },
         }
     }
     if !header_items.is_empty() {
         header = Some(format!("[{}]", header_items.join(",")));
     }
-    let documents = found
-        .into_iter()
-        .map(|(key, parts)| match key {
-            Some(_) => format!("[{}]", parts.join(",")),
-            None => parts.concat(),
+    let found = found.into_iter().map(|(key, parts)| match key {
+        Some(_) => format!("[{}]", parts.join(",")),
+        None => parts.concat(),
+    });
+    let trees = trees.iter().flat_map(|(_, nodes, items)| {
+        tree_documents(nodes).into_iter().map(|document| {
+            let parts: Vec<&str> = document.iter().map(|number| items[*number].as_str()).collect();
+            format!("[{}]", parts.join(","))
         })
-        .collect();
+    });
+    let documents = found.chain(trees).collect();
     Some(FramedFile { layout, header, documents })
 }
 

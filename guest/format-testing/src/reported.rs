@@ -30,16 +30,32 @@ pub fn agrees(report: &RunReport, outcomes: &[Outcome]) -> usize {
         compared += 1;
     }
     if let Some(reported) = report.total_tokens {
-        let tokens: f64 = outcomes.iter().map(|outcome| outcome.tokens_used).sum();
+        let tokens: f64 = outcomes.iter().map(tokens_of).sum();
         assert_eq!(reported, tokens, "tokens");
         compared += 1;
     }
     if let Some(reported) = report.total_cost_usd {
-        let cost: f64 = outcomes.iter().map(|outcome| outcome.cost_usd).sum();
+        let cost: f64 = outcomes.iter().map(cost_of).sum();
         assert!((reported - cost).abs() <= 1e-9, "cost: {reported}, the results have {cost}");
         compared += 1;
     }
     compared
+}
+
+/// Returns the tokens of all roles.
+fn tokens_of(outcome: &Outcome) -> f64 {
+    match outcome.usage.as_slice() {
+        [] => outcome.tokens_used,
+        usage => usage.iter().map(|calls| calls.total_tokens).sum(),
+    }
+}
+
+/// Returns the cost of all roles.
+fn cost_of(outcome: &Outcome) -> f64 {
+    match outcome.usage.as_slice() {
+        [] => outcome.cost_usd,
+        usage => usage.iter().filter_map(|calls| calls.cost_usd).sum(),
+    }
 }
 
 /// Computes a figure from the outcomes that count.

@@ -14,6 +14,7 @@
 //! | `split` | the in-memory interface, which returns positions |
 //! | `elements` | values inside documents, by their path |
 //! | `envelope` | the members around `"results"` |
+//! | `tree` | documents whose parts form a tree |
 //! | `scanner` | the state machine of both interfaces; its documentation has the rules of each container |
 //! | `lexer`, `nesting`, `carry_buffer` | strings and structural characters; depth; bytes copied across chunks |
 //!
@@ -55,6 +56,7 @@ mod lexer;
 mod nesting;
 mod scanner;
 mod split;
+mod tree;
 
 pub use container::{Container, Limits};
 pub use elements::{ElementPattern, PatternError};
@@ -63,3 +65,4 @@ pub use error::FramingError;
 pub use frame::{Content, Frame, HEAD_BYTES, Problem, Unclosed};
 pub use framer::Framer;
 pub use split::{Span, Split, split};
+pub use tree::{NodeKind, TreeNode, tree_documents};

@@ -138,3 +138,32 @@ fn the_events_of_the_full_trajectory_are_counted() {
         assert_eq!(warnings(&outcome), [("/trajectory/full_trajectory", codes::EVENTS_UNCOUNTED)]);
     }
 }
+
+#[test]
+fn the_kinds_of_tokens_are_apart_and_the_model_is_named() {
+    let document = with_trajectory(
+        r#""model": "openai/gpt-4o", "token_usage": {"prompt_tokens": 100, "completion_tokens": 50,
+            "total_tokens": 150, "total_cost": 0.5, "cache_read_tokens": 60, "reasoning_tokens": 20}"#,
+    );
+    let outcome = accepted(&document);
+    assert_eq!((outcome.tokens_used, outcome.prompt_tokens), (150.0, 100.0));
+    assert_eq!(outcome.origin.models, ["openai/gpt-4o"]);
+    let [calls] = &outcome.usage[..] else { panic!("{:?}", outcome.usage) };
+    assert_eq!((calls.uncached_input_tokens, calls.cache_read_tokens), (40.0, 60.0));
+    assert_eq!((calls.output_tokens, calls.reasoning_tokens), (30.0, 20.0));
+    assert_eq!((calls.total_tokens, calls.cost_usd), (150.0, Some(0.5)));
+    assert_eq!(calls.model.as_deref(), Some("openai/gpt-4o"));
+    as_json::check(&document);
+}
+
+#[test]
+fn neither_a_model_nor_a_kind_that_cannot_be_read_rejects_a_result() {
+    let document = with_trajectory(
+        r#""model": {"name": "m"}, "token_usage": {"prompt_tokens": 1, "cache_read_tokens": "x"}"#,
+    );
+    let outcome = accepted(&document);
+    assert_eq!((outcome.origin.models.len(), outcome.usage.len()), (0, 0));
+    assert_eq!(outcome.prompt_tokens, 1.0);
+    let places: Vec<_> = outcome.warnings.iter().map(|one| one.path.as_str()).collect();
+    assert_eq!(places, ["/trajectory/model", "/trajectory/token_usage/cache_read_tokens"]);
+}

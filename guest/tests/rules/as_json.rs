@@ -34,6 +34,25 @@ fn expected(outcome: &Outcome) -> Value {
             })
         })
         .collect();
+    let usage: Vec<_> = outcome
+        .usage
+        .iter()
+        .map(|each| {
+            json!({
+                // The format has one role and one try.
+                "role": null,
+                "discarded": false,
+                "model": each.model,
+                "uncached_input_tokens": each.uncached_input_tokens,
+                "cache_read_tokens": each.cache_read_tokens,
+                "cache_write_tokens": each.cache_write_tokens,
+                "output_tokens": each.output_tokens,
+                "reasoning_tokens": each.reasoning_tokens,
+                "total_tokens": each.total_tokens,
+                "cost_usd": each.cost_usd,
+            })
+        })
+        .collect();
     json!({
         "scenario": {
             "id": outcome.scenario.id,
@@ -50,10 +69,18 @@ fn expected(outcome: &Outcome) -> Value {
         "invalidation": null,
         "execution_time": outcome.execution_time,
         "execution_time_ms": outcome.execution_time_ms,
+        // A result of the format names no more than its model.
+        "origin": {
+            "models": outcome.origin.models,
+            "provider": null, "agent": null, "agent_version": null, "task": null,
+            "task_version": null, "dataset": null, "dataset_version": null, "tool": null,
+            "tool_version": null,
+        },
         "tokens_used": outcome.tokens_used,
         "prompt_tokens": outcome.prompt_tokens,
         "completion_tokens": outcome.completion_tokens,
         "cost_usd": outcome.cost_usd,
+        "usage": usage,
         "event_count": outcome.event_count,
         "error_code": outcome.error_code,
         "error_message": outcome.error_message,

@@ -96,15 +96,16 @@ fn a_success_has_no_category_but_keeps_its_text() {
 }
 
 #[test]
-fn the_code_is_the_first_word_of_a_text() {
+fn the_code_is_the_type_that_a_text_names() {
     for (text, code) in [
-        ("ValueError: no", "ValueError"),
-        ("openai.RateLimitError: slow down", "openai.RateLimitError"),
-        ("  \n Traceback (most recent call last)", "Traceback"),
-        ("broken", "broken"),
+        ("ValueError: no", Some("ValueError")),
+        ("openai.RateLimitError: slow down", Some("openai.RateLimitError")),
+        (" \n Traceback (most recent call last):\n  File \"a\"\nKeyError: 'x'", Some("KeyError")),
+        ("HTTP 429", Some("429")),
+        ("the run broke", None),
     ] {
         let outcome = with_error("error", &json!(text).to_string());
-        assert_eq!(outcome.error_code.as_deref(), Some(code));
+        assert_eq!(outcome.error_code.as_deref(), code);
         assert_eq!(outcome.error_message.as_deref(), Some(text));
     }
 }
@@ -113,20 +114,27 @@ fn the_code_is_the_first_word_of_a_text() {
 fn the_code_has_at_most_128_bytes_and_ends_with_a_character() {
     for (letters, length) in [("x", 128), ("é", 128), ("天", 126), ("😀", 128), ("a天", 128)] {
         let text = letters.repeat(5_000);
-        let outcome = with_error("error", &json!(text).to_string());
+        let error = json!({"type": text}).to_string();
+        let outcome = with_error("error", &error);
         let code = outcome.error_code.unwrap();
         assert!(text.starts_with(&code));
         assert_eq!(code.len(), length, "{letters}");
-        assert_eq!(outcome.error_message, Some(text));
+        assert_eq!(outcome.error_message, Some(error));
     }
 }
 
 #[test]
 fn an_error_that_is_an_object_has_its_type_and_its_json_text() {
-    let error = r#"{ "message":"it \u00e9 broke","n":1e2 ,"type":"E\u0031" }"#;
-    let outcome = with_error("error", error);
-    assert_eq!(outcome.error_code.as_deref(), Some("E1"));
-    assert_eq!(outcome.error_message.as_deref(), Some(error));
+    for (error, code) in [
+        (r#"{ "message":"it \u00e9 broke","n":1e2 ,"type":"E\u0031" }"#, Some("E1")),
+        (r#"{"code": 429}"#, Some("429")),
+        (r#"{"name": "the agent", "message": "ToolError: no"}"#, Some("ToolError")),
+        (r#"{"message": "it broke"}"#, None),
+    ] {
+        let outcome = with_error("error", error);
+        assert_eq!(outcome.error_code.as_deref(), code);
+        assert_eq!(outcome.error_message.as_deref(), Some(error));
+    }
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn in_an_error_text() {
         outcome.error_message.clone()
     });
     check(&with_members(&format!(r#""error": "{ODD}""#)), "/error", |outcome| {
-        outcome.error_code.clone()
+        outcome.error_message.clone()
     });
 }
 

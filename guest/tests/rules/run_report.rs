@@ -1,7 +1,7 @@
 //! What a tool reports about a run, in a suite's summary.
 
 use arc_extractor::RunReport;
-use arc_format_kit::{Aggregation, MetricKind, MissingPolicy, RunStatus};
+use arc_format_kit::{Aggregation, MetricKind, MissingPolicy, Origin, RunStatus};
 
 use super::*;
 
@@ -24,6 +24,9 @@ fn every_member_is_read() {
         r#"{"run_id": "r-1", "status": "incomplete", "status_reason": "killed",
             "created_at": "2026-01-02T04:04:05+01:00", "revised_at": "2026-01-03T00:00:00Z", "started_at": "2026-01-02T03:04:06Z",
             "completed_at": "2026-01-02T03:04:07.5Z", "planned_results": 10, "reported_results": 4,
+            "origin": {"models": ["a/b", "c"], "provider": "a", "agent": "react", "agent_version": "1",
+                       "task": "gsm8k", "task_version": "2", "dataset": "openai/gsm8k",
+                       "dataset_version": "main", "tool": "inspect_ai", "tool_version": "0.3"},
             "total_tokens": 360, "total_cost_usd": 0.25,
             "metrics": [{"name": "judge", "unit": "points", "lowest": 1, "highest": 5,
                          "higher_is_better": true, "kind": "number", "pass_threshold": 4, "headline": true}],
@@ -39,6 +42,19 @@ fn every_member_is_read() {
     assert_eq!(found.completed_at.as_deref(), Some("2026-01-02T03:04:07.500000Z"));
     assert_eq!((found.planned_results, found.reported_results), (Some(10.0), Some(4.0)));
     assert_eq!((found.total_tokens, found.total_cost_usd), (Some(360.0), Some(0.25)));
+    let origin = Origin {
+        models: vec!["a/b".to_owned(), "c".to_owned()],
+        provider: Some("a".to_owned()),
+        agent: Some("react".to_owned()),
+        agent_version: Some("1".to_owned()),
+        task: Some("gsm8k".to_owned()),
+        task_version: Some("2".to_owned()),
+        dataset: Some("openai/gsm8k".to_owned()),
+        dataset_version: Some("main".to_owned()),
+        tool: Some("inspect_ai".to_owned()),
+        tool_version: Some("0.3".to_owned()),
+    };
+    assert_eq!(found.origin, origin);
     let [metric] = &found.metrics[..] else { panic!("{found:?}") };
     assert_eq!((metric.name.as_str(), metric.unit.as_deref()), ("judge", Some("points")));
     assert_eq!((metric.lowest, metric.highest), (Some(1.0), Some(5.0)));

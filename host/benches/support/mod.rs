@@ -99,14 +99,15 @@ pub(crate) async fn make_outcomes(admin: &Client, simulation_id: Uuid) {
     let insert = format!(
         r#"INSERT INTO arc_recorder.outcomes (simulation_id, outcome_id, partition_time, scenario_id,
             scenario_name, trial, received_at, execution_time, status, headline, score,
-            scores, execution_time_ms, tokens_used, cost_usd, error_code, error_category, error_message,
+            scores, execution_time_ms, tokens_used, cost_usd, all_roles_tokens,
+            all_roles_cost_usd, error_code, error_category, error_message,
             metrics, extractor_id, document_bytes)
         SELECT simulation_id, gen_random_uuid(), partition_time, 'scenario-' || md5((number / 2)::text),
             'Scenario ' || number, 1 + number % 2, clock_timestamp(),
             now() - (({OUTCOMES} - number) * interval '100 milliseconds'),
             CASE WHEN number % 10 = 0 THEN 'error' ELSE 'success' END, 'reliability_score',
             score, jsonb_build_array(jsonb_build_object('name', 'reliability_score', 'value', score)),
-            2500, 200, 0.006,
+            2500, 200, 0.006, 200, 0.006,
             CASE WHEN number % 10 = 0 THEN 'TimeoutError' END,
             CASE WHEN number % 10 = 0 THEN 'timeout' END,
             CASE WHEN number % 10 = 0 THEN 'TimeoutError: it took too long' END,

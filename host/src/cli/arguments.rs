@@ -10,6 +10,7 @@ use super::global::Global;
 use super::history::{Reextract, RetryRejected};
 use super::manual::Manual;
 use super::metrics::Metrics;
+use super::prices::PricesCommand;
 use super::prune::Prune;
 use super::record::Record;
 use super::revisions::Revisions;
@@ -138,6 +139,12 @@ pub(super) enum Command {
     Health,
     /// Bring the database's schema up to date. Other commands also do this if they are allowed to.
     Migrate(Migrate),
+    /// Load, list and show the prices of models, by which costs are computed.
+    ///
+    /// A cost that a tool reports stays as it is; the one that is computed from tokens and prices is
+    /// beside it, with the date of the prices.
+    #[command(subcommand)]
+    Prices(PricesCommand),
     /// Remove simulations that are older than a retention period, with all their data.
     ///
     /// Whole simulations are removed permanently, in small steps, so that recording can continue;

@@ -26,7 +26,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ),
     ("Change recorded data", &["retry-rejected", "reextract", "fail", "cancel"]),
     ("Serve", &["serve", "token", "spool"]),
-    ("Operate the database", &["health", "migrate", "prune", "psql"]),
+    ("Operate the database", &["health", "migrate", "prices", "prune", "psql"]),
     ("This program", &["component", "completions", "man", "help"]),
 ];
 
@@ -97,6 +97,11 @@ const EXAMPLES: &[(&[&str], &str)] = &[
     (&["spool", "show"], "arc-host spool show 17"),
     (&["health"], "arc-host health\narc-host health --server http://127.0.0.1:7117 --json"),
     (&["migrate"], "arc-host migrate\narc-host migrate --print > migration.sql"),
+    (
+        &["prices", "load"],
+        "arc-host prices load model_prices_and_context_window_backup.json --dated 2026-11-01",
+    ),
+    (&["prices", "show"], "arc-host prices show openai/gpt-4o anthropic/claude-sonnet-4-5"),
     (&["prune"], "arc-host prune --older-than 180d --dry-run\narc-host prune --older-than 180d"),
     (&["psql"], "arc-host psql\narc-host psql -- -c 'select count(*) from arc_recorder.outcomes'"),
     (

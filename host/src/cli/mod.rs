@@ -15,6 +15,7 @@ mod manual;
 mod metrics;
 mod options;
 mod output;
+mod prices;
 mod program;
 mod prune;
 mod record;
@@ -138,6 +139,7 @@ async fn run(arguments: Arguments) -> Result<CommandStatus> {
     match command {
         Command::Record(arguments) => record::run(&global, arguments, &mut output).await,
         Command::Serve(arguments) => serve::run(&global, arguments, &mut output).await,
+        Command::Prices(command) => prices::run(&global, command, &mut output).await,
         Command::Token(command) => token::run(&global, command, &mut output).await,
         Command::Run(arguments) => run::run(&global, arguments).await,
         Command::Formats(command) => formats::run(&global, command, &mut output),

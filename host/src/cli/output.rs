@@ -9,14 +9,18 @@ use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
 
 use anstyle::{AnsiColor, Style};
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{
+    Cell, CellAlignment, ColumnConstraint, ContentArrangement, Row, Table, Width, presets,
+};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 use serde::Serialize;
+use uuid::Uuid;
 
 use crate::error::{Error, Result};
 use crate::extraction::Violation;
 use crate::recorder::SimulationProgress;
+use crate::store::{Origin, UsageFigures};
 
 pub(super) const BOLD: Style = Style::new().bold();
 pub(super) const DIM: Style = Style::new().dimmed();
@@ -27,8 +31,11 @@ pub(super) const WARNING: Style = AnsiColor::Yellow.on_default();
 /// The maximum number of characters in a cell: more than an id, which has 36.
 const CELL_CHARACTERS: usize = 48;
 
-/// The spaces between two columns of a table.
-const COLUMN_GAP: usize = 2;
+/// The columns that are never shortened: people copy their values, or they are short.
+const WHOLE_COLUMNS: [&str; 6] = ["simulation", "outcome", "id", "status", "age", "started"];
+
+/// A narrower table cannot be read.
+const MIN_WIDTH: u16 = 40;
 
 /// Standard output, as text for people or JSON for programs.
 pub(super) struct Output {
@@ -97,8 +104,8 @@ impl Output {
     }
 
     /// Writes a table with one line for each row, so that ids can be copied and rows found with
-    /// grep. The columns named in `right` hold numbers. Long text is shortened, except in the last
-    /// column.
+    /// grep. The columns named in `right` hold numbers. Long text is shortened, in the last column
+    /// only if the width of the output is known: that of the terminal, or the variable COLUMNS.
     pub(super) fn table(
         &mut self,
         header: &[&str],
@@ -109,17 +116,42 @@ impl Output {
         table.load_style(presets::NOTHING);
         table.set_content_arrangement(ContentArrangement::Disabled);
         table.set_header(header.to_vec());
-        let right: Vec<bool> = header.iter().map(|name| right.contains(name)).collect();
+        table.set_truncation_indicator("…");
+        let is_right: Vec<bool> = header.iter().map(|name| right.contains(name)).collect();
         for row in rows {
             let last = row.len().saturating_sub(1);
-            table.add_row(row.iter().zip(&right).enumerate().map(|(index, (text, right))| {
+            let cells = row.iter().zip(&is_right).enumerate().map(|(index, (text, right))| {
                 let alignment = if *right { CellAlignment::Right } else { CellAlignment::Left };
                 let text = if index == last { printable(text) } else { shortened(text) };
                 Cell::new(text).set_alignment(alignment)
-            }));
+            });
+            let mut row = Row::from(cells.collect::<Vec<Cell>>());
+            row.max_height(1);
+            table.add_row(row);
+        }
+        if let Some(width) = width() {
+            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+            for (column, name) in table.column_iter_mut().zip(header) {
+                let is_whole = right.contains(name) || WHOLE_COLUMNS.contains(name);
+                column.set_constraint(match is_whole {
+                    true => ColumnConstraint::ContentWidth,
+                    // The name of the column, and the spaces beside it.
+                    false => ColumnConstraint::LowerBoundary(Width::Fixed(
+                        u16::try_from(name.len() + 2).unwrap_or(u16::MAX),
+                    )),
+                });
+            }
         }
         self.line(&table.trim_fmt())
     }
+}
+
+/// Returns the number of characters in a line, if it is known.
+fn width() -> Option<u16> {
+    if io::stdout().is_terminal() {
+        return Table::new().width();
+    }
+    std::env::var("COLUMNS").ok()?.parse().ok().filter(|width| *width >= MIN_WIDTH)
 }
 
 /// Formats named values, one per line.
@@ -176,34 +208,6 @@ fn shortened(text: &str) -> String {
         Some((end, _)) => printable(text.get(..end).unwrap_or_default()) + "…",
         None => printable(text),
     }
-}
-
-/// How many characters a line of a list has at most, if its names can be shortened enough.
-const LINE_CHARACTERS: usize = 80;
-
-/// The minimum width of shortened names.
-const NAME_CHARACTERS: usize = 12;
-
-/// Shortens the cells of one column so that each row of a table fits into a line of a terminal.
-pub(super) fn fitted(
-    header: &[&str],
-    column: &str,
-    mut rows: Vec<Vec<String>>,
-) -> Vec<Vec<String>> {
-    let width = |index: usize, name: &str| {
-        let cells = rows.iter().filter_map(|row| row.get(index)).map(|text| text.chars().count());
-        cells.chain([name.chars().count()]).max().unwrap_or_default() + COLUMN_GAP
-    };
-    let others = header.iter().enumerate().filter(|(_, name)| **name != column);
-    let taken: usize = others.map(|(index, name)| width(index, name)).sum();
-    let left = LINE_CHARACTERS.saturating_sub(taken).max(NAME_CHARACTERS);
-    let place = header.iter().position(|name| *name == column).unwrap_or_default();
-    for text in rows.iter_mut().filter_map(|row| row.get_mut(place)) {
-        if text.chars().count() > left {
-            *text = text.chars().take(left - 1).chain(['…']).collect();
-        }
-    }
-    rows
 }
 
 /// Formats a time to the minute, in UTC.
@@ -414,9 +418,121 @@ pub(super) fn better(higher: bool, assumed: bool) -> &'static str {
     }
 }
 
+/// Formats who ran what, as fields; unknown ones are left out.
+pub(super) fn origin(origin: &Origin) -> Vec<(&'static str, String)> {
+    let models = (!origin.models.is_empty()).then(|| origin.models.join(", "));
+    let named = |name: &Option<String>, version: &Option<String>| {
+        let name = name.as_ref()?;
+        Some(version.as_ref().map_or_else(|| name.clone(), |version| format!("{name} {version}")))
+    };
+    let is_named = |provider: &&String| {
+        !origin.models.iter().all(|model| model.starts_with(provider.as_str()))
+    };
+    let fields = [
+        (if origin.models.len() > 1 { "models" } else { "model" }, models),
+        ("provider", origin.provider.as_ref().filter(is_named).cloned()),
+        ("agent", named(&origin.agent, &origin.agent_version)),
+        ("task", named(&origin.task, &origin.task_version)),
+        ("data set", named(&origin.dataset, &origin.dataset_version)),
+        ("tool", named(&origin.tool, &origin.tool_version)),
+    ];
+    fields.into_iter().filter_map(|(name, text)| Some((name, printable(&text?)))).collect()
+}
+
+/// Formats the agent's tokens by kind, and beside them those of all roles.
+pub(super) fn tokens(progress: &SimulationProgress) -> String {
+    let mut text = count(progress.total_tokens);
+    let agent = || progress.usage.iter().filter(|usage| usage.is_agent());
+    let kinds: [(&str, fn(&UsageFigures) -> i64); 5] = [
+        ("uncached input", |usage| usage.uncached_input_tokens),
+        ("cache read", |usage| usage.cache_read_tokens),
+        ("cache write", |usage| usage.cache_write_tokens),
+        ("output", |usage| usage.output_tokens),
+        ("reasoning", |usage| usage.reasoning_tokens),
+    ];
+    let kinds =
+        kinds.map(|(kind, tokens)| (kind, agent().map(tokens).fold(0, i64::saturating_add)));
+    let used: Vec<String> = kinds
+        .into_iter()
+        .filter(|(_, tokens)| *tokens > 0)
+        .map(|(kind, tokens)| format!("{kind} {}", count(tokens)))
+        .collect();
+    if !used.is_empty() {
+        text += &format!(" ({})", used.join(", "));
+    }
+    if progress.all_roles_tokens != progress.total_tokens {
+        text += &format!("; {} with all roles", count(progress.all_roles_tokens));
+    }
+    text
+}
+
+/// Formats the cost that the tool reports, and the one that is computed from the prices.
+pub(super) fn cost(progress: &SimulationProgress) -> String {
+    let computed = progress.computed_cost_usd.map(|cost| {
+        let unpriced = match progress.unpriced_outcomes {
+            0 => String::new(),
+            results => format!(", {} without a price", count(results)),
+        };
+        let dates = progress.prices_dated.join(", ");
+        format!("{} computed with the prices of {dates}{unpriced}", dollars(cost))
+    });
+    match (progress.total_cost_usd, computed) {
+        (0.0, Some(computed)) => computed,
+        (reported, Some(computed)) => format!("{}; {computed}", dollars(reported)),
+        (reported, None) => dollars(reported),
+    }
+}
+
+/// Formats tokens and cost by role, model and try, as fields, if there are several of them.
+pub(super) fn usage(usage: &[UsageFigures]) -> Vec<(&'static str, String)> {
+    let line = |one: &UsageFigures| {
+        let mut text = one.role.as_deref().unwrap_or("agent").to_owned();
+        if let Some(model) = &one.model {
+            text += &format!(", {model}");
+        }
+        if one.discarded {
+            text += ", discarded";
+        }
+        text += &format!(": {} tokens", count(one.total_tokens));
+        if let Some(cost) = one.cost_usd.or(one.computed_cost_usd) {
+            text += &format!(", {}", dollars(cost));
+        }
+        printable(&text)
+    };
+    let several = usage.len() > 1;
+    usage.iter().filter(|_| several).map(|one| ("usage", line(one))).collect()
+}
+
 /// Formats an amount of US dollars.
 pub(super) fn dollars(amount: f64) -> String {
     if amount >= 1.0 { format!("${amount:.2}") } else { format!("${amount:.6}") }
+}
+
+/// Formats the first line of a message that is not blank.
+pub(super) fn first_line(message: &str) -> &str {
+    message.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default()
+}
+
+/// Formats the time since a moment in its greatest unit, such as `5m`.
+pub(super) fn age(since: Timestamp, now: Timestamp) -> String {
+    let seconds = now.duration_since(since).as_secs().max(0);
+    let units = [(86_400, "d"), (3_600, "h"), (60, "m")];
+    let greatest = units.into_iter().find(|(length, _)| seconds >= *length);
+    let (length, unit) = greatest.unwrap_or((1, "s"));
+    format!("{}{unit}", seconds / length)
+}
+
+/// Formats a duration for a table.
+pub(super) fn milliseconds(milliseconds: f64) -> String {
+    match milliseconds {
+        short if short < 1_000.0 => format!("{short:.0} ms"),
+        long => format!("{:.1} s", long / 1_000.0),
+    }
+}
+
+/// Formats the first eight characters of an id, which commands accept instead of it.
+pub(super) fn short_id(id: Uuid) -> String {
+    id.to_string().chars().take(8).collect()
 }
 
 /// Formats counts by name, the greatest first.
@@ -431,6 +547,20 @@ pub(super) fn tally<N: Ord + fmt::Display>(counts: &BTreeMap<N, i64>) -> String 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_age_has_its_greatest_unit() {
+        let since: Timestamp = "2026-11-01T00:00:00Z".parse().unwrap();
+        for (now, expected) in [
+            ("2026-11-01T00:00:59Z", "59s"),
+            ("2026-11-01T00:59:59Z", "59m"),
+            ("2026-11-01T23:59:00Z", "23h"),
+            ("2026-11-30T01:00:00Z", "29d"),
+            ("2026-10-30T01:00:00Z", "0s"),
+        ] {
+            assert_eq!(age(since, now.parse().unwrap()), expected);
+        }
+    }
 
     #[test]
     fn thousands_are_set_apart() {

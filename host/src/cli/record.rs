@@ -305,8 +305,8 @@ impl FileDisplay<'_> {
                 ("by status", output::tally(&known.by_status)),
                 ("errors", output::tally(&known.by_error_category)),
                 ("score", output::headline(known)),
-                ("tokens", output::count(known.total_tokens)),
-                ("cost", output::dollars(known.total_cost_usd)),
+                ("tokens", output::tokens(known)),
+                ("cost", output::cost(known)),
             ]);
         }
         fields.extend(progress.as_ref().and_then(output::superseded));

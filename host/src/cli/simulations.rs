@@ -11,7 +11,7 @@ use super::connection;
 use super::global::Global;
 use super::labels::{self, LabelCommand};
 use super::options::{self, OutcomeSelection, SimulationArgument};
-use super::output::{self, Output};
+use super::output::{self, BOLD, Output};
 use crate::delivery::{DeliveryAnswer, Source};
 use crate::error::Result;
 use crate::extraction::{Violation, violations_of_json};
@@ -31,19 +31,8 @@ const LISTED_OUTCOMES: u32 = 100;
 /// The maximum number of rows in a table, whose column widths need all of them at once.
 const TABLE_ROWS: usize = 1_000;
 
-/// The columns of the list, with the text of a simulation's cell. The name has the width that the others
-/// leave.
-const LIST: [(&str, fn(&SimulationSummary) -> String); 6] = [
-    ("id", |simulation| simulation.short_id.clone()),
-    ("name", |simulation| simulation.simulation_name.clone().unwrap_or_default()),
-    ("status", |simulation| simulation.status.to_string()),
-    ("score", |simulation| {
-        let score = simulation.overall_score;
-        output::scaled_or_raw(score.filter(|_| simulation.score_scale.is_some()), score)
-    }),
-    ("scenarios", |simulation| output::count(simulation.planned_scenarios)),
-    ("started", |simulation| output::minute(simulation.started_at)),
-];
+/// A column of a table: its name, whether it holds numbers, and the text of its cells.
+type Column<T> = (&'static str, bool, fn(&T) -> String);
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -127,7 +116,19 @@ async fn list(
                 "score_metric": simulation.score_metric,
                 "score_figure": simulation.score_figure,
                 "score_scale": simulation.score_scale,
+                "total_tokens": simulation.total_tokens,
                 "total_cost_usd": simulation.total_cost_usd,
+                "computed_cost_usd": simulation.computed_cost_usd,
+                "models": simulation.origin.models,
+                "provider": simulation.origin.provider,
+                "agent": simulation.origin.agent,
+                "agent_version": simulation.origin.agent_version,
+                "task": simulation.origin.task,
+                "task_version": simulation.origin.task_version,
+                "dataset": simulation.origin.dataset,
+                "dataset_version": simulation.origin.dataset_version,
+                "tool": simulation.origin.tool,
+                "tool_version": simulation.origin.tool_version,
                 "created_at": simulation.created_at,
                 "started_at": simulation.started_at,
                 "completed_at": simulation.completed_at,
@@ -146,15 +147,43 @@ async fn list(
         });
         return Ok(CommandStatus::Complete);
     }
-    let (header, cells): (Vec<&str>, Vec<_>) =
-        LIST.iter().map(|(name, cell)| (*name, *cell)).unzip();
-    let rows = simulations.iter().map(|one| cells.iter().map(|cell| cell(one)).collect());
-    let rows = output::fitted(&header, "name", rows.collect());
-    output.table(&header, &["scenarios", "score"], rows)?;
+    table_of_simulations(simulations, output)?;
     // A person sees the cursor in any case; a program that did not request a page gets only
     // simulations.
     show_cursor(page.cursor.as_deref(), output)?;
     Ok(CommandStatus::Complete)
+}
+
+/// Writes a table of simulations, with the models and the tasks if any of them has one.
+fn table_of_simulations(simulations: &[SimulationSummary], output: &mut Output) -> Result<()> {
+    let columns: [Column<SimulationSummary>; 8] = [
+        ("id", false, |one| one.short_id.clone()),
+        ("name", false, |one| one.simulation_name.clone().unwrap_or_default()),
+        ("model", false, |one| one.origin.models.join(", ")),
+        ("task", false, |one| one.origin.task.clone().unwrap_or_default()),
+        ("status", false, |one| one.status.to_string()),
+        ("score", true, |one| {
+            let score = one.overall_score;
+            output::scaled_or_raw(score.filter(|_| one.score_scale.is_some()), score)
+        }),
+        ("scenarios", true, |one| output::count(one.planned_scenarios)),
+        ("started", false, |one| output::minute(one.started_at)),
+    ];
+    let optional = ["model", "task"];
+    let shown = |(name, _, value): &Column<SimulationSummary>| {
+        !optional.contains(name) || simulations.iter().any(|one| !value(one).is_empty())
+    };
+    let columns: Vec<_> = columns.into_iter().filter(shown).collect();
+    table_of(&columns, simulations, output)
+}
+
+/// Writes a table with these columns.
+fn table_of<T>(columns: &[Column<T>], all: &[T], output: &mut Output) -> Result<()> {
+    let header: Vec<&str> = columns.iter().map(|(name, ..)| *name).collect();
+    let numbers: Vec<&str> =
+        columns.iter().filter(|(_, number, _)| *number).map(|(name, ..)| *name).collect();
+    let rows = all.iter().map(|one| columns.iter().map(|(_, _, value)| value(one)).collect());
+    output.table(&header, &numbers, rows)
 }
 
 /// Writes the cursor of the next page: as a last line of JSON, or as a note for people.
@@ -181,6 +210,10 @@ pub(super) struct Outcomes {
     #[arg(long)]
     documents: bool,
 
+    /// Show the whole message of each failure below the table, which has its first line.
+    #[arg(long)]
+    messages: bool,
+
     /// The maximum number of outcomes; also shows the cursor of the next page. Default: all
     /// outcomes.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
@@ -205,9 +238,9 @@ pub(super) async fn outcomes(
         let limit = arguments.limit.unwrap_or(LISTED_OUTCOMES);
         let cursor = arguments.cursor.as_deref();
         let page = source.outcomes(simulation_id, &filter, limit, cursor, attached).await?;
-        return show_page(page, attached, output);
+        return show_page(page, attached, arguments.messages, output);
     }
-    let mut table: Vec<Vec<String>> = Vec::new();
+    let mut shown: Vec<RecordedOutcome> = Vec::new();
     let mut total = 0_usize;
     let read = async |cursor: Option<String>| {
         let (filter, limit) = (&filter, attached.page_rows());
@@ -218,13 +251,13 @@ pub(super) async fn outcomes(
         && let Some(page) = pages.next(read).await?
     {
         total += page.outcomes.len();
-        for outcome in &page.outcomes {
+        for outcome in page.outcomes {
             if arguments.documents {
                 output.bare_line(outcome.document.as_deref().unwrap_or_default())?;
             } else if output.json() {
-                output.value(outcome)?;
-            } else if table.len() < TABLE_ROWS {
-                table.push(row(outcome));
+                output.value(&outcome)?;
+            } else if shown.len() < TABLE_ROWS {
+                shown.push(outcome);
             }
         }
     }
@@ -235,8 +268,8 @@ pub(super) async fn outcomes(
         output::note("no such outcomes");
         return Ok(CommandStatus::Complete);
     }
-    let shown = table.len();
-    table_of_outcomes(table, output)?;
+    table_of_outcomes(&shown, arguments.messages, output)?;
+    let shown = shown.len();
     if total > shown {
         output::note(&format!(
             "the first {shown} of {total} outcomes; --json shows all of them, --limit a page"
@@ -249,6 +282,7 @@ pub(super) async fn outcomes(
 fn show_page(
     page: OutcomePage,
     attached: Attachments,
+    messages: bool,
     output: &mut Output,
 ) -> Result<CommandStatus> {
     if page.outcomes.is_empty() && !output.json() {
@@ -267,37 +301,87 @@ fn show_page(
             output.value(outcome)?;
         }
     } else {
-        table_of_outcomes(page.outcomes.iter().map(row).collect(), output)?;
+        table_of_outcomes(&page.outcomes, messages, output)?;
     }
     show_cursor(page.cursor.as_deref(), output)?;
     Ok(CommandStatus::Complete)
 }
 
-fn table_of_outcomes(rows: Vec<Vec<String>>, output: &mut Output) -> Result<()> {
-    let header = [
-        "scenario", "trial", "attempt", "status", "score", "metric", "ms", "tokens", "cost",
-        "error",
+/// Writes a table of outcomes. Columns in which all outcomes have the same are left out; with
+/// `messages`, the whole message of each failure follows.
+fn table_of_outcomes(
+    outcomes: &[RecordedOutcome],
+    messages: bool,
+    output: &mut Output,
+) -> Result<()> {
+    let differs = |value: fn(&RecordedOutcome) -> Option<&str>| {
+        let mut values = outcomes.iter().map(value);
+        let first = values.next();
+        values.any(|value| Some(value) != first)
+    };
+    let any = |condition: fn(&RecordedOutcome) -> bool| outcomes.iter().any(condition);
+    let columns: [(bool, Column<RecordedOutcome>); 10] = [
+        (true, ("scenario", false, |one| one.scenario_id.clone())),
+        (any(|one| one.trial > 1), ("trial", true, |one| one.trial.to_string())),
+        (any(|one| one.attempt > 1), ("attempt", true, |one| one.attempt.to_string())),
+        (true, ("status", false, |one| one.status.to_string())),
+        (true, ("score", true, |one| output::scaled_or_raw(one.reliability_score, one.score))),
+        (
+            differs(|one| one.headline.as_deref()),
+            ("metric", false, |one| one.headline.clone().unwrap_or_default()),
+        ),
+        (
+            differs(|one| one.model.as_deref()),
+            ("model", false, |one| one.model.clone().unwrap_or_default()),
+        ),
+        (true, ("time", true, |one| output::milliseconds(one.execution_time_ms))),
+        (any(|one| one.tokens_used > 0), ("tokens", true, |one| output::count(one.tokens_used))),
+        (any(|one| shown_cost(one) > 0.0), ("cost", true, |one| output::dollars(shown_cost(one)))),
     ];
-    output.table(&header, &["trial", "attempt", "score", "ms", "tokens", "cost"], rows)
+    let mut columns: Vec<Column<RecordedOutcome>> =
+        columns.into_iter().filter_map(|(shown, column)| shown.then_some(column)).collect();
+    if any(|one| one.error_category.is_some()) {
+        columns.push(("error", false, |one| {
+            reason(
+                one.error_category.as_deref(),
+                one.error_code.as_deref(),
+                one.error_message.as_deref(),
+            )
+        }));
+    }
+    table_of(&columns, outcomes, output)?;
+    for outcome in outcomes.iter().filter(|_| messages) {
+        if let Some(message) = &outcome.error_message {
+            let title = format!("{}, trial {}", outcome.scenario_id, outcome.trial);
+            show_message(&title, message, output)?;
+        }
+    }
+    Ok(())
 }
 
-fn row(outcome: &RecordedOutcome) -> Vec<String> {
-    vec![
-        outcome.scenario_id.clone(),
-        outcome.trial.to_string(),
-        outcome.attempt.to_string(),
-        outcome.status.to_string(),
-        output::scaled_or_raw(outcome.reliability_score, outcome.score),
-        outcome.headline.clone().unwrap_or_default(),
-        format!("{:.0}", outcome.execution_time_ms),
-        output::count(outcome.tokens_used),
-        output::dollars(outcome.cost_usd),
-        match (&outcome.error_category, &outcome.error_code) {
-            (Some(category), Some(code)) => format!("{category}: {code}"),
-            (Some(category), None) => category.to_string(),
-            (None, code) => code.clone().unwrap_or_default(),
-        },
-    ]
+/// Returns the agent's cost: as the tool reports it, or else as computed.
+fn shown_cost(outcome: &RecordedOutcome) -> f64 {
+    match outcome.cost_usd {
+        0.0 => outcome.computed_cost_usd.unwrap_or_default(),
+        reported => reported,
+    }
+}
+
+/// Returns why a run failed, on one line: the first line of its message, and before it the code, unless
+/// the line begins with it. Without a message, the category.
+fn reason(category: Option<&str>, code: Option<&str>, message: Option<&str>) -> String {
+    let line = output::first_line(message.unwrap_or_default());
+    match code {
+        _ if line.is_empty() => code.or(category).unwrap_or_default().to_owned(),
+        Some(code) if !line.contains(code) => format!("{code}: {line}"),
+        _ => line.to_owned(),
+    }
+}
+
+/// Writes a whole message under a title.
+fn show_message(title: &str, message: &str, output: &mut Output) -> Result<()> {
+    output.line(&format!("\n{BOLD}{}{BOLD:#}", output::printable(title)))?;
+    message.lines().try_for_each(|line| output.line(&format!("  {}", output::printable(line))))
 }
 
 #[derive(Debug, Args)]
@@ -448,6 +532,10 @@ pub(super) struct Failures {
     /// The maximum number of failures.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: u32,
+
+    /// Show the whole message of each failure below the table, which has its first line.
+    #[arg(long)]
+    messages: bool,
 }
 
 /// Shows the latest failures of all simulations.
@@ -468,18 +556,25 @@ pub(super) async fn failures(
         output::note("no failures");
         return Ok(CommandStatus::Complete);
     }
-    let rows = failures.into_iter().map(|failure| {
+    let now = Timestamp::now();
+    let rows = failures.iter().map(|failure| {
+        let category = failure.error_category.as_deref();
         vec![
-            format!("{:.0}", failure.execution_time),
-            failure.simulation_id.to_string(),
-            failure.scenario_id,
-            failure.status.to_string(),
-            failure.error_category.unwrap_or_default(),
-            failure.error_message.or(failure.error_code).unwrap_or_default(),
+            output::age(failure.execution_time, now),
+            output::short_id(failure.simulation_id),
+            failure.scenario_id.clone(),
+            category.map_or_else(|| failure.status.to_string(), str::to_owned),
+            reason(None, failure.error_code.as_deref(), failure.error_message.as_deref()),
         ]
     });
-    let header = ["began", "simulation", "scenario", "status", "category", "error"];
+    let header = ["age", "simulation", "scenario", "category", "error"];
     output.table(&header, &[], rows)?;
+    for failure in failures.iter().filter(|_| arguments.messages) {
+        if let Some(message) = &failure.error_message {
+            let simulation = output::short_id(failure.simulation_id);
+            show_message(&format!("{simulation}, {}", failure.scenario_id), message, output)?;
+        }
+    }
     Ok(CommandStatus::Complete)
 }
 

@@ -130,8 +130,8 @@ fn lines(status: &SimulationProgress) -> Vec<String> {
         ),
         ("errors", output::tally(&status.by_error_category)),
         ("score", output::headline(status)),
-        ("tokens", output::count(status.total_tokens)),
-        ("cost", output::dollars(status.total_cost_usd)),
+        ("tokens", output::tokens(status)),
+        ("cost", output::cost(status)),
         ("started", format!("{:.0}", status.started_at)),
         (
             "completed",
@@ -146,6 +146,9 @@ fn lines(status: &SimulationProgress) -> Vec<String> {
     if status.invalidated_outcomes > 0 {
         fields.insert(3, ("invalidated", output::count(status.invalidated_outcomes)));
     }
+    let cost = fields.iter().position(|(name, _)| *name == "cost").map_or(0, |cost| cost + 1);
+    fields.splice(cost..cost, output::usage(&status.usage));
+    fields.splice(0..0, output::origin(&status.origin));
     fields.extend(output::superseded(status));
     if !status.tags.is_empty() {
         fields.push(("tags", output::printable(&status.tags.join(", "))));

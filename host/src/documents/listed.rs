@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use arc_framing::{Content, Frame, HEAD_BYTES, Problem};
+use arc_framing::{Content, Frame, HEAD_BYTES, Problem, TreeNode, tree_documents};
 use uuid::Uuid;
 
 use super::archive::Archive;
@@ -25,7 +25,7 @@ pub(super) struct DocumentList {
 enum Document {
     /// An item, and its problem if it has one.
     Item(DocumentPlace, Option<Problem>),
-    /// The parts with the same key.
+    /// The parts with the same key, or of a tree.
     Parts(Vec<DocumentPlace>),
 }
 
@@ -53,6 +53,8 @@ impl DocumentList {
         let mut header = String::new();
         // The component determines the length of a key, and there can be very many keys.
         let mut by_key: HashMap<Uuid, usize> = HashMap::new();
+        let mut trees: Vec<(Vec<TreeNode<Uuid>>, Vec<DocumentPlace>)> = Vec::new();
+        let mut trees_by_key: HashMap<Uuid, usize> = HashMap::new();
         let mut items = 0;
         while let Some((place, frame)) = frames.next_document()? {
             items += 1;
@@ -73,6 +75,18 @@ impl DocumentList {
                         _ => listed.documents.push(Document::Parts(vec![place])),
                     }
                 }
+                ItemRole::Node(node) => {
+                    let number = *trees_by_key.entry(fingerprint(&node.key)).or_insert(trees.len());
+                    if number == trees.len() {
+                        trees.push((Vec::new(), Vec::new()));
+                    }
+                    if let Some((nodes, places)) = trees.get_mut(number) {
+                        let [id, parent] =
+                            [node.id, node.parent].map(|id| id.as_deref().map(fingerprint));
+                        nodes.push(TreeNode { id, parent, kind: node.kind.into() });
+                        places.push(place);
+                    }
+                }
                 ItemRole::Header => {
                     let Content::Text(text) = frame.content else { continue };
                     header.push(if header.is_empty() { '[' } else { ',' });
@@ -83,6 +97,12 @@ impl DocumentList {
                 }
                 ItemRole::Other => {}
             }
+        }
+        for (nodes, places) in &trees {
+            listed.documents.extend(tree_documents(nodes).into_iter().map(|numbers| {
+                let parts = numbers.into_iter().filter_map(|number| places.get(number).copied());
+                Document::Parts(parts.collect())
+            }));
         }
         let header = (!header.is_empty()).then(|| header + "]");
         Ok((listed, header))

@@ -1,6 +1,6 @@
 //! The layout of results in a file, as described by a component, after validation.
 
-use arc_framing::ElementPattern;
+use arc_framing::{ElementPattern, NodeKind};
 
 use crate::bindings::exports::arc::recording::container;
 pub use crate::bindings::exports::arc::recording::container::ItemRole;
@@ -98,6 +98,16 @@ impl TryFrom<container::ContainerLayout> for FileLayout {
             ));
         }
         Ok(FileLayout { items, header, classify_items: layout.classify_items })
+    }
+}
+
+impl From<container::NodeKind> for NodeKind {
+    fn from(kind: container::NodeKind) -> Self {
+        match kind {
+            container::NodeKind::Root => NodeKind::Root,
+            container::NodeKind::Part => NodeKind::Part,
+            container::NodeKind::Connector => NodeKind::Connector,
+        }
     }
 }
 

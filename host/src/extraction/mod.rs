@@ -37,9 +37,9 @@ pub(crate) use violations::{violations_of_json, violations_to_json, whole};
 pub use crate::component_cache::{CompilerCommand, LoadOptions};
 
 pub use crate::bindings::exports::arc::recording::types::{
-    Aggregation, ErrorCategory, Invalidation, MetricDefinition, MetricKind, MissingPolicy, Outcome,
-    OutcomeStatus, PlannedScenario, ReportedFigure, RunReport, RunStatus, Scenario, Score, Span,
-    SuiteSummary, Violation,
+    Aggregation, ErrorCategory, Invalidation, MetricDefinition, MetricKind, MissingPolicy, Origin,
+    Outcome, OutcomeStatus, PlannedScenario, ReportedFigure, RunReport, RunStatus, Scenario, Score,
+    Span, SuiteSummary, TokenUsage, Violation,
 };
 
 use crate::bindings::ExtractorPre;

@@ -11,8 +11,8 @@ use crate::error::Result;
 use crate::extraction::{OutcomeStatus, Violation};
 use crate::json_text::JsonText;
 use crate::store::{
-    Figures, MetricDefinition, MetricFigures, MissingPolicy, ScoreSource, Simulation,
-    SimulationScore, SimulationStatus, Store, SupersededResult,
+    Figures, MetricDefinition, MetricFigures, MissingPolicy, Origin, ScoreSource, Simulation,
+    SimulationScore, SimulationStatus, Store, SupersededResult, UsageFigures,
 };
 
 /// The progress of a simulation.
@@ -71,10 +71,26 @@ pub struct SimulationProgress {
     pub warnings: Vec<Violation>,
     /// How the recorded results compare with what the tool reports; `None` if it reports nothing.
     pub reconciliation: Option<Reconciliation>,
-    /// Tokens of everything that ran: of every attempt, also of superseded results.
+    /// Who ran what.
+    #[serde(flatten)]
+    pub origin: Origin,
+    /// The agent's tokens of everything that ran: of every attempt, also of superseded results.
     pub total_tokens: i64,
-    /// The cost that counts, in US dollars.
+    /// The same with the calls that score results or simulate a user.
+    pub all_roles_tokens: i64,
+    /// The cost that counts, in US dollars, as the tool reports it: the agent's, if it is the sum of the
+    /// results.
     pub total_cost_usd: f64,
+    /// The reported cost of all roles, in US dollars.
+    pub all_roles_cost_usd: f64,
+    /// The agent's cost by the price table, in US dollars; `None` if it is unknown.
+    pub computed_cost_usd: Option<f64>,
+    /// How many results that used tokens have no computed cost.
+    pub unpriced_outcomes: i64,
+    /// The dates of the price tables.
+    pub prices_dated: Vec<String>,
+    /// Tokens and cost of everything that ran, by role, model and try.
+    pub usage: Vec<UsageFigures>,
     /// Milliseconds from its start to its end, or to now.
     pub execution_time_ms: f64,
     /// The Modal app that runs the evaluation.
@@ -144,8 +160,15 @@ impl SimulationProgress {
             reconciliation: report
                 .filter(|_| ended)
                 .and_then(|report| Reconciliation::of(report, figures)),
+            origin: simulation.origin(figures),
             total_tokens: figures.total_tokens,
+            all_roles_tokens: figures.all_roles_tokens,
             total_cost_usd: simulation.cost_usd(figures),
+            all_roles_cost_usd: figures.all_roles_cost_usd,
+            computed_cost_usd: figures.computed_cost_usd,
+            unpriced_outcomes: figures.unpriced_outcomes,
+            prices_dated: figures.prices_dated.clone(),
+            usage: figures.usage.clone(),
             execution_time_ms: simulation
                 .execution_time_ms
                 .unwrap_or_else(|| elapsed_ms(simulation, now)),

@@ -98,8 +98,9 @@ impl Recorder {
         received: Vec<ReceivedResult>,
     ) -> Result<Vec<ItemVerdict>> {
         let received = self.on_the_databases_clock(received).await?;
+        let prices = self.shared.store.prices().await?;
         if received.iter().all(|received| received.submission.format.is_none()) {
-            let target = Target { plan, sessions: Arc::clone(&self.sessions) };
+            let target = Target { plan, sessions: Arc::clone(&self.sessions), prices };
             self.ensure_extractor(target.sessions.extractor().identity()).await?;
             return self.record_part(target, received).await;
         }
@@ -108,7 +109,8 @@ impl Recorder {
             let sessions = self.sessions_for(part.first()).await?;
             self.ensure_extractor(sessions.extractor().identity()).await?;
             self.ensure_header(part.first()).await?;
-            let target = Target { plan: Arc::clone(&plan), sessions };
+            let (plan, prices) = (Arc::clone(&plan), prices.clone());
+            let target = Target { plan, sessions, prices };
             verdicts.push(self.record_part(target, part));
         }
         let verdicts = futures_util::future::try_join_all(verdicts).await?;
@@ -175,7 +177,7 @@ impl Recorder {
         let mut verdicts = Vec::with_capacity(received.len());
         for part in by_format(received) {
             let sessions = self.sessions_for(part.first()).await?;
-            let target = Target { plan: Arc::clone(&plan), sessions };
+            let target = Target { plan: Arc::clone(&plan), sessions, prices: None };
             let extracted = extract(&target, part).await?;
             verdicts.extend(extracted.into_iter().map(|extracted| preview(extracted, planned)));
         }

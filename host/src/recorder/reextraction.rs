@@ -206,6 +206,7 @@ impl Recorder {
     ) -> Result<Option<SimulationChanges>> {
         let store = &self.shared.store;
         let plan = self.plan(simulation_id).await?;
+        let prices = store.prices().await?;
         let extractor = self.extractor().identity();
         let mut rewriter = match scope.dry_run {
             true => None,
@@ -220,7 +221,7 @@ impl Recorder {
         let outcomes = store.extracted_outcomes(simulation_id, current, &extractor.name).await?;
         let mut outcomes = pin!(outcomes.fuse());
         let mut examination = Examination {
-            target: Target { plan, sessions: Arc::clone(&self.sessions) },
+            target: Target { plan, sessions: Arc::clone(&self.sessions), prices },
             headers: Headers::new(store, &extractor.name),
             changes: SimulationChanges { simulation_id, ..SimulationChanges::default() },
             report,

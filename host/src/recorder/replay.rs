@@ -105,7 +105,8 @@ impl Recorder {
         for simulation_id in simulations {
             let before = replayed.stored + replayed.duplicate;
             let plan = self.plan(simulation_id).await?;
-            let target = Target { plan, sessions: Arc::clone(&self.sessions) };
+            let prices = store.prices().await?;
+            let target = Target { plan, sessions: Arc::clone(&self.sessions), prices };
             let kept = store.rejected_submissions(simulation_id, &extractor.name).await?;
             let mut kept = pin!(kept.fuse());
             let mut headers = Headers::new(store, &extractor.name);

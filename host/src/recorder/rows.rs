@@ -10,11 +10,16 @@ use super::plan::Plan;
 use super::received_result::ReceivedResult;
 use super::sessions::Sessions;
 use super::submission::Document;
+use super::suite::origin;
 use crate::extraction::{
-    ExtractionError, Invalidation, Outcome, Score, Session, Violation, violations_to_json, whole,
+    ExtractionError, Invalidation, Outcome, Score, Session, TokenUsage, Violation,
+    violations_to_json, whole,
 };
 use crate::json_text::JsonText;
-use crate::store::{AddedFields, OutcomeRow, RejectedRow, ResultKey, ScoreColumns};
+use crate::store::{
+    AddedFields, OutcomeRow, PriceTable, RejectedRow, ResultKey, ScoreColumns, TokenCounts,
+    UsageColumns, is_agent,
+};
 
 /// The code of violations and warnings about numbers that JSON cannot represent.
 pub(super) const NOT_FINITE: &str = "not_finite";
@@ -43,6 +48,8 @@ const REASONS_BYTES: usize = 8 << 10;
 pub(super) struct Target {
     pub(super) plan: Arc<Plan>,
     pub(super) sessions: Arc<Sessions>,
+    /// The valid table of prices, if one was loaded.
+    pub(super) prices: Option<Arc<PriceTable>>,
 }
 
 impl Target {
@@ -172,6 +179,8 @@ impl ReceivedResult {
         };
         let metrics = metrics(&outcome);
         let scores = score_columns(&mut outcome);
+        let usage = usage_columns(&outcome, target.prices.as_deref());
+        let origin = origin(&outcome.origin);
         let invalidation = outcome
             .invalidation
             .as_ref()
@@ -230,6 +239,9 @@ impl ReceivedResult {
             revised_at,
             scores,
             invalidation,
+            model: origin.models.first().cloned(),
+            origin: origin.known(),
+            usage,
             modal_call_id: storable(self.submission.modal_call_id.or(outcome.modal_call_id.take())),
             sandbox_id: storable(self.submission.sandbox_id.or(outcome.sandbox_id.take())),
             metrics,
@@ -368,6 +380,86 @@ fn score_columns(outcome: &mut Outcome) -> ScoreColumns {
     }
 }
 
+/// Tokens and cost of calls as they are stored; absent members are omitted.
+#[derive(Serialize)]
+struct UsageMembers<'o> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<Cow<'o, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<Cow<'o, str>>,
+    uncached_input_tokens: Number,
+    cache_read_tokens: Number,
+    cache_write_tokens: Number,
+    output_tokens: Number,
+    reasoning_tokens: Number,
+    total_tokens: Number,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost_usd: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    computed_cost_usd: Option<Number>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    discarded: bool,
+}
+
+impl<'o> UsageMembers<'o> {
+    fn of(usage: &'o TokenUsage, computed_cost_usd: Option<f64>) -> Self {
+        UsageMembers {
+            role: usage.role.as_deref().map(storable_text),
+            model: usage.model.as_deref().map(storable_text),
+            uncached_input_tokens: Number(usage.uncached_input_tokens),
+            cache_read_tokens: Number(usage.cache_read_tokens),
+            cache_write_tokens: Number(usage.cache_write_tokens),
+            output_tokens: Number(usage.output_tokens),
+            reasoning_tokens: Number(usage.reasoning_tokens),
+            total_tokens: Number(usage.total_tokens),
+            cost_usd: usage.cost_usd.map(Number),
+            computed_cost_usd: computed_cost_usd.map(Number),
+            discarded: usage.discarded,
+        }
+    }
+}
+
+/// Returns the cost of calls by the prices; `None` if the model, a price or the kind of a token is
+/// unknown.
+fn computed_cost(prices: Option<&PriceTable>, usage: &TokenUsage) -> Option<f64> {
+    let counts = TokenCounts {
+        uncached_input: usage.uncached_input_tokens,
+        cache_read: usage.cache_read_tokens,
+        cache_write: usage.cache_write_tokens,
+        output: usage.output_tokens,
+        reasoning: usage.reasoning_tokens,
+    };
+    let of_known_kinds = (counts.sum() - usage.total_tokens).abs() < 0.5;
+    prices.filter(|_| of_known_kinds)?.cost_usd(usage.model.as_deref()?, &counts)
+}
+
+/// Returns the columns of an outcome's tokens and cost.
+fn usage_columns(outcome: &Outcome, prices: Option<&PriceTable>) -> UsageColumns {
+    let usage = &outcome.usage;
+    let computed: Vec<_> = usage.iter().map(|calls| computed_cost(prices, calls)).collect();
+    let of_agent = |calls: &TokenUsage| is_agent(calls.role.as_deref());
+    let others = usage.iter().filter(|calls| !of_agent(calls));
+    let (tokens, cost) = others.fold((outcome.tokens_used, outcome.cost_usd), |sum, calls| {
+        (sum.0 + calls.total_tokens, sum.1 + calls.cost_usd.unwrap_or_default())
+    });
+    let agents = usage.iter().zip(&computed).filter(|(calls, _)| of_agent(calls));
+    let computed_cost_usd = match usage.iter().any(of_agent) {
+        true => agents.map(|(_, cost)| *cost).sum(),
+        false => None,
+    };
+    let members = usage.iter().zip(&computed);
+    let members: Vec<_> = members.map(|(calls, cost)| UsageMembers::of(calls, *cost)).collect();
+    UsageColumns {
+        all_roles_tokens: whole(tokens),
+        all_roles_cost_usd: cost,
+        computed_cost_usd,
+        price_table_id: prices
+            .filter(|_| computed.iter().any(Option::is_some))
+            .map(|it| it.price_table_id),
+        list: (!members.is_empty()).then(|| JsonText::of(&members).unwrap_or_default()),
+    }
+}
+
 /// The mark that a result does not count, as it is stored.
 #[derive(Serialize)]
 struct InvalidationMembers<'o> {
@@ -434,7 +526,7 @@ mod tests {
     async fn the_bytes_of_a_row_are_those_of_the_body_although_the_spool_has_them_too() {
         let extractor = Extractor::built_in(&ExtractionSettings::default()).unwrap();
         let plan = Arc::new(Plan::unknown(Uuid::from_u128(7)));
-        let target = Target { plan, sessions: Arc::new(Sessions::new(extractor)) };
+        let target = Target { plan, sessions: Arc::new(Sessions::new(extractor)), prices: None };
         let bodies = [
             br#"{"scenario":{"id":"a"},"trajectory":{"status":"success"}}"#.to_vec(),
             b"{}".to_vec(),

@@ -105,6 +105,7 @@ impl Recorder {
     /// another plan.
     pub async fn start_simulation(&self, mut start: SimulationStart) -> Result<SimulationStarted> {
         check(&start)?;
+        name_model(&mut start);
         let plan = self.read_scenarios(std::mem::take(&mut start.scenarios)).await?;
         let (plan, plan_sha256) = with_trials(plan, &start.scenario_trials)?;
         let planned_scenarios = u32::try_from(plan.len()).unwrap_or(u32::MAX);
@@ -175,6 +176,25 @@ impl Recorder {
         };
         self.extractor().run(read).await?
     }
+}
+
+/// The member of the metadata that names the model, as the guide has it.
+const AGENT_MODEL: &str = "agent_model";
+
+/// Takes the model from the metadata if the start names none.
+fn name_model(start: &mut SimulationStart) {
+    let metadata = start.metadata.as_deref().filter(|text| text.contains(AGENT_MODEL));
+    if start.origin.models.is_empty()
+        && let Some(members) = metadata.and_then(|text| serde_json::from_str::<Members>(text).ok())
+    {
+        start.origin.models.extend(members.agent_model);
+    }
+}
+
+/// The members of the metadata that are read.
+#[derive(Deserialize)]
+struct Members {
+    agent_model: Option<String>,
 }
 
 /// Returns the id of a version of an agent's configuration, derived from its name, content and user.

@@ -7,7 +7,7 @@ use super::rows::{Number, storable_text};
 use crate::extraction::{self, Score, SuiteSummary};
 use crate::json_text::JsonText;
 use crate::store::{
-    Aggregation, MetricDefinition, MetricKind, MissingPolicy, ReportedFigure, RunReport,
+    Aggregation, MetricDefinition, MetricKind, MissingPolicy, Origin, ReportedFigure, RunReport,
     SimulationStatus,
 };
 
@@ -79,6 +79,7 @@ pub(crate) fn run_report(run: &extraction::RunReport) -> RunReport {
         revised_at: time(&run.revised_at),
         started_at: time(&run.started_at),
         completed_at: time(&run.completed_at),
+        origin: origin(&run.origin),
         planned_results: run.planned_results,
         reported_results: run.reported_results,
         total_tokens: run.total_tokens,
@@ -86,6 +87,24 @@ pub(crate) fn run_report(run: &extraction::RunReport) -> RunReport {
         metrics: run.metrics.iter().map(metric_definition).collect(),
         figures: run.figures.iter().map(reported_figure).collect(),
     }
+}
+
+/// Returns who ran what as it is stored.
+pub(super) fn origin(origin: &extraction::Origin) -> Origin {
+    let mut origin = Origin {
+        models: origin.models.clone(),
+        provider: origin.provider.clone(),
+        agent: origin.agent.clone(),
+        agent_version: origin.agent_version.clone(),
+        task: origin.task.clone(),
+        task_version: origin.task_version.clone(),
+        dataset: origin.dataset.clone(),
+        dataset_version: origin.dataset_version.clone(),
+        tool: origin.tool.clone(),
+        tool_version: origin.tool_version.clone(),
+    };
+    origin.normalize();
+    origin
 }
 
 /// Returns the definition of a metric as it is stored.

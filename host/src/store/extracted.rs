@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::{Number, Value};
 use tokio_postgres::Row;
+use uuid::Uuid;
 
 use super::column_type::ColumnType as _;
 use super::outcome_columns::{COMPARED, OutcomeRow, outcome_columns};

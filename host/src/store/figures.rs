@@ -9,6 +9,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::Store;
+use super::origin::Origin;
 use super::outcome_sql::{
     ATTEMPT_ORDER, IS_NOT_REPLACED, IS_SUPERSEDED, headline, join_scale, raw_score, replaced,
     scale_with_headline, scaled_score,
@@ -57,14 +58,30 @@ pub struct Figures {
     pub score_lowest: Option<f64>,
     /// How many of the latest outcomes have a score.
     pub scored_outcomes: i64,
-    /// The cost of everything that ran, in US dollars.
+    /// The agent's cost of everything that ran, in US dollars, as the tool reports it.
     pub total_cost_usd: f64,
-    /// The tokens of everything that ran.
+    /// The agent's tokens of everything that ran.
     pub total_tokens: i64,
-    /// The cost of the latest outcomes, in US dollars.
+    /// The same with the calls that score results or simulate a user.
+    pub all_roles_cost_usd: f64,
+    /// The same with the calls that score results or simulate a user.
+    pub all_roles_tokens: i64,
+    /// The cost of all roles of the latest outcomes, in US dollars.
     pub latest_cost_usd: f64,
-    /// The tokens of the latest outcomes.
+    /// The tokens of all roles of the latest outcomes.
     pub latest_tokens: i64,
+    /// The agent's cost by the price table, in US dollars, of the results whose models and prices are
+    /// known; `None` if it is unknown for all of them.
+    pub computed_cost_usd: Option<f64>,
+    /// How many results that used tokens have no computed cost.
+    pub unpriced_outcomes: i64,
+    /// The dates of the price tables by which it was computed.
+    pub prices_dated: Vec<String>,
+    /// Tokens and cost of everything that ran, by role, model and try, the most tokens first; at most
+    /// 200.
+    pub usage: Vec<UsageFigures>,
+    /// Who ran what, as the results name it.
+    pub origin: Origin,
     /// The suite's duration in milliseconds, if the suite has reported it.
     pub execution_time_ms: Option<f64>,
     /// How many outcomes have each status.
@@ -74,6 +91,45 @@ pub struct Figures {
     /// The figures of each metric, as the tool wrote its values: the simulation's score first, then in
     /// order of the names; at most 1,000. Empty if they were not requested.
     pub metrics: Vec<MetricFigures>,
+}
+
+/// The tokens and the cost of all calls of one role to one model.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct UsageFigures {
+    /// The role of the calls, such as `scorer` or `user_simulator`; `None`: the agent.
+    pub role: Option<String>,
+    /// The model.
+    pub model: Option<String>,
+    /// Whether they belong to tries that the tool discarded.
+    pub discarded: bool,
+    /// Tokens of prompts that were neither read from a cache nor written to one.
+    pub uncached_input_tokens: i64,
+    /// Tokens of prompts that were read from a cache.
+    pub cache_read_tokens: i64,
+    /// Tokens of prompts that were written to a cache.
+    pub cache_write_tokens: i64,
+    /// Tokens of completions without reasoning.
+    pub output_tokens: i64,
+    /// Tokens of reasoning.
+    pub reasoning_tokens: i64,
+    /// All tokens; more than the sum of the five kinds if a tool reports only a total.
+    pub total_tokens: i64,
+    /// The cost in US dollars as the tool reports it; `None` if it reports none.
+    pub cost_usd: Option<f64>,
+    /// The cost in US dollars by the price table; `None` if a model or a price is unknown.
+    pub computed_cost_usd: Option<f64>,
+}
+
+impl UsageFigures {
+    /// Whether the calls are the agent's: of any role but those that score or simulate a user.
+    pub fn is_agent(&self) -> bool {
+        is_agent(self.role.as_deref())
+    }
+}
+
+/// Whether calls of a role are the agent's: of any role but those that score or simulate a user.
+pub(crate) fn is_agent(role: Option<&str>) -> bool {
+    !matches!(role, Some("scorer" | "user_simulator"))
 }
 
 /// A result that the tool's final list lacks.
@@ -156,7 +212,10 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
             pg_catalog.count(*) FILTER (WHERE superseded) AS superseded,
             pg_catalog.sum(tokens_used) AS tokens,
             {cost_usd} AS cost_usd,
-            pg_catalog.sum(tokens_used) FILTER (WHERE latest) AS latest_tokens,
+            pg_catalog.count(*) FILTER (WHERE unpriced) AS unpriced,
+            pg_catalog.sum(all_roles_tokens) AS all_roles_tokens,
+            {all_roles_cost_usd} AS all_roles_cost_usd,
+            pg_catalog.sum(all_roles_tokens) FILTER (WHERE latest) AS latest_tokens,
             {latest_cost_usd} AS latest_cost_usd,
             pg_catalog.count(*) FILTER (WHERE latest AND NOT invalidated) AS latest,
             pg_catalog.count(*) FILTER (WHERE latest AND invalidated) AS invalidated,
@@ -241,6 +300,7 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
             FROM scores) AS score_scale,
         (SELECT CASE WHEN scaled = scored AND scored > 0::numeric THEN lowest END
             FROM scores) AS score_lowest,
+        coalesce(pg_catalog.sum(unpriced), 0)::bigint AS unpriced,
         coalesce(pg_catalog.sum(recorded), 0)::bigint AS recorded,
         coalesce(pg_catalog.sum(superseded), 0)::bigint AS superseded,
         (SELECT coalesce(pg_catalog.json_agg(listed), '[]') FROM (
@@ -258,6 +318,10 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
         least(coalesce(pg_catalog.sum(cost_usd), 0), 1.7976931348623157e308)::float8
             AS total_cost_usd,
         least(coalesce(pg_catalog.sum(tokens), 0), 9223372036854775807)::bigint AS total_tokens,
+        least(coalesce(pg_catalog.sum(all_roles_cost_usd), 0), 1.7976931348623157e308)::float8
+            AS all_roles_cost_usd,
+        least(coalesce(pg_catalog.sum(all_roles_tokens), 0), 9223372036854775807)::bigint
+            AS all_roles_tokens,
         least(coalesce(pg_catalog.sum(latest_cost_usd), 0), 1.7976931348623157e308)::float8
             AS latest_cost_usd,
         least(coalesce(pg_catalog.sum(latest_tokens), 0), 9223372036854775807)::bigint
@@ -273,8 +337,9 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
                 GROUP BY error_category HAVING pg_catalog.sum(recorded) > 0::numeric) AS categories)
             AS by_error_category
     FROM grouped"#,
-        cost_usd = cost_usd("true"),
-        latest_cost_usd = cost_usd("latest"),
+        cost_usd = dollars("cost_usd", "true"),
+        all_roles_cost_usd = dollars("all_roles_cost_usd", "true"),
+        latest_cost_usd = dollars("all_roles_cost_usd", "latest"),
         raw = within_double("raw / nullif(scored, 0::numeric)"),
         mean_raw = within_double("means.raw"),
         scale = scale_with_headline(),
@@ -282,7 +347,9 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
             &format!(
                 "outcome.status, outcome.error_category, {} AS headline, {} AS raw, {} AS scaled,
              score_range.lowest AS range_lowest, score_range.highest AS range_highest,
-             outcome.cost_usd, outcome.tokens_used",
+             outcome.cost_usd, outcome.tokens_used, outcome.all_roles_cost_usd,
+             outcome.all_roles_tokens,
+             outcome.tokens_used > 0 AND outcome.computed_cost_usd IS NULL AS unpriced",
                 headline("outcome"),
                 raw_score("outcome"),
                 scaled_score("outcome")
@@ -292,15 +359,68 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// Returns the exact sum of the cost of the rows that satisfy a condition.
-pub(super) fn cost_usd(condition: &str) -> String {
+/// Returns the exact sum of a column of dollars, in the rows that satisfy a condition.
+pub(super) fn dollars(column: &str, condition: &str) -> String {
     format!(
-        "coalesce(pg_catalog.sum((cost_usd * 1e12::float8)::bigint)
-                FILTER (WHERE cost_usd < 9e6::float8 AND {condition}), 0) * 0.000000000001
-            + coalesce(pg_catalog.sum(cost_usd::numeric)
-                FILTER (WHERE cost_usd >= 9e6::float8 AND {condition}), 0)"
+        "coalesce(pg_catalog.sum(({column} * 1e12::float8)::bigint)
+                FILTER (WHERE {column} < 9e6::float8 AND {condition}), 0) * 0.000000000001
+            + coalesce(pg_catalog.sum({column}::numeric)
+                FILTER (WHERE {column} >= 9e6::float8 AND {condition}), 0)"
     )
 }
+
+/// The most combinations of role, model and try that are returned, and the most origins that are read.
+const MOST_USAGES: usize = 200;
+
+/// Tokens and cost by role and model, and who ran the results, of the rows that have more than totals.
+/// Sums of numbers of jsonb are exact. The rows of most simulations have neither, or all the same.
+static USAGE: LazyLock<String> = LazyLock::new(|| {
+    let tokens = |kind: &str| {
+        format!(
+            "least(coalesce(pg_catalog.sum(one.{kind}_tokens), 0), 9223372036854775807)::bigint
+                AS {kind}_tokens"
+        )
+    };
+    let kinds = ["uncached_input", "cache_read", "cache_write", "output", "reasoning", "total"];
+    format!(
+        r#"WITH {replaced}, named AS MATERIALIZED (
+        SELECT outcome.usage, outcome.origin, outcome.computed_cost_usd, outcome.price_table_id
+        FROM arc_recorder.outcomes AS outcome
+        WHERE outcome.simulation_id = $1 AND {IS_NOT_REPLACED}
+            AND (outcome.usage IS NOT NULL OR outcome.origin IS NOT NULL)
+    ), usages AS (
+        SELECT one.role, one.model, coalesce(one.discarded, false) AS discarded, {tokens},
+            {cost} AS cost_usd, {computed} AS computed_cost_usd
+        FROM named
+        CROSS JOIN LATERAL pg_catalog.jsonb_to_recordset(named.usage) AS one (
+            role text, model text, discarded boolean, uncached_input_tokens numeric,
+            cache_read_tokens numeric, cache_write_tokens numeric, output_tokens numeric,
+            reasoning_tokens numeric, total_tokens numeric, cost_usd numeric,
+            computed_cost_usd numeric)
+        GROUP BY one.role, one.model, coalesce(one.discarded, false)
+        ORDER BY pg_catalog.sum(one.total_tokens) DESC, one.role COLLATE "C" NULLS FIRST,
+            one.model COLLATE "C"
+        LIMIT {MOST_USAGES}
+    )
+    SELECT
+        (SELECT coalesce(pg_catalog.json_agg(usages), '[]') FROM usages) AS usage,
+        (SELECT coalesce(pg_catalog.json_agg(origin), '[]') FROM (
+            SELECT origin FROM named WHERE origin IS NOT NULL
+            GROUP BY origin ORDER BY origin LIMIT {MOST_USAGES}) AS origins) AS origins,
+        CASE WHEN pg_catalog.count(computed_cost_usd) > 0
+            THEN least({computed_cost}, 1.7976931348623157e308)::float8 END AS computed_cost_usd,
+        (SELECT coalesce(pg_catalog.json_agg(dated ORDER BY dated), '[]') FROM (
+            SELECT DISTINCT tables.dated::text AS dated
+            FROM named JOIN arc_recorder.price_tables AS tables USING (price_table_id)) AS dates)
+            AS prices_dated
+    FROM named"#,
+        replaced = replaced(),
+        tokens = kinds.map(tokens).join(", "),
+        cost = within_double("pg_catalog.sum(one.cost_usd)"),
+        computed = within_double("pg_catalog.sum(one.computed_cost_usd)"),
+        computed_cost = dollars("computed_cost_usd", "true"),
+    )
+});
 
 /// The most metrics that are returned: a result can have 100,000 scores.
 const MOST_METRICS: usize = 1_000;
@@ -406,15 +526,18 @@ impl Store {
     pub async fn figures(&self, simulation_id: Uuid, scope: FigureScope) -> Result<Figures> {
         let compute = "compute the simulation's figures";
         let (own, metrics) = (statement(simulation_id, None), metrics_statement(simulation_id));
-        // At once, on two connections if there are two: each reads all rows of the simulation.
-        let (mut rows, metrics) = tokio::try_join!(self.rows(&own, compute), async {
-            match scope {
-                FigureScope::WithMetrics => {
-                    self.rows(&metrics, "compute the figures of the metrics").await
+        let usage = Statement::new(USAGE.as_str()).with(simulation_id);
+        // At once, on several connections if there are: each reads all rows of the simulation.
+        let usage = self.rows(&usage, "add up the tokens");
+        let (mut rows, usage, metrics) =
+            tokio::try_join!(self.rows(&own, compute), usage, async {
+                match scope {
+                    FigureScope::WithMetrics => {
+                        self.rows(&metrics, "compute the figures of the metrics").await
+                    }
+                    FigureScope::WithoutMetrics => Ok(Vec::new()),
                 }
-                FigureScope::WithoutMetrics => Ok(Vec::new()),
-            }
-        })?;
+            })?;
         // The results name different metrics as their own scores: all that have the chosen one count.
         if let Some(row) = rows.first()
             && row.get::<_, bool>("several_headlines")
@@ -424,6 +547,9 @@ impl Store {
         }
         let computed = rows.first().and_then(Figures::from_computed);
         let mut figures = computed.ok_or_else(|| super::simulations::not_found(simulation_id))?;
+        if let Some(row) = usage.first() {
+            figures.add_usage(row);
+        }
         figures.metrics = metrics.iter().map(MetricFigures::from_row).collect();
         let headline = figures.headline.clone();
         figures.metrics.sort_by_key(|metric| Some(&metric.name) != headline.as_ref());
@@ -473,13 +599,24 @@ impl Figures {
             scored_outcomes: row.get("scored"),
             total_cost_usd: row.get("total_cost_usd"),
             total_tokens: row.get("total_tokens"),
+            unpriced_outcomes: row.get("unpriced"),
+            all_roles_cost_usd: row.get("all_roles_cost_usd"),
+            all_roles_tokens: row.get("all_roles_tokens"),
             latest_cost_usd: row.get("latest_cost_usd"),
             latest_tokens: row.get("latest_tokens"),
-            execution_time_ms: None,
             by_status: counts(&row.get("by_status"), OutcomeStatus::from_database),
             by_error_category: counts(&row.get("by_error_category"), str::to_owned),
-            metrics: Vec::new(),
+            ..Figures::default()
         })
+    }
+
+    /// Adds the row of the query of usage.
+    fn add_usage(&mut self, row: &Row) {
+        self.usage = serde_json::from_value(row.get("usage")).unwrap_or_default();
+        let origins: Vec<Origin> = serde_json::from_value(row.get("origins")).unwrap_or_default();
+        self.origin = Origin::of_results(&origins);
+        self.computed_cost_usd = row.get("computed_cost_usd");
+        self.prices_dated = serde_json::from_value(row.get("prices_dated")).unwrap_or_default();
     }
 
     /// Returns the frozen figures: whole numbers from the JSON, the others as the database reads them,
@@ -509,8 +646,15 @@ impl Figures {
             scored_outcomes: count("scored_outcomes")?,
             total_cost_usd,
             total_tokens: count("total_tokens")?,
+            all_roles_cost_usd: frozen.get("all_roles_cost_usd")?.as_f64()?,
+            all_roles_tokens: count("all_roles_tokens")?,
             latest_cost_usd,
             latest_tokens: count("latest_tokens")?,
+            computed_cost_usd: frozen.get("computed_cost_usd")?.as_f64(),
+            unpriced_outcomes: count("unpriced_outcomes")?,
+            prices_dated: serde_json::from_value(frozen.get("prices_dated")?.clone()).ok()?,
+            usage: serde_json::from_value(frozen.get("usage")?.clone()).ok()?,
+            origin: serde_json::from_value(frozen.get("origin")?.clone()).ok()?,
             execution_time_ms: None,
             by_status: counts(frozen.get("by_status")?, OutcomeStatus::from_database),
             by_error_category: counts(frozen.get("by_error_category")?, str::to_owned),

@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use super::Store;
 use super::figures::{FigureScope, Figures};
+use super::origin;
 use super::run_report::RunReport;
 use super::simulations::{COLUMNS, Simulation, SimulationStatus};
 use super::statement::Statement;
@@ -185,10 +186,13 @@ impl Store {
         let score = ended.map(|figures| simulation.score(figures));
         let score = score.as_ref().filter(|score| score.overall.is_some());
         let cost_usd = ended.map(|figures| simulation.cost_usd(figures));
+        let places = (11..).zip(origin::COLUMNS);
+        let origin_columns: String =
+            places.map(|(place, column)| format!("{column} = ${place}, ")).collect();
         let update = Statement::new(format!(
             "UPDATE arc_recorder.simulations SET computed_figures = $3,
                  overall_score = $4, total_cost_usd = $5, score_metric = $6, score_figure = $7,
-                 score_scale = $8,
+                 score_scale = $8, computed_cost_usd = $9, total_tokens = $10, {origin_columns}
                  figures_state = CASE WHEN figures_state = 'computing' THEN 'frozen'
                      ELSE figures_state END
              WHERE simulation_id = $1 AND figures_claim = $2 {}",
@@ -201,7 +205,10 @@ impl Store {
         .with(cost_usd)
         .with(score.and_then(|score| score.metric).map(str::to_owned))
         .with(score.map(|score| score.figure.to_owned()))
-        .with(score.and_then(|score| score.scale));
+        .with(score.and_then(|score| score.scale))
+        .with(ended.and_then(|figures| figures.computed_cost_usd))
+        .with(ended.map(|figures| figures.total_tokens));
+        let update = simulation.origin(figures).add_to(update);
         let rows = self.rows(&update, "keep the simulation's figures").await?;
         Ok(rows.first().map(Simulation::from_row))
     }

@@ -163,7 +163,7 @@ impl LayoutState {
                          'metric_declarations', 'selections', 'outcomes', 'documents',
                          'rejected_results', 'replaced_extractions', 'annotations', 'installation',
                          'schema_migrations', 'config_versions', 'scenarios', 'extractors',
-                         'access_tokens', 'document_headers']) AS name
+                         'access_tokens', 'document_headers', 'price_tables']) AS name
                      WHERE pg_catalog.to_regclass('arc_recorder.' || name) IS NOT NULL AND NOT EXISTS (
                          SELECT FROM pg_catalog.pg_dist_partition
                          WHERE logicalrelid::oid

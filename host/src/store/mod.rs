@@ -23,11 +23,13 @@ mod metrics;
 mod migrating;
 mod migration_script;
 mod migrations;
+mod origin;
 pub(crate) mod outcome_columns;
 mod outcome_page;
 mod outcome_sql;
 mod outcomes;
 mod performance;
+mod prices;
 mod rejected;
 mod removal;
 mod retention;
@@ -60,7 +62,8 @@ pub(crate) use connection::fuzz_connections;
 pub use export::{ExportSelection, OutcomeRows};
 pub use extracted::ColumnChange;
 pub(crate) use extracted::ExtractedColumns;
-pub use figures::{FigureScope, Figures, MetricFigures, SupersededResult};
+pub(crate) use figures::is_agent;
+pub use figures::{FigureScope, Figures, MetricFigures, SupersededResult, UsageFigures};
 pub use health::{Health, Policy, PoolStats};
 pub(crate) use history::{ExtractedOutcome, RejectedSubmission};
 pub use layout::Layout;
@@ -68,11 +71,13 @@ pub use metrics::Metrics;
 pub use migrating::MigrationReport;
 pub use migration_script::migration_script_for_empty;
 pub use migrations::SchemaState;
-pub(crate) use outcome_columns::{AddedFields, ScoreColumns};
+pub use origin::Origin;
+pub(crate) use outcome_columns::{AddedFields, ScoreColumns, UsageColumns};
 pub use outcome_columns::{OutcomeRow, outcome_columns_of_table};
 pub use outcome_page::{Attachments, OutcomePage};
 pub use outcomes::{OutcomeFilter, OutcomeRecord, RecordedOutcome};
 pub use performance::{Failure, HourlyPerformance, Performance, PerformanceSummary};
+pub use prices::{ModelPrices, PriceTable, PriceTableSummary, TokenCounts};
 pub use rejected::{RejectedPage, RejectedResult};
 pub use removal::RemovedSimulation;
 pub use retention::{ExpiredSimulations, RemovedRows, RetentionTime, hours_before};
@@ -110,6 +115,7 @@ pub struct Store {
     pool: Pool,
     counters: Arc<Counters>,
     clock: Arc<DatabaseClock>,
+    prices: Arc<prices::CachedPrices>,
     look_up: Arc<LookUpPolicy>,
     copying: Arc<OnceCell<bool>>,
     /// For rows that are larger than a page.
@@ -169,6 +175,7 @@ impl Store {
             pool,
             counters,
             clock,
+            prices: Arc::default(),
             look_up: Arc::default(),
             copying: Arc::default(),
             large_rows: Arc::new(Semaphore::new(1)),

@@ -61,8 +61,15 @@ macro_rules! outcome_columns {
         extracted scores: JsonText = |_, added| take(&mut added.scores.list);
         extracted invalidation: Option<JsonText> = |_, added| added.invalidation.take();
         extracted execution_time_ms: f64 = |outcome, _| outcome.execution_time_ms;
+        extracted model: Option<String> = |_, added| added.model.take();
+        extracted origin: Option<JsonText> = |_, added| added.origin.take();
         extracted tokens_used: i64 = |outcome, _| whole(outcome.tokens_used);
         extracted cost_usd: f64 = |outcome, _| outcome.cost_usd;
+        extracted all_roles_tokens: i64 = |_, added| added.usage.all_roles_tokens;
+        extracted all_roles_cost_usd: f64 = |_, added| added.usage.all_roles_cost_usd;
+        extracted computed_cost_usd: Option<f64> = |_, added| added.usage.computed_cost_usd;
+        stored    price_table_id: Option<Uuid> = |_, added| added.usage.price_table_id;
+        extracted usage: Option<JsonText> = |_, added| added.usage.list.take();
         extracted error_code: Option<String> = |outcome, _| outcome.error_code.take();
         extracted error_category: Option<Cow<'static, str>> =
             |outcome, _| outcome.error_category.map(|category| category.as_str().into());
@@ -174,6 +181,21 @@ pub(crate) struct ScoreColumns {
     pub(crate) list: JsonText,
 }
 
+/// Tokens and cost of a result, as columns.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct UsageColumns {
+    /// Tokens of all roles.
+    pub(crate) all_roles_tokens: i64,
+    /// The cost of all roles as the tool reports it.
+    pub(crate) all_roles_cost_usd: f64,
+    /// The agent's cost by the price table.
+    pub(crate) computed_cost_usd: Option<f64>,
+    /// That table.
+    pub(crate) price_table_id: Option<Uuid>,
+    /// By role, model and try.
+    pub(crate) list: Option<JsonText>,
+}
+
 /// The fields that the recorder adds to an extracted outcome.
 #[derive(Debug)]
 pub(crate) struct AddedFields {
@@ -186,6 +208,9 @@ pub(crate) struct AddedFields {
     pub(crate) revised_at: Option<Timestamp>,
     pub(crate) scores: ScoreColumns,
     pub(crate) invalidation: Option<JsonText>,
+    pub(crate) model: Option<String>,
+    pub(crate) origin: Option<JsonText>,
+    pub(crate) usage: UsageColumns,
     pub(crate) modal_call_id: Option<String>,
     pub(crate) sandbox_id: Option<String>,
     pub(crate) metrics: JsonText,

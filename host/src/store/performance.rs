@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Store;
-use super::figures::cost_usd;
+use super::figures::dollars;
 use super::outcome_sql::{headline, is_current, join_scale, scale, scaled_score};
 use super::statement::Statement;
 #[cfg(doc)]
@@ -100,7 +100,7 @@ fn performance_statement(simulation_id: Uuid, hours: f64) -> Statement {
          GROUP BY GROUPING SETS ((1), ())
          ORDER BY 1 DESC NULLS FIRST
          LIMIT 20001"#,
-        cost_usd = cost_usd("true"),
+        cost_usd = dollars("cost_usd", "true"),
         scale = scale(),
         scaled = scaled_score("outcome"),
         headline = headline("outcome"),

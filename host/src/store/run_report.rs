@@ -6,6 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::origin::Origin;
 use super::simulations::SimulationStatus;
 use crate::error::{Error, Result};
 
@@ -252,6 +253,9 @@ pub struct RunReport {
     /// When the run ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<Timestamp>,
+    /// Who ran what.
+    #[serde(skip_serializing_if = "Origin::is_empty")]
+    pub origin: Origin,
     /// How many results were planned, all trials counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub planned_results: Option<f64>,

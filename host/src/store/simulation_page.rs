@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::simulations::{COLUMNS, Simulation, SimulationStatus};
 use super::statement::Statement;
-use super::{Store, cursor};
+use super::{Store, cursor, origin};
 use crate::error::{Error, Result};
 
 /// The kind of the cursor, and its version.
@@ -106,7 +106,7 @@ impl Store {
         let (lowest, highest): (Vec<Uuid>, Vec<Uuid>) = ranges.into_iter().unzip();
         let statement = Statement::new(
             "SELECT simulation_id FROM arc_recorder.simulations
-             JOIN pg_catalog.unnest($1::uuid[], $2::uuid[]) AS range (lowest, highest)
+             JOIN unnest($1::uuid[], $2::uuid[]) AS range (lowest, highest)
                  ON simulation_id BETWEEN range.lowest AND range.highest
              ORDER BY simulation_id",
         )
@@ -206,11 +206,13 @@ fn statement(filter: &SimulationFilter, limit: u32, cursor: Option<&str>) -> Res
                      + pg_catalog.octet_length(config_version_id)
                      + coalesce(pg_catalog.octet_length(score_metric), 0)
                      + coalesce(pg_catalog.octet_length(score_figure), 0)
-                     + coalesce(pg_catalog.octet_length(modal_app_id), 0)) OVER place AS bytes
+                     + coalesce(pg_catalog.octet_length(modal_app_id), 0)
+                     + {origin_bytes}) OVER place AS bytes
              FROM page WINDOW place AS (ORDER BY created_at DESC, simulation_id DESC)
          )
          SELECT * FROM sized WHERE place = 1 OR bytes <= {PAGE_BYTES}
-         ORDER BY created_at DESC, simulation_id DESC"
+         ORDER BY created_at DESC, simulation_id DESC",
+        origin_bytes = origin::bytes_sql()
     )
     .into();
     Ok(statement)

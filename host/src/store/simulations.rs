@@ -9,6 +9,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::connection::Transaction;
+use super::origin::Origin;
 use super::{Figures, MetricDefinitions, RunReport, Store};
 use crate::error::{Error, Result};
 use crate::extraction::InvalidStatus;
@@ -112,8 +113,17 @@ pub struct Simulation {
     pub score_figure: Option<String>,
     /// The highest value of the scores as the tool wrote them; `None` if their scale is unknown.
     pub score_scale: Option<f64>,
+    /// Who ran what: as declared, else as the tool reports it, else as the results name it; the last two
+    /// are known when it has ended.
+    pub origin: Origin,
+    /// What was declared at the start.
+    pub(super) declared_origin: Origin,
     /// The cost that counts, in US dollars; fixed by completing.
     pub total_cost_usd: Option<f64>,
+    /// The cost by the price table; fixed by completing.
+    pub computed_cost_usd: Option<f64>,
+    /// The agent's tokens; fixed by completing.
+    pub total_tokens: Option<i64>,
     /// Its duration in milliseconds; fixed by completing.
     pub execution_time_ms: Option<f64>,
     /// The suite's own figures.
@@ -133,7 +143,9 @@ pub(super) const COLUMNS: &str =
     "simulation_id, simulation_name, tags, config_version_id, status, trials,
     planned_scenarios, plan_sha256, modal_app_id, metadata::text AS metadata, created_at,
     partition_time, started_at, completed_at, overall_score, score_metric, score_figure,
-    score_scale, total_cost_usd, execution_time_ms, status_reason, metrics AS declared_metrics,
+    score_scale, total_cost_usd, computed_cost_usd, total_tokens, models, provider, agent,
+    agent_version, task, task_version, dataset, dataset_version, tool, tool_version, declared_origin,
+    execution_time_ms, status_reason, metrics AS declared_metrics,
     suite_figures - 'average_dimension_scores'::text AS suite_figures,
     CASE WHEN figures_state = 'frozen' AND status <> 'running'
         THEN computed_figures - '{overall_score,total_cost_usd,latest_cost_usd}'::text[] END AS frozen,
@@ -165,7 +177,14 @@ impl Simulation {
             score_metric: row.get("score_metric"),
             score_figure: row.get("score_figure"),
             score_scale: row.get("score_scale"),
+            origin: Origin::from_row(row),
+            declared_origin: row
+                .get::<_, Option<serde_json::Value>>("declared_origin")
+                .and_then(|origin| serde_json::from_value(origin).ok())
+                .unwrap_or_default(),
             total_cost_usd: row.get("total_cost_usd"),
+            computed_cost_usd: row.get("computed_cost_usd"),
+            total_tokens: row.get("total_tokens"),
             execution_time_ms: row.get("execution_time_ms"),
             suite_figures,
             run_report,
@@ -194,6 +213,16 @@ impl Simulation {
     /// Returns the current cost in US dollars: the suite's own, or else that of the recorded outcomes.
     pub fn cost_usd(&self, recorded: &Figures) -> f64 {
         self.suite_figure("total_cost_usd").unwrap_or(recorded.total_cost_usd)
+    }
+
+    /// Returns who ran what: as declared, else as the tool reports it, else as the results name it.
+    pub fn origin(&self, recorded: &Figures) -> Origin {
+        let mut origin = self.declared_origin.clone();
+        if let Some(report) = &self.run_report {
+            origin.complete_from(&report.origin);
+        }
+        origin.complete_from(&recorded.origin);
+        origin
     }
 
     pub(super) fn suite_figure(&self, name: &str) -> Option<f64> {

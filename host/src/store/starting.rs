@@ -12,6 +12,7 @@ use super::Store;
 use super::columns::column;
 use super::connection::Transaction;
 use super::metric_declarations::{declared_headline, keep_declaration};
+use super::origin::{self, Origin};
 use super::run_report::{MetricDefinition, MetricDefinitions};
 use super::simulations::{COLUMNS, Simulation, locked_for_change, not_found};
 use crate::error::{Error, Result};
@@ -51,6 +52,9 @@ pub struct SimulationStart {
     pub modal_environment: Option<String>,
     /// How many sandboxes run at once.
     pub sandbox_instances: Option<u32>,
+    /// Who runs what, as far as it is known; it counts instead of what the tool or the results name.
+    #[serde(default, skip_serializing_if = "Origin::is_empty")]
+    pub origin: Origin,
     /// Any other data about the simulation: a JSON object.
     pub metadata: Option<String>,
     /// The definitions of metrics, which replace those of the tool.
@@ -82,6 +86,7 @@ impl Default for SimulationStart {
             modal_app_id: None,
             modal_environment: None,
             sandbox_instances: None,
+            origin: Origin::default(),
             metadata: None,
             metrics: Vec::new(),
             score_scale: None,
@@ -135,6 +140,7 @@ impl NewSimulation {
         start.resolve_modal_environment();
         start.tags.sort_unstable();
         start.tags.dedup();
+        start.origin.normalize();
         let simulation_id = start.simulation_id.unwrap_or_else(identity::new_id);
         NewSimulation { simulation_id, planned_scenarios, plan_sha256, start }
     }
@@ -199,16 +205,19 @@ impl Store {
                 "INSERT INTO arc_recorder.simulations (simulation_id, simulation_name,
                      config_version_id, modal_app_id, modal_environment, sandbox_instances,
                      metadata, trials, planned_scenarios, plan_sha256, partition_time, started_at,
-                     metrics, headline, tags)
+                     metrics, headline, tags, declared_origin, {})
                  SELECT $1, $2, $3, $4, $5, $6, $7::text::json, $8, $9, $10, accepted.at,
-                     accepted.at, $12, $13, $14
+                     accepted.at, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25
                  FROM (SELECT coalesce($11, pg_catalog.clock_timestamp()) AS at OFFSET 0) AS accepted
-                 ON CONFLICT (simulation_id) DO NOTHING RETURNING {COLUMNS}"
+                 ON CONFLICT (simulation_id) DO NOTHING RETURNING {COLUMNS}",
+                origin::COLUMNS.join(", ")
             ))
             .await
             .map_err(failed)?;
         let NewSimulation { simulation_id, planned_scenarios, plan_sha256, start } = new;
         let declared = start.declared_metrics();
+        let origin = &start.origin;
+        let declared_origin = origin.known();
         let row = transaction
             .query_opt(
                 &insert,
@@ -228,6 +237,17 @@ impl Store {
                         .then(|| serde_json::to_value(&declared).unwrap_or_default()),
                     &declared_headline(&declared),
                     &start.tags,
+                    &declared_origin,
+                    &origin.models,
+                    &origin.provider,
+                    &origin.agent,
+                    &origin.agent_version,
+                    &origin.task,
+                    &origin.task_version,
+                    &origin.dataset,
+                    &origin.dataset_version,
+                    &origin.tool,
+                    &origin.tool_version,
                 ],
             )
             .await

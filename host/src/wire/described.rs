@@ -686,10 +686,25 @@ describe! {
         warnings: Vec<extraction::Violation>,
         /// How the recorded results compare with what the tool reports; null if it reports nothing.
         reconciliation: Option<recorder::Reconciliation>,
-        /// Tokens of everything that ran: of every attempt, also of superseded results.
+        /// Who ran what.
+        #[serde(flatten)]
+        origin: store::Origin,
+        /// The agent's tokens of everything that ran: of every attempt, also of superseded results.
         total_tokens: i64,
-        /// The cost that counts, in US dollars.
+        /// The same with the calls that score results or simulate a user.
+        all_roles_tokens: i64,
+        /// The cost that counts, in US dollars, as the tool reports it.
         total_cost_usd: f64,
+        /// The reported cost of all roles, in US dollars.
+        all_roles_cost_usd: f64,
+        /// The agent's cost by the price table, in US dollars; null if it is unknown.
+        computed_cost_usd: Option<f64>,
+        /// How many results that used tokens have no computed cost.
+        unpriced_outcomes: i64,
+        /// The dates of the price tables.
+        prices_dated: Vec<String>,
+        /// Tokens and cost of everything that ran, by role, model and try; at most 200.
+        usage: Vec<store::UsageFigures>,
         /// Milliseconds from its start to its end, or to now.
         execution_time_ms: f64,
         /// The Modal app that runs the evaluation.
@@ -738,6 +753,61 @@ describe! {
         /// Warnings about the suite's summary and the score: `headline_missing`, `scale_unknown`.
         #[schema(value_type = Vec<super::ViolationBody>)]
         warnings: Vec<extraction::Violation>,
+    }
+}
+
+describe! {
+    /// Who ran what. Absent members are unknown.
+    struct Origin of store {
+        /// The models under test.
+        models: Vec<String>,
+        /// The provider of the models.
+        provider: Option<String>,
+        /// The agent, or what else calls the models.
+        agent: Option<String>,
+        /// The agent's version.
+        agent_version: Option<String>,
+        /// The task, benchmark or suite.
+        task: Option<String>,
+        /// The task's version.
+        task_version: Option<String>,
+        /// The data set.
+        dataset: Option<String>,
+        /// The data set's version.
+        dataset_version: Option<String>,
+        /// The tool that ran the evaluation.
+        tool: Option<String>,
+        /// The tool's version.
+        tool_version: Option<String>,
+    }
+}
+
+describe! {
+    /// The tokens and the cost of all calls of one role to one model. The five kinds have no token in
+    /// common.
+    struct UsageFigures of store {
+        /// The role of the calls, such as `scorer` or `user_simulator`; null: the agent.
+        role: Option<String>,
+        /// The model.
+        model: Option<String>,
+        /// Whether they belong to tries that the tool discarded.
+        discarded: bool,
+        /// Tokens of prompts that were neither read from a cache nor written to one.
+        uncached_input_tokens: i64,
+        /// Tokens of prompts that were read from a cache.
+        cache_read_tokens: i64,
+        /// Tokens of prompts that were written to a cache.
+        cache_write_tokens: i64,
+        /// Tokens of completions without reasoning.
+        output_tokens: i64,
+        /// Tokens of reasoning.
+        reasoning_tokens: i64,
+        /// All tokens; more than the sum of the five kinds if a tool reports only a total.
+        total_tokens: i64,
+        /// The cost in US dollars as the tool reports it; null if it reports none.
+        cost_usd: Option<f64>,
+        /// The cost in US dollars by the price table; null if a model or a price is unknown.
+        computed_cost_usd: Option<f64>,
     }
 }
 

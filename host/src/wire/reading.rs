@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use crate::spool::SpoolState;
 use crate::store::{
-    Failure, Health, ListedSimulation, RecordedOutcome, RejectedResult, Revision, SimulationStatus,
+    Failure, Health, ListedSimulation, Origin, RecordedOutcome, RejectedResult, Revision,
+    SimulationStatus,
 };
 
 /// A simulation in a list.
@@ -39,8 +40,15 @@ pub struct SimulationSummary {
     pub score_figure: Option<String>,
     /// The highest value of the scores as the tool wrote them; null if their scale is unknown.
     pub score_scale: Option<f64>,
-    /// The cost of a completed simulation in US dollars.
+    /// Who ran what.
+    #[serde(flatten)]
+    pub origin: Origin,
+    /// The cost of a completed simulation in US dollars, as the tool reports it.
     pub total_cost_usd: Option<f64>,
+    /// Its cost by the price table.
+    pub computed_cost_usd: Option<f64>,
+    /// The agent's tokens of a completed simulation.
+    pub total_tokens: Option<i64>,
     /// When it was recorded.
     pub created_at: Timestamp,
     /// When the evaluation began.
@@ -65,7 +73,10 @@ impl From<ListedSimulation> for SimulationSummary {
             score_metric: simulation.score_metric,
             score_figure: simulation.score_figure,
             score_scale: simulation.score_scale,
+            origin: simulation.origin,
             total_cost_usd: simulation.total_cost_usd,
+            computed_cost_usd: simulation.computed_cost_usd,
+            total_tokens: simulation.total_tokens,
             created_at: simulation.created_at,
             started_at: simulation.started_at,
             completed_at: simulation.completed_at,

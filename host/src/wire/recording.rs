@@ -11,7 +11,7 @@ use crate::json_text::JsonText;
 use crate::recorder::{
     FailureKind, ItemVerdict, NotFinite, NotFiniteNumber, SimulationStarted, Verdict,
 };
-use crate::store::{MetricDefinition, NO_CONFIGURATION, SimulationStart, SimulationStatus};
+use crate::store::{MetricDefinition, NO_CONFIGURATION, Origin, SimulationStart, SimulationStatus};
 
 /// A version of an agent's configuration.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
@@ -72,6 +72,9 @@ pub struct StartSimulationRequest {
     /// How many sandboxes run at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sandbox_instances: Option<u32>,
+    /// Who runs what, as far as it is known; it counts instead of what the tool or the results name.
+    #[serde(default, skip_serializing_if = "Origin::is_empty")]
+    pub origin: Origin,
     /// Other information about the simulation: an object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<std::collections::HashMap<String, serde_json::Value>>)]
@@ -107,6 +110,7 @@ impl From<StartSimulationRequest> for SimulationStart {
             modal_app_id: request.modal_app_id,
             modal_environment: request.modal_environment,
             sandbox_instances: request.sandbox_instances,
+            origin: request.origin,
             metadata: request.metadata.map(text),
             metrics: request.metrics,
             score_scale: request.score_scale,
@@ -136,6 +140,7 @@ impl TryFrom<SimulationStart> for StartSimulationRequest {
             modal_app_id: start.modal_app_id,
             modal_environment: start.modal_environment,
             sandbox_instances: start.sandbox_instances,
+            origin: start.origin,
             metadata: start.metadata.map(|text| raw("the metadata", text)).transpose()?,
             metrics: start.metrics,
             score_scale: start.score_scale,

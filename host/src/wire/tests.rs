@@ -13,8 +13,8 @@ use crate::JsonText;
 use crate::extraction::{OutcomeStatus, Violation};
 use crate::recorder::{SimulationCompleted, SimulationFigures, SimulationProgress};
 use crate::store::{
-    HourlyPerformance, MetricFigures, Performance, PerformanceSummary, RecordedOutcome,
-    SimulationStatus,
+    HourlyPerformance, MetricFigures, Origin, Performance, PerformanceSummary, RecordedOutcome,
+    SimulationStatus, UsageFigures,
 };
 
 /// Returns the answer that the client reads.
@@ -68,8 +68,15 @@ fn progress(
         metrics: vec![MetricFigures { mean: Some(score), ..MetricFigures::default() }],
         metric_definitions: Vec::new(),
         reconciliation: None,
+        origin: Origin { models: vec!["m".to_owned()], ..Origin::default() },
         total_tokens: i64::MAX,
+        all_roles_tokens: i64::MAX,
         total_cost_usd,
+        all_roles_cost_usd: total_cost_usd,
+        computed_cost_usd: Some(total_cost_usd),
+        unpriced_outcomes: 1,
+        prices_dated: vec!["2026-11-30".to_owned()],
+        usage: vec![UsageFigures { cost_usd: Some(total_cost_usd), ..UsageFigures::default() }],
         execution_time_ms,
         modal_app_id: None,
         metadata: Some(JsonText::of(&serde_json::json!({ "figure": score })).unwrap()),
@@ -100,8 +107,14 @@ fn outcome([score, cost_usd, execution_time_ms, dimension]: [f64; 4]) -> Recorde
         scores: JsonText::of(&serde_json::json!([{ "name": "d", "value": dimension }])).unwrap(),
         invalidation: None,
         execution_time_ms,
+        model: Some("m".to_owned()),
+        origin: None,
         tokens_used: i64::MAX,
         cost_usd,
+        all_roles_tokens: i64::MAX,
+        all_roles_cost_usd: cost_usd,
+        computed_cost_usd: Some(cost_usd),
+        usage: None,
         error_code: None,
         error_category: None,
         error_message: None,

@@ -143,6 +143,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/resolve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Find the simulation that a text refers to. */
+        get: operations["resolve_simulation"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/simulations": {
         parameters: {
             query?: never;
@@ -340,6 +357,44 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/simulations/{simulation_id}/remove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Remove a simulation permanently, with all its data.
+         * @description Later calls for it are refused as `simulation_removed`. Safe to repeat: a request that took
+         *     too long is continued by the next one. It needs a token with the scope `admin`.
+         */
+        post: operations["remove_simulation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/simulations/{simulation_id}/rename": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Rename a simulation. */
+        post: operations["rename_simulation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/simulations/{simulation_id}/result-list": {
         parameters: {
             query?: never;
@@ -377,6 +432,23 @@ export interface paths {
          * @description Every selection is kept, and the newest one is valid. The simulation's figures are computed anew.
          */
         post: operations["select_revision"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/simulations/{simulation_id}/tags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Add and remove tags of a simulation. */
+        post: operations["tag_simulation"];
         delete?: never;
         options?: never;
         head?: never;
@@ -944,6 +1016,29 @@ export interface components {
             /** @description The place of that `null` as a JSON Pointer. */
             path: string;
         };
+        /** @description Who ran what. Absent members are unknown. */
+        Origin: {
+            /** @description The agent, or what else calls the models. */
+            agent?: string | null;
+            /** @description The agent's version. */
+            agent_version?: string | null;
+            /** @description The data set. */
+            dataset?: string | null;
+            /** @description The data set's version. */
+            dataset_version?: string | null;
+            /** @description The models under test. */
+            models: string[];
+            /** @description The provider of the models. */
+            provider?: string | null;
+            /** @description The task, benchmark or suite. */
+            task?: string | null;
+            /** @description The task's version. */
+            task_version?: string | null;
+            /** @description The tool that ran the evaluation. */
+            tool?: string | null;
+            /** @description The tool's version. */
+            tool_version?: string | null;
+        };
         /** @description An outcome as it is answered. */
         OutcomeBody: components["schemas"]["RecordedOutcome"] & {
             /** @description The document's own trajectory object, if requested and present. */
@@ -1030,6 +1125,8 @@ export interface components {
         };
         /** @description An error as the body of an answer (RFC 9457). */
         Problem: {
+            /** @description The first simulations that match an ambiguous name or beginning of an id, the newest first. */
+            candidates?: components["schemas"]["SimulationCandidate"][];
             /** @description A stable code for programs. */
             code: components["schemas"]["ProblemCode"];
             /** @description What happened, and why. */
@@ -1071,7 +1168,7 @@ export interface components {
          * @description The kind of a problem, for programs to compare. It never changes its meaning.
          * @enum {string}
          */
-        ProblemCode: "invalid_request" | "envelope_incomplete" | "rejected" | "not_found" | "method_not_allowed" | "conflict" | "unsupported_media_type" | "not_acceptable" | "body_too_large" | "too_many_results" | "body_timeout" | "unauthorized" | "forbidden" | "host_not_allowed" | "origin_not_allowed" | "too_many_requests" | "idempotency_key_reused" | "idempotency_key_in_use" | "refused" | "unavailable" | "spool_full" | "spool_unavailable" | "disk_full" | "shutting_down" | "timeout" | "internal" | "other";
+        ProblemCode: "invalid_request" | "envelope_incomplete" | "rejected" | "not_found" | "method_not_allowed" | "conflict" | "ambiguous_simulation" | "simulation_removed" | "unsupported_media_type" | "not_acceptable" | "body_too_large" | "too_many_results" | "body_timeout" | "unauthorized" | "forbidden" | "host_not_allowed" | "origin_not_allowed" | "too_many_requests" | "idempotency_key_reused" | "idempotency_key_in_use" | "refused" | "unavailable" | "spool_full" | "spool_unavailable" | "disk_full" | "shutting_down" | "timeout" | "internal" | "other";
         /** @description How the recorded results compare with what the tool reports about the run. */
         Reconciliation: {
             /** @description Whether nothing differs. */
@@ -1081,8 +1178,14 @@ export interface components {
         };
         /** @description A recorded outcome. */
         RecordedOutcome: {
+            /** Format: double */
+            all_roles_cost_usd: number;
+            /** Format: int64 */
+            all_roles_tokens: number;
             /** Format: int64 */
             attempt: number;
+            /** Format: double */
+            computed_cost_usd?: number | null;
             /** Format: double */
             cost_usd: number;
             /** @description The document, byte for byte, if requested. */
@@ -1099,6 +1202,8 @@ export interface components {
             invalidation?: null | components["schemas"]["Invalidation"];
             metrics: unknown;
             modal_call_id?: string | null;
+            model?: string | null;
+            origin?: unknown;
             /** Format: uuid */
             outcome_id: string;
             place?: string | null;
@@ -1128,6 +1233,7 @@ export interface components {
             tokens_used: number;
             /** Format: int32 */
             trial: number;
+            usage?: unknown;
             warnings?: unknown;
         };
         /** @description The answer to a body of JSON: the verdict on one result, or the verdicts on several. */
@@ -1173,6 +1279,41 @@ export interface components {
             /** Format: int32 */
             trial?: number | null;
             violations: unknown;
+        };
+        /** @description A simulation that was removed. */
+        RemovedSimulation: {
+            /**
+             * Format: int64
+             * @description How many outcomes this removal has deleted.
+             */
+            deleted_outcomes: number;
+            /**
+             * Format: date-time
+             * @description When it was first removed.
+             */
+            removed_at: string;
+            /** @description The name of the service's token, or else the user of the database. */
+            removed_by: string;
+            /**
+             * Format: uuid
+             * @description Its id, under which nothing is recorded any more.
+             */
+            simulation_id: string;
+            /** @description The name that it had. */
+            simulation_name?: string | null;
+        };
+        /** @description The request that renames a simulation. */
+        RenameSimulationRequest: {
+            /** @description The new name. */
+            simulation_name: string;
+        };
+        /** @description The simulation that a text refers to. */
+        ResolvedSimulation: {
+            /**
+             * Format: uuid
+             * @description The simulation's id.
+             */
+            simulation_id: string;
         };
         /** @description One result. Only an identification of the scenario is required; any other member is stored with it. */
         ResultDocument: {
@@ -1396,6 +1537,21 @@ export interface components {
             service_version: string;
             spool?: components["schemas"]["SpoolState"] | null;
         };
+        /** @description A simulation that a name or the beginning of an id matches. */
+        SimulationCandidate: {
+            /**
+             * Format: date-time
+             * @description When it was recorded.
+             */
+            created_at: string;
+            /**
+             * Format: uuid
+             * @description Its id.
+             */
+            simulation_id: string;
+            /** @description A name for people. */
+            simulation_name?: string | null;
+        };
         /** @description The response to a completion. */
         SimulationCompleted: components["schemas"]["SimulationFigures"] & {
             /**
@@ -1451,6 +1607,18 @@ export interface components {
              */
             total_cost_usd: number;
         };
+        /** @description The labels of a simulation. */
+        SimulationLabels: {
+            /**
+             * Format: uuid
+             * @description The simulation's id.
+             */
+            simulation_id: string;
+            /** @description A name for people. */
+            simulation_name?: string | null;
+            /** @description Its tags, in order. */
+            tags: string[];
+        };
         /** @description A page of simulations, newest first. */
         SimulationList: {
             /** @description The start of the next page; absent on the last. */
@@ -1459,7 +1627,17 @@ export interface components {
             simulations: components["schemas"]["SimulationSummary"][];
         };
         /** @description The progress of a simulation. */
-        SimulationProgress: {
+        SimulationProgress: components["schemas"]["Origin"] & {
+            /**
+             * Format: double
+             * @description The reported cost of all roles, in US dollars.
+             */
+            all_roles_cost_usd: number;
+            /**
+             * Format: int64
+             * @description The same with the calls that score results or simulate a user.
+             */
+            all_roles_tokens: number;
             /** @description How many of them have each error category. */
             by_error_category: {
                 [key: string]: number;
@@ -1478,6 +1656,11 @@ export interface components {
              * @description How many of them have an outcome.
              */
             completed_scenarios: number;
+            /**
+             * Format: double
+             * @description The agent's cost by the price table, in US dollars; null if it is unknown.
+             */
+            computed_cost_usd?: number | null;
             /** @description The version of the agent's configuration. */
             config_version_id: string;
             /**
@@ -1516,6 +1699,8 @@ export interface components {
              * @description The score that counts: from 0 to 1 if its scale is known, otherwise as the tool wrote it.
              */
             overall_score?: number | null;
+            /** @description The dates of the price tables. */
+            prices_dated: string[];
             /**
              * Format: double
              * @description The percentage of completed scenarios, from 0 to 100.
@@ -1546,7 +1731,7 @@ export interface components {
             simulation_name?: string | null;
             /**
              * Format: date-time
-             * @description When it was started.
+             * @description When the evaluation began.
              */
             started_at: string;
             /** @description Its status. */
@@ -1565,9 +1750,11 @@ export interface components {
             superseded_outcomes: number;
             /** @description The first of them, at most 100. */
             superseded_results: components["schemas"]["SupersededResult"][];
+            /** @description Its tags, in order. */
+            tags: string[];
             /**
              * Format: double
-             * @description The cost that counts, in US dollars.
+             * @description The cost that counts, in US dollars, as the tool reports it.
              */
             total_cost_usd: number;
             /**
@@ -1577,9 +1764,16 @@ export interface components {
             total_scenarios: number;
             /**
              * Format: int64
-             * @description Tokens of everything that ran: of every attempt, also of superseded results.
+             * @description The agent's tokens of everything that ran: of every attempt, also of superseded results.
              */
             total_tokens: number;
+            /**
+             * Format: int64
+             * @description How many results that used tokens have no computed cost.
+             */
+            unpriced_outcomes: number;
+            /** @description Tokens and cost of everything that ran, by role, model and try; at most 200. */
+            usage: components["schemas"]["UsageFigures"][];
             /** @description Warnings about the score: `headline_missing`, `scale_unknown`. */
             warnings: components["schemas"]["Violation"][];
         };
@@ -1616,12 +1810,17 @@ export interface components {
          */
         SimulationStatus: "running" | "completed" | "failed" | "cancelled" | "incomplete";
         /** @description A simulation in a list. */
-        SimulationSummary: {
+        SimulationSummary: components["schemas"]["Origin"] & {
             /**
              * Format: date-time
              * @description When it ended.
              */
             completed_at?: string | null;
+            /**
+             * Format: double
+             * @description Its cost by the price table.
+             */
+            computed_cost_usd?: number | null;
             /** @description The version of the agent's configuration. */
             config_version_id: string;
             /**
@@ -1649,6 +1848,8 @@ export interface components {
              * @description The highest value of the scores as the tool wrote them; null if their scale is unknown.
              */
             score_scale?: number | null;
+            /** @description The beginning of the id that no other simulation's id has, of at least 8 characters. */
+            short_id: string;
             /**
              * Format: uuid
              * @description The simulation's id.
@@ -1658,16 +1859,23 @@ export interface components {
             simulation_name?: string | null;
             /**
              * Format: date-time
-             * @description When it was started.
+             * @description When the evaluation began.
              */
             started_at: string;
             /** @description Its status. */
             status: components["schemas"]["SimulationStatus"];
+            /** @description Its tags, in order. */
+            tags: string[];
             /**
              * Format: double
-             * @description The cost of a completed simulation in US dollars.
+             * @description The cost of a completed simulation in US dollars, as the tool reports it.
              */
             total_cost_usd?: number | null;
+            /**
+             * Format: int64
+             * @description The agent's tokens of a completed simulation.
+             */
+            total_tokens?: number | null;
             /**
              * Format: int32
              * @description How many times each scenario is run.
@@ -1824,6 +2032,8 @@ export interface components {
             modal_app_id?: string | null;
             /** @description The Modal environment; `production` if absent. */
             modal_environment?: string | null;
+            /** @description Who runs what, as far as it is known; it counts instead of what the tool or the results name. */
+            origin?: components["schemas"]["Origin"];
             /**
              * @description Whether an existing simulation with another plan gets the scenarios that its plan lacks. If not,
              *     another plan is a conflict.
@@ -1850,6 +2060,8 @@ export interface components {
             simulation_id?: string | null;
             /** @description A name for people. */
             simulation_name?: string | null;
+            /** @description Its tags, each of 1 to 100 bytes. Those that an existing simulation lacks are added. */
+            tags?: string[];
             /**
              * Format: int32
              * @description How many times each scenario is run, from 1 to 10,000.
@@ -1962,6 +2174,13 @@ export interface components {
             /** @description The scenario's id. */
             scenario_id: string;
         };
+        /** @description The request that changes the tags of a simulation. */
+        TagSimulationRequest: {
+            /** @description The tags that it gets, each of 1 to 100 bytes. */
+            add?: string[];
+            /** @description The tags that it loses. */
+            remove?: string[];
+        };
         /** @description The trajectory of a run. */
         TrajectoryDocument: {
             /**
@@ -1992,6 +2211,58 @@ export interface components {
             token_usage: {
                 [key: string]: number;
             } | null;
+        };
+        /**
+         * @description The tokens and the cost of all calls of one role to one model. The five kinds have no token in
+         *     common.
+         */
+        UsageFigures: {
+            /**
+             * Format: int64
+             * @description Tokens of prompts that were read from a cache.
+             */
+            cache_read_tokens: number;
+            /**
+             * Format: int64
+             * @description Tokens of prompts that were written to a cache.
+             */
+            cache_write_tokens: number;
+            /**
+             * Format: double
+             * @description The cost in US dollars by the price table; null if a model or a price is unknown.
+             */
+            computed_cost_usd?: number | null;
+            /**
+             * Format: double
+             * @description The cost in US dollars as the tool reports it; null if it reports none.
+             */
+            cost_usd?: number | null;
+            /** @description Whether they belong to tries that the tool discarded. */
+            discarded: boolean;
+            /** @description The model. */
+            model?: string | null;
+            /**
+             * Format: int64
+             * @description Tokens of completions without reasoning.
+             */
+            output_tokens: number;
+            /**
+             * Format: int64
+             * @description Tokens of reasoning.
+             */
+            reasoning_tokens: number;
+            /** @description The role of the calls, such as `scorer` or `user_simulator`; null: the agent. */
+            role?: string | null;
+            /**
+             * Format: int64
+             * @description All tokens; more than the sum of the five kinds if a tool reports only a total.
+             */
+            total_tokens: number;
+            /**
+             * Format: int64
+             * @description Tokens of prompts that were neither read from a cache nor written to one.
+             */
+            uncached_input_tokens: number;
         };
         /**
          * @description The kind of a verdict.
@@ -2228,6 +2499,8 @@ export interface operations {
                 simulation_id?: string;
                 /** @description The simulation's name. Default: the file's, without its ending. */
                 simulation_name?: string;
+                /** @description Its tags: a JSON array of texts. */
+                tags?: string;
             };
             header?: never;
             path?: never;
@@ -2289,6 +2562,38 @@ export interface operations {
             };
         };
     };
+    resolve_simulation: {
+        parameters: {
+            query: {
+                /** @description The simulation's id, a unique prefix of it of at least 4 hexadecimal digits, its name, or `latest`. */
+                simulation: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its id */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ResolvedSimulation"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_simulations: {
         parameters: {
             query?: {
@@ -2296,8 +2601,20 @@ export interface operations {
                 cursor?: string;
                 /** @description How many at most. Default: 50. */
                 limit?: number;
+                /**
+                 * @description Only those whose name contains this text, in any case; if it has `*` or `?`, those whose whole name
+                 *     matches it.
+                 */
+                name?: string;
+                /**
+                 * @description Only those whose evaluation began then or later: a date or a time (RFC 3339), or a duration before
+                 *     now, such as 7d.
+                 */
+                since?: string;
                 /** @description Only those with this status. */
                 status?: components["schemas"]["SimulationStatus"];
+                /** @description Only those with this tag. */
+                tag?: string;
             };
             header?: never;
             path?: never;
@@ -2375,7 +2692,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The simulation's id */
+                /** @description The simulation's id, a unique prefix of it, its name, or `latest` */
                 simulation_id: string;
             };
             cookie?: never;
@@ -2410,7 +2727,7 @@ export interface operations {
                 "Idempotency-Key"?: string | null;
             };
             path: {
-                /** @description The simulation's id */
+                /** @description The simulation's id, a unique prefix of it, its name, or `latest` */
                 simulation_id: string;
             };
             cookie?: never;
@@ -2459,7 +2776,7 @@ export interface operations {
                 "Idempotency-Key"?: string | null;
             };
             path: {
-                /** @description The simulation's id */
+                /** @description The simulation's id, a unique prefix of it, its name, or `latest` */
                 simulation_id: string;
             };
             cookie?: never;
@@ -2505,7 +2822,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The simulation's id */
+                /** @description The simulation's id, a unique prefix of it, its name, or `latest` */
                 simulation_id: string;
             };
             cookie?: never;
@@ -2540,7 +2857,7 @@ export interface operations {
                 "Idempotency-Key"?: string | null;
             };
             path: {
-                /** @description The simulation's id */
+                /** @description The simulation's id, a unique prefix of it, its name, or `latest` */
                 simulation_id: string;
             };
             cookie?: never;
@@ -2589,7 +2906,7 @@ export interface operations {
                 "Idempotency-Key"?: string | null;
             };
             path: {
-                /** @description The simulation's id */
+                /** @description The simulation's id, a unique prefix of it, its name, or `latest` */
                 simulation_id: string;
             };
             cookie?: never;
@@ -2638,7 +2955,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description The simulation's id */
+                /** @description The simulation's id, a unique prefix of it, its name, or `latest` */
                 simulation_id: string;
             };
             cookie?: never;
@@ -2744,7 +3061,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description The simulation's id */
+                /** @description The simulation's id, a unique prefix of it, its name, or `latest` */
                 simulation_id: string;
             };
             cookie?: never;
@@ -2781,7 +3098,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description The simulation's id */
+                /** @description The simulation's id, a unique prefix of it, its name, or `latest` */
                 simulation_id: string;
             };
             cookie?: never;
@@ -2808,6 +3125,77 @@ export interface operations {
             };
         };
     };
+    remove_simulation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The simulation's id, a unique prefix of it, its name, or `latest` */
+                simulation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is removed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RemovedSimulation"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rename_simulation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A retry with the same key gets the first answer */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The simulation's id, a unique prefix of it, its name, or `latest` */
+                simulation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RenameSimulationRequest"];
+            };
+        };
+        responses: {
+            /** @description The renamed simulation */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SimulationLabels"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     compare_results: {
         parameters: {
             query?: never;
@@ -2816,7 +3204,7 @@ export interface operations {
                 "Idempotency-Key"?: string | null;
             };
             path: {
-                /** @description The simulation's id */
+                /** @description The simulation's id, a unique prefix of it, its name, or `latest` */
                 simulation_id: string;
             };
             cookie?: never;
@@ -2852,7 +3240,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The simulation's id */
+                /** @description The simulation's id, a unique prefix of it, its name, or `latest` */
                 simulation_id: string;
             };
             cookie?: never;
@@ -2887,7 +3275,7 @@ export interface operations {
                 "Idempotency-Key"?: string | null;
             };
             path: {
-                /** @description The simulation's id */
+                /** @description The simulation's id, a unique prefix of it, its name, or `latest` */
                 simulation_id: string;
             };
             cookie?: never;
@@ -2905,6 +3293,45 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RevisionList"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    tag_simulation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A retry with the same key gets the first answer */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The simulation's id, a unique prefix of it, its name, or `latest` */
+                simulation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TagSimulationRequest"];
+            };
+        };
+        responses: {
+            /** @description The simulation with its tags */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SimulationLabels"];
                 };
             };
             /** @description An error */

@@ -14,11 +14,11 @@
 //! | `scores` | `points` unchanged, with `remark` as its explanation; the label `style` |
 //! | `headline` | `points`: the exam's own mean is that of the points |
 //! | `execution_time`, `execution_time_ms` | `began_at` and `seconds` |
-//! | `tokens_used` | `tokens` |
-//! | `error_message`, `error_code`, `error_category` | `error`; its first word, and the kind of failure |
+//! | `usage` | `tokens`, of the model that the file names |
+//! | `error_message`, `error_code`, `error_category` | `error`; the code or type that it names, and the kind of failure |
 //! | `detailed_trajectory`, `event_count` | `steps` |
 //!
-//! What the exam's file reports about the whole run is in `suite`: its id, its state, the number of
+//! What the exam's file reports about the whole run is in `suite`: its model, its id, its state, the number of
 //! questions, the highest number of points, and the mean of the points. Arc Recorder compares that
 //! mean with the recorded answers.
 
@@ -28,8 +28,9 @@ use arc_format_kit::outline::Outline;
 use arc_format_kit::scenario::{bounded_id, read_trial};
 use arc_format_kit::score::{optional_number, value_of_label};
 use arc_format_kit::time::in_utc;
+use arc_format_kit::usage::{ReportedTokens, TokenUsage};
 use arc_format_kit::{
-    Aggregation, Format, Header, Items, Layout, MetricDefinition, MissingPolicy, Outcome,
+    Aggregation, Format, Header, Items, Layout, MetricDefinition, MissingPolicy, Origin, Outcome,
     OutcomeStatus, PlannedScenario, ReportedFigure, RunReport, RunStatus, Scenario, Score,
     SuiteSummary, Violation, codes,
 };
@@ -74,7 +75,8 @@ impl Format for ExamFormat {
     /// Reads what the header reports about the whole run.
     fn suite(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
         let (mut reader, root) = Reader::new(header)?;
-        let names = ["run", "state", "asked", "max_points", "mean_points", "seconds"];
+        let names =
+            ["exam", "model", "run", "state", "asked", "max_points", "mean_points", "seconds"];
         let answer = reader.root(root, names).map(|members| read_suite(&mut reader, members));
         reader.finish_suite(answer)
     }
@@ -142,7 +144,7 @@ fn read_scenario<'a>(
         return None;
     };
     let exam = match header {
-        Some(header) => exam_of(header),
+        Some(header) => text_of(header, "exam"),
         // A result that is sent without its file, for example over HTTP, has no header.
         None => {
             let message = "the answer came without its file, so the name of its exam is not known";
@@ -163,11 +165,11 @@ fn read_scenario<'a>(
     Some(PlannedScenario { trial, ..PlannedScenario::new(scenario) })
 }
 
-/// Returns the exam's name, from the document around the answers.
-fn exam_of(header: &str) -> Option<String> {
+/// Returns a text of the document around the answers.
+fn text_of(header: &str, member: &str) -> Option<String> {
     let (mut reader, root) = Reader::new(header).ok()?;
-    let [exam] = reader.root(root, ["exam"])?;
-    reader.text(exam, at("exam"))
+    let [text] = reader.root(root, [member])?;
+    reader.text(text, Place { object: "", member })
 }
 
 fn read_outcome<'a>(
@@ -178,7 +180,12 @@ fn read_outcome<'a>(
     let planned = read_scenario(reader, header, members);
     let status = read_status(reader, members.ended);
     let execution_time_ms = reader.milliseconds(members.seconds, at("seconds")).unwrap_or(0.0);
-    let tokens_used = reader.tokens(members.tokens, at("tokens")).unwrap_or(0.0);
+    let tokens = reader.tokens(members.tokens, at("tokens"));
+    // A tool that counts kinds of tokens, or the calls of a grader, has an element for each role and
+    // model; those that are zero are left out.
+    let reported = ReportedTokens { total: tokens, ..ReportedTokens::default() };
+    let model = header.and_then(|header| text_of(header, "model"));
+    let usage = TokenUsage { model, ..reported.usage() };
     let error = reader.text(members.error, at("error"));
     let began_at = reader.text(members.began_at, at("began_at"));
     let execution_time = began_at.as_deref().and_then(in_utc);
@@ -199,13 +206,12 @@ fn read_outcome<'a>(
         key: key.filter(|key| !key.is_empty()).map(bounded_id),
         execution_time,
         execution_time_ms,
-        tokens_used,
         error_code: failure.code,
         error_message: failure.message,
         error_category: failure.category,
         event_count: members.steps.and_then(Value::element_count).unwrap_or(0),
         detailed_trajectory: members.steps.and_then(|steps| reader.span(steps)),
-        ..Outcome::new(planned.scenario, status)
+        ..Outcome::new(planned.scenario, status).with_usage(vec![usage])
     })
 }
 
@@ -240,11 +246,18 @@ fn read_scores<'a>(reader: &mut Reader<'a>, members: &Members<'a>) -> Vec<Score>
     scores
 }
 
-fn read_suite<'a>(reader: &mut Reader<'a>, members: [Option<Value<'a>>; 6]) -> SuiteSummary {
-    let [run, state, asked, max_points, mean_points, seconds] = members;
+fn read_suite<'a>(reader: &mut Reader<'a>, members: [Option<Value<'a>>; 8]) -> SuiteSummary {
+    let [exam, model, run, state, asked, max_points, mean_points, seconds] = members;
     let state = reader.text(state, at("state"));
     let run = RunReport {
         run_id: reader.text(run, at("run")),
+        // Who ran what; a result has an origin of its own only if it differs.
+        origin: Origin {
+            models: reader.text(model, at("model")).into_iter().collect(),
+            task: reader.text(exam, at("exam")),
+            tool: Some("exam".to_owned()),
+            ..Origin::default()
+        },
         status: match state.as_deref() {
             Some("finished") => Some(RunStatus::Completed),
             Some("stopped") => Some(RunStatus::Cancelled),

@@ -7,7 +7,7 @@ use arc_format_kit::{
 };
 use exam::ExamFormat;
 
-const HEADER: Option<&str> = Some(r#"{"exam": "capitals", "answers": [null]}"#);
+const HEADER: Option<&str> = Some(r#"{"exam": "capitals", "model": "model-1", "answers": [null]}"#);
 
 /// Returns the places and codes of an answer's violations.
 fn wrong(item: &str) -> Vec<(String, &'static str)> {
@@ -54,6 +54,8 @@ fn every_field_is_read_from_an_answer() {
     assert_eq!(outcome.execution_time.as_deref(), Some("2026-01-02T02:04:05.000000Z"));
     assert_eq!(outcome.error_category, Some(ErrorCategory::Network));
     assert_eq!((outcome.event_count, outcome.tokens_used), (2, 7.0));
+    let [calls] = &outcome.usage[..] else { panic!("{:?}", outcome.usage) };
+    assert_eq!((calls.model.as_deref(), &calls.role), (Some("model-1"), &None));
     assert_eq!(part(item, outcome.detailed_trajectory), Some(r#"[{"a": 1}, 2]"#));
     assert!(outcome.warnings.is_empty());
     let planned = ExamFormat::scenario(HEADER, item).unwrap();
@@ -113,6 +115,7 @@ fn the_header_reports_the_run() {
     let suite = ExamFormat::suite(header).unwrap();
     assert_eq!(suite.execution_time_ms, Some(1500.0));
     assert_eq!(suite.run.run_id.as_deref(), Some("r1"));
+    assert_eq!(suite.run.origin.task.as_deref(), Some("capitals"));
     assert_eq!(suite.run.status, Some(RunStatus::Completed));
     assert_eq!(suite.run.planned_results, Some(3.0));
     let metric = &suite.run.metrics[0];

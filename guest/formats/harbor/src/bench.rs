@@ -2,12 +2,12 @@
 
 use arc_format_kit::failure::Failure;
 use arc_format_kit::json::{Place, Reader, Value};
-use arc_format_kit::number::MAX_WHOLE;
 use arc_format_kit::scenario::MAX_TRIALS;
 use arc_format_kit::time::in_utc;
+use arc_format_kit::usage::ReportedTokens;
 use arc_format_kit::{Outcome, OutcomeStatus, PlannedScenario, Scenario, Score, codes};
 
-use crate::{Members, identity, required_text, time};
+use crate::{Members, identity, origin, required_text, time};
 
 /// The name of a result's own score.
 pub(crate) const RESOLVED: &str = "is_resolved";
@@ -57,7 +57,7 @@ pub(crate) fn outcome<'a>(reader: &mut Reader<'a>, members: &Members<'a>) -> Opt
         (_, mode) => mode,
     };
     let status = status.0;
-    let failure = Failure::new(message.as_deref(), None, status);
+    let failure = Failure::new(message.as_deref(), message.as_deref(), status);
 
     let mut scores = vec![read_resolved(reader, resolved)];
     let tests = tests.filter(|tests| {
@@ -74,10 +74,11 @@ pub(crate) fn outcome<'a>(reader: &mut Reader<'a>, members: &Members<'a>) -> Opt
     } else {
         time::phase(reader, (trial_start, AT(names[2])), (trial_end, AT(names[3])))
     };
-    let [prompt_tokens, completion_tokens] =
+    let [input, output] =
         [(input, "total_input_tokens"), (output, "total_output_tokens")].map(|(value, name)| {
             reader.decoration(|reader| reader.tokens(value, AT(name))).unwrap_or(0.0)
         });
+    let tokens = ReportedTokens { input, output, ..ReportedTokens::default() };
     scores.extend(tests.and_then(tests_passed));
     let [id] = members.all(["id"]);
     let key = reader.decoration(|reader| reader.text(id, AT("id"))).and_then(identity);
@@ -90,14 +91,12 @@ pub(crate) fn outcome<'a>(reader: &mut Reader<'a>, members: &Members<'a>) -> Opt
         revised_at: planned.revised_at,
         execution_time,
         execution_time_ms,
-        tokens_used: (prompt_tokens + completion_tokens).min(MAX_WHOLE),
-        prompt_tokens,
-        completion_tokens,
+        origin: origin::of_terminal_bench(),
         error_code: failure.code,
         error_message: failure.message,
         error_category: failure.category,
         dimensions: tests.and_then(|tests| reader.span(tests)),
-        ..Outcome::new(planned.scenario, status)
+        ..Outcome::new(planned.scenario, status).with_usage(vec![tokens.usage()])
     })
 }
 

@@ -32,7 +32,7 @@ use arc_format_kit::{
 use crate::bench::RESOLVED;
 use crate::time::between;
 use crate::trial::REWARD;
-use crate::{TRIALS_BESIDE, TRIALS_IN_OTHER_FILES, identity};
+use crate::{TRIALS_BESIDE, TRIALS_IN_OTHER_FILES, identity, origin};
 
 const AT: fn(&'static str) -> Place<'static> = |member| Place { object: "", member };
 
@@ -97,6 +97,7 @@ fn terminal_bench<'a>(
             ..MetricDefinition::default()
         }],
         figures,
+        origin: origin::of_terminal_bench(),
         ..RunReport::default()
     }
 }
@@ -162,6 +163,7 @@ fn harbor<'a>(
             revised_at: completed_at.clone(),
             started_at,
             completed_at,
+            origin: origin::of_job(root),
             planned_results: planned,
             reported_results: completed,
             total_tokens,

@@ -24,7 +24,7 @@
 //! | `execution_time` | `agent_started_at`, else `trial_started_at` |
 //! | `execution_time_ms` | from there to `agent_ended_at`, or `trial_ended_at` |
 //! | `revised_at` | `trial_ended_at` |
-//! | tokens | `total_input_tokens`, `total_output_tokens` |
+//! | `usage` | `total_input_tokens`, `total_output_tokens`; agent, model and data set are only in `run_metadata.json` beside the file |
 //! | `error_message`, `error_code` | `failure_mode` |
 //!
 //! Fields of a result of **Harbor**:
@@ -44,7 +44,8 @@
 //! | `execution_time` | `agent_execution.started_at`, else `started_at` |
 //! | `execution_time_ms` | from there to the `finished_at` of the same object |
 //! | `revised_at` | `finished_at` |
-//! | tokens, `cost_usd` | `agent_result`, else the sum of `step_results/*/agent_result`; input includes cached tokens |
+//! | `origin` | `agent_info`: agent, version, model and provider; `source` is the data set |
+//! | `usage` | `agent_result`, else the sum of `step_results/*/agent_result`: each model of `model_usage`, and the rest as the trial's model. Input includes cached tokens, by Harbor's definition. What retried trials used is not in the files |
 //! | `event_count` | `agent_result.metadata.n_episodes`, if the agent reports it |
 //! | `error_message` | `exception_type: exception_message` |
 //! | `trajectory` | `agent_result`, else `step_results` |
@@ -60,6 +61,7 @@
 
 mod bench;
 mod job;
+mod origin;
 mod time;
 mod trial;
 
@@ -112,8 +114,7 @@ impl Format for HarborFormat {
         if bench || trial { layout(Items::Documents, Header::None) } else { None }
     }
 
-    /// A header has figures of all results; a single one needs only the run's id.
-    fn outcome(_header: Option<&str>, item: &str) -> Result<Outcome, Vec<Violation>> {
+    fn outcome(header: Option<&str>, item: &str) -> Result<Outcome, Vec<Violation>> {
         let (mut reader, root) = Reader::new(item)?;
         let answer = Members::read(&mut reader, root).and_then(|members| {
             if members.of_job() {
@@ -124,6 +125,10 @@ impl Format for HarborFormat {
             } else {
                 bench::outcome(&mut reader, &members)
             }
+        });
+        let answer = answer.map(|outcome| Outcome {
+            origin: outcome.origin.without(&origin::of_header(header)),
+            ..outcome
         });
         reader.finish_outcome(answer)
     }
@@ -152,9 +157,10 @@ impl Format for HarborFormat {
 }
 
 /// The relevant members of a result, of either tool.
-const NAMES: [&str; 25] = [
+const NAMES: [&str; 26] = [
     "agent_ended_at",
     "agent_execution",
+    "agent_info",
     "agent_result",
     "agent_started_at",
     "config",
@@ -181,7 +187,7 @@ const NAMES: [&str; 25] = [
 ];
 
 /// The values of these members in a result.
-struct Members<'a>([Option<Value<'a>>; 25]);
+struct Members<'a>([Option<Value<'a>>; 26]);
 
 impl<'a> Members<'a> {
     /// Reads the members. This pass checks the result's syntax.

@@ -2,13 +2,13 @@
 
 use arc_format_kit::failure::Failure;
 use arc_format_kit::json::{Place, Reader, Value};
-use arc_format_kit::number::MAX_WHOLE;
 use arc_format_kit::scenario::bounded_id;
 use arc_format_kit::score::{Scores, optional_number};
 use arc_format_kit::time::in_utc;
+use arc_format_kit::usage::{ReportedTokens, TokenUsage, add};
 use arc_format_kit::{Outcome, OutcomeStatus, PlannedScenario, Scenario, Score, codes};
 
-use crate::{Members, identity, required_text, time};
+use crate::{Members, identity, origin, required_text, time};
 
 /// The reward that Harbor writes if a verifier has one number only.
 pub(crate) const REWARD: &str = "reward";
@@ -103,7 +103,9 @@ pub(crate) fn outcome<'a>(reader: &mut Reader<'a>, members: &Members<'a>) -> Opt
         _ => time::phase(reader, (start, AT("started_at")), (end, AT("finished_at"))),
     };
 
-    let mut used = Used::default();
+    let [info, source] = members.all(["agent_info", "source"]);
+    let origin = origin::of_trial(info, source);
+    let mut used = Used { model: origin.models.first().cloned(), ..Used::default() };
     let details = match agent {
         Some(agent) => used.add(reader, agent, "/agent_result"),
         None => {
@@ -126,10 +128,7 @@ pub(crate) fn outcome<'a>(reader: &mut Reader<'a>, members: &Members<'a>) -> Opt
         revised_at: planned.revised_at,
         execution_time,
         execution_time_ms,
-        tokens_used: (used.input + used.output).min(MAX_WHOLE),
-        prompt_tokens: used.input.min(MAX_WHOLE),
-        completion_tokens: used.output.min(MAX_WHOLE),
-        cost_usd: Some(used.cost).filter(|cost| cost.is_finite()).unwrap_or(0.0),
+        origin,
         event_count: used.episodes,
         error_code: failure.code,
         error_message: failure.message,
@@ -139,7 +138,7 @@ pub(crate) fn outcome<'a>(reader: &mut Reader<'a>, members: &Members<'a>) -> Opt
         dimensions: rewards
             .filter(|it| it.is_object() && is_valid)
             .and_then(|value| reader.span(value)),
-        ..Outcome::new(planned.scenario, status)
+        ..Outcome::new(planned.scenario, status).with_usage(used.calls)
     })
 }
 
@@ -225,9 +224,9 @@ fn read_rewards<'a>(
 /// The usage of the agents.
 #[derive(Default)]
 struct Used {
-    input: f64,
-    output: f64,
-    cost: f64,
+    /// The trial's model.
+    model: Option<String>,
+    calls: Vec<TokenUsage>,
     episodes: u32,
 }
 
@@ -241,18 +240,68 @@ impl Used {
     ) -> Option<Value<'a>> {
         let (object, member) = pointer.rsplit_once('/').unwrap_or_default();
         reader.decoration(|reader| {
-            let names =
-                ["n_input_tokens", "n_output_tokens", "cost_usd", "metadata", "rollout_details"];
-            let [input, output, cost, metadata, details] =
+            let names = ["metadata", "rollout_details", "model_usage"];
+            let [metadata, details, models] =
                 reader.object(Some(agent), Place { object, member }, names);
-            let at = |member| Place { object: pointer, member };
-            self.input += reader.tokens(input, at("n_input_tokens")).unwrap_or(0.0);
-            self.output += reader.tokens(output, at("n_output_tokens")).unwrap_or(0.0);
-            self.cost += reader.amount(cost, at("cost_usd")).unwrap_or(0.0);
             let episodes = metadata.and_then(|metadata| metadata.member("n_episodes"));
             let episodes = episodes.and_then(|value| value.json().parse().ok()).unwrap_or(0);
             self.episodes = self.episodes.saturating_add(episodes);
+            let all = usage(reader, agent, Place { object, member });
+            let by_model =
+                by_model(reader, models, Place { object: pointer, member: "model_usage" });
+            self.add_calls(all, by_model);
             details
         })
     }
+
+    /// Adds what each model used, and the rest of all as that of the trial's model. Of models that used
+    /// more than all, the figures count other calls, too, and are left out: the tool's own totals are of
+    /// all.
+    fn add_calls(&mut self, all: TokenUsage, by_model: Vec<TokenUsage>) {
+        let mut sum = TokenUsage::default();
+        by_model.iter().for_each(|calls| sum.add(calls));
+        let is_part = sum.total_tokens <= all.total_tokens
+            && sum.cost_usd.unwrap_or_default() <= all.cost_usd.unwrap_or_default() * (1.0 + 1e-9);
+        let mut rest = TokenUsage { model: self.model.clone(), ..all };
+        if is_part {
+            rest.remove(&sum);
+            by_model.into_iter().for_each(|calls| add(&mut self.calls, calls));
+        }
+        if !rest.is_zero() {
+            add(&mut self.calls, rest);
+        }
+    }
+}
+
+/// Reads the usage of each model of an agent.
+fn by_model<'a>(
+    reader: &mut Reader<'a>,
+    models: Option<Value<'a>>,
+    place: Place,
+) -> Vec<TokenUsage> {
+    let Some(models) = models.filter(|models| models.json() != "null") else { return Vec::new() };
+    let Some(members) = models.members() else {
+        reader.wrong_type(place, models, "an object");
+        return Vec::new();
+    };
+    let object = place.pointer();
+    let of_model = |(name, calls): (arc_format_kit::json::Text<'a>, Value<'a>)| {
+        let calls = usage(reader, calls, Place { object: &object, member: &name.text });
+        TokenUsage { model: Some(name.text.into_owned()), ..calls }
+    };
+    members.into_iter().map(of_model).collect()
+}
+
+/// Reads the tokens and the cost of an agent or of one of its models. Input includes cached tokens.
+fn usage<'a>(reader: &mut Reader<'a>, calls: Value<'a>, place: Place) -> TokenUsage {
+    let object = place.pointer();
+    let names = ["n_input_tokens", "n_cache_tokens", "n_output_tokens", "cost_usd"];
+    let [input, cached, output, cost] = reader.object(Some(calls), place, names);
+    let at = |member| Place { object: &object, member };
+    let mut count = |value, member| reader.tokens(value, at(member)).unwrap_or_default();
+    let input = count(input, names[0]);
+    let cache_read = count(cached, names[1]).min(input);
+    let output = count(output, names[2]);
+    let counts = ReportedTokens { input, cache_read, output, ..ReportedTokens::default() };
+    TokenUsage { cost_usd: reader.amount(cost, at(names[3])), ..counts.usage() }
 }

@@ -11,6 +11,7 @@
 )]
 
 use arc_format_harbor::{HarborFormat, TRIALS_IN_OTHER_FILES};
+use arc_format_kit::usage::TokenUsage;
 use arc_format_kit::{ErrorCategory, Format, Header, Items, Outcome, OutcomeStatus, codes};
 use arc_format_testing::{
     FramedFile, agrees, any_json, check, rejected, rejects_truncated_results, scores, slice,
@@ -271,6 +272,85 @@ mod harbor {
         );
         assert!((steps.cost_usd - 0.075).abs() < 1e-12);
         assert!(slice(&file.documents[0], steps.trajectory).unwrap().starts_with('['));
+    }
+
+    #[test]
+    fn a_trial_names_its_agent_and_its_model() {
+        let job = framed("harbor/job-with-trials.json");
+        let header = job.header.as_deref();
+        let run = HarborFormat::suite(header.unwrap()).unwrap().run.origin;
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            (&*run.models, &run.agent),
+            (&["claude-sonnet-4".to_owned()][..], &text("terminus-2"))
+        );
+        assert_eq!((&run.dataset, &run.tool), (&text("terminal-bench"), &text("harbor")));
+        let alone = accepted(&job.documents[0]);
+        let version = (text("2.0.0"), text("anthropic"));
+        assert_eq!((alone.origin.agent_version.clone(), alone.origin.provider.clone()), version);
+        assert_eq!((&alone.origin.models, &alone.origin.agent), (&run.models, &run.agent));
+        // In its job it names only what the job does not.
+        let of_job = HarborFormat::outcome(header, &job.documents[0]).unwrap();
+        assert_eq!((of_job.origin.agent_version, of_job.origin.provider), version);
+        assert_eq!((of_job.origin.models, of_job.origin.agent), (vec![], None));
+
+        let groups = |names: &[&str]| {
+            let evals: Vec<String> =
+                names.iter().map(|name| format!(r#""{name}": {{}}"#)).collect();
+            let job = format!(
+                r#"{{"n_total_trials": 1, "stats": {{"evals": {{{}}}}}}}"#,
+                evals.join(",")
+            );
+            HarborFormat::suite(&job).unwrap().run.origin
+        };
+        let two = groups(&["a__m1__d", "a__m2__d"]);
+        assert_eq!((two.models, two.agent), (vec!["m1".to_owned(), "m2".to_owned()], text("a")));
+        let none = groups(&["a__adhoc"]);
+        assert_eq!((none.models, none.agent, none.dataset), (vec![], text("a"), None));
+        assert_eq!(groups(&["x__a__m__d"]).agent, None);
+    }
+
+    #[test]
+    fn cached_tokens_are_a_part_of_the_input() {
+        let used = |agent: &str| {
+            let info =
+                r#", "agent_info": {"name": "a", "version": "1", "model_info": {"name": "m"}}"#;
+            let outcome = accepted(&with(&format!(r#"{info}, "agent_result": {agent}"#)));
+            let kinds = |it: &TokenUsage| {
+                let model = it.model.clone().unwrap_or_default();
+                (
+                    model,
+                    it.uncached_input_tokens,
+                    it.cache_read_tokens,
+                    it.output_tokens,
+                    it.cost_usd,
+                )
+            };
+            assert_eq!(warnings(&outcome), []);
+            outcome.usage.iter().map(kinds).collect::<Vec<_>>()
+        };
+        let all =
+            r#""n_input_tokens": 100, "n_cache_tokens": 60, "n_output_tokens": 5, "cost_usd": 0.3"#;
+        let m = |uncached, cached, output, cost| ("m".to_owned(), uncached, cached, output, cost);
+        assert_eq!(used(&format!("{{{all}}}")), [m(40.0, 60.0, 5.0, Some(0.3))]);
+        let part = r#"{"n_input_tokens": 30, "n_cache_tokens": 10, "n_output_tokens": 2, "cost_usd": 0.1}"#;
+        let other = ("b".to_owned(), 20.0, 10.0, 2.0, Some(0.1));
+        let [of_b, rest] = &used(&format!(r#"{{{all}, "model_usage": {{"b": {part}}}}}"#))[..]
+        else {
+            panic!()
+        };
+        assert_eq!(*of_b, other);
+        assert_eq!((&*rest.0, rest.1, rest.2, rest.3), ("m", 20.0, 50.0, 3.0));
+        // What the models used is all, or more than all.
+        let whole = format!(r#"{{{all}, "model_usage": {{"m": {{{all}}}}}}}"#);
+        assert_eq!(used(&whole), [m(40.0, 60.0, 5.0, Some(0.3))]);
+        let more = r#"{"n_input_tokens": 900}"#;
+        assert_eq!(
+            used(&format!(r#"{{{all}, "model_usage": {{"b": {more}}}}}"#)),
+            used(&format!("{{{all}}}"))
+        );
+        let odd = r#"{"n_input_tokens": 10, "n_cache_tokens": 60, "model_usage": null}"#;
+        assert_eq!(used(odd), [m(0.0, 10.0, 0.0, None)]);
     }
 
     #[test]

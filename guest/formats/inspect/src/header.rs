@@ -1,11 +1,15 @@
 //! The data of a log's header that samples and the run's report need.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use arc_format_kit::Origin;
 use arc_format_kit::finite::with_null_for_nan;
 use arc_format_kit::json::{Reader, Value};
 use arc_format_kit::memo::Memo;
+
+use crate::origin;
+use crate::suite::distinct;
 
 /// The metrics of Inspect that are a mean of what `value_to_float` returns.
 const MEANS: [&str; 2] = ["accuracy", "mean"];
@@ -43,6 +47,10 @@ pub(crate) struct HeaderData {
     pub(crate) without_unscored: BTreeSet<String>,
     /// Each scorer that has several scores, and one of their names.
     pub(crate) parts: Vec<(String, String)>,
+    /// Who ran what.
+    origin: Origin,
+    /// The model of each role that has one.
+    roles: BTreeMap<String, String>,
 }
 
 thread_local! {
@@ -59,18 +67,37 @@ impl HeaderData {
             }
         }
     }
+
+    /// Returns the model of a role, if the run has one for it.
+    pub(crate) fn model_of_role(&self, role: &str) -> Option<&str> {
+        self.roles.get(role).map(String::as_str)
+    }
+
+    /// Returns the origin of a sample, which differs from the run's if another model answered.
+    pub(crate) fn origin_of_sample(&self, fallbacks: Option<Value>) -> Origin {
+        let fallbacks = fallbacks.and_then(Value::elements).unwrap_or_default();
+        let served =
+            fallbacks.into_iter().filter_map(|it| it.member("fallback_model").and_then(text));
+        let models = self.origin.models.iter().cloned().chain(served);
+        Origin { models: distinct(models), ..self.origin.clone() }.without(&self.origin)
+    }
 }
 
 fn read(header: &str) -> Option<HeaderData> {
     let header = with_null_for_nan(header);
     let (mut reader, root) = Reader::new(&header).ok()?;
-    let [eval, results] = reader.root(root, ["eval", "results"])?;
+    let [eval, results, plan] = reader.root(root, ["eval", "results", "plan"])?;
     let of_eval = |name| eval.and_then(|eval| eval.member(name));
     let declared = ScorerDefinitions::of(eval);
     let entries = Entry::all(results);
     let mut data = HeaderData {
         task: of_eval("task").and_then(text),
         run_id: of_eval("task_id").and_then(text),
+        origin: origin::of_run(eval, plan),
+        roles: origin::models_of_roles(eval)
+            .into_iter()
+            .filter_map(|(role, models)| Some((role, single(models)?)))
+            .collect(),
         ..HeaderData::default()
     };
     if let Some(first) = entries.first() {
@@ -102,6 +129,11 @@ fn read(header: &str) -> Option<HeaderData> {
         data.parts = parts.map(|score| (score.scorer.clone(), score.metric_name())).collect();
     }
     Some(data)
+}
+
+/// Returns the only element of a list.
+fn single(models: Vec<String>) -> Option<String> {
+    <[String; 1]>::try_from(models).ok().map(|[model]| model)
 }
 
 /// Returns the name of the score of a scorer, or of one of the keys of its value.

@@ -16,11 +16,8 @@
 //! | `invalidation` | `invalidation`: its author, reason and timestamp |
 //! | `execution-time` | `started_at`, else the `timestamp` of the first event |
 //! | `execution-time-ms` | `total_time`, else from `started_at` to `completed_at`, else from the first event to the last |
-//! | `tokens-used` | `model_usage`: the sum of `total_tokens` over all models, which counts cache and reasoning as Inspect does, and the discarded tokens |
-//! | `prompt-tokens` | the same of `input_tokens`, with those read from and written to a cache if `total_tokens` counts them separately |
-//! | `completion-tokens` | the same of `output_tokens` |
-//! | `cost-usd` | the same of `total_cost`, which only newer versions have, if prices are known |
-//! | `discarded-tokens`, `discarded-cost-usd` | the usage of the model calls among the `events` of `error_retries`; Inspect keeps those from a try's last call on |
+//! | `origin` | the models that answered instead, in `model_fallbacks`, after those of the run |
+//! | `usage` | `model_usage` and `role_usage`; see below |
 //! | `event-count` | the number of `events`; of `messages` if the list is empty |
 //! | `error-code`, `error-message` | `error`: the exception's name; message and traceback. Without an error, `limit`: `time_limit`; its reason |
 //! | `trajectory` | `output`, the model's last output |
@@ -50,6 +47,16 @@
 //! of the first score; in a log without results, the one in the definitions of the scorers. Without
 //! any, it is the sample's first scorer, unless that has several scores. It is never another
 //! scorer's score, or a mean of several.
+//!
+//! **Usage.** Inspect counts a call under its model, and again under its role if it was made in one
+//! (`get_model(role="grader")`). The calls of a role are those of `role_usage`, of the role's model in
+//! `eval.model_roles`, else the only model of the sample, else that of the role's first call among the
+//! `events`; they are removed from the calls of that model, whose rest is the agent's. `grader`,
+//! `judge` and `scorer` are the scorer, `user` and `user_simulator` the user simulator; other roles keep
+//! their names. The calls among the `events` of `error_retries` are discarded ones; Inspect keeps those
+//! from a try's last call on. `total_tokens` shows whether a provider counts cached tokens and reasoning
+//! apart; without it, cached tokens are apart, as in newer versions. Only newer versions have
+//! `total_cost`, if prices are known.
 //!
 //! **Spans.** `events` are not returned as the trajectory: in newer logs they refer to pools of
 //! messages beside them (`events_data`, `attachments`), so they cannot be read on their own. They
@@ -83,6 +90,7 @@ mod format;
 mod header;
 mod identity;
 mod layout;
+mod origin;
 mod sample;
 mod scenario;
 mod scores;

@@ -13,9 +13,9 @@ use crate::header::HeaderData;
 use crate::identity;
 use crate::scenario::{scenario, trial};
 use crate::scores::Scores;
-use crate::usage::Usage;
+use crate::usage::UsageMembers;
 
-const NAMES: [&str; 20] = [
+const NAMES: [&str; 22] = [
     "id",
     "epoch",
     "input",
@@ -26,6 +26,7 @@ const NAMES: [&str; 20] = [
     "events",
     "transcript",
     "model_usage",
+    "role_usage",
     "started_at",
     "completed_at",
     "total_time",
@@ -36,6 +37,7 @@ const NAMES: [&str; 20] = [
     "invalidation",
     "error_retries",
     "message_refs",
+    "model_fallbacks",
 ];
 
 /// The prefixes of the error text of a cancelled task, in either event loop.
@@ -52,7 +54,7 @@ pub(crate) fn outcome(header: Option<&str>, item: &str) -> Result<Outcome, Vec<V
 fn read<'a>(
     reader: &mut Reader<'a>,
     header: Option<&str>,
-    members: [Option<Value<'a>>; 20],
+    members: [Option<Value<'a>>; 22],
 ) -> Option<Outcome> {
     let [
         id,
@@ -64,7 +66,8 @@ fn read<'a>(
         score,
         events,
         transcript,
-        usage,
+        models,
+        roles,
         started,
         completed,
         seconds,
@@ -75,6 +78,7 @@ fn read<'a>(
         invalidation,
         retries,
         message_refs,
+        fallbacks,
     ] = members;
     let header = HeaderData::of(header);
     let attachments = Attachments::of(attachments, transcript);
@@ -82,16 +86,7 @@ fn read<'a>(
     let scenario = scenario(reader, &header, id, input, attachments);
     let (status, failure) = ending(reader, error, limit, attachments);
     let scored = Scores::read(reader, &header, scores, score);
-    let mut usage = Usage::read(reader, usage, Place { object: "", member: "model_usage" });
-    let mut discarded = Usage::of_retries(reader, retries);
-    if !usage.include(&discarded) {
-        reader.warning(
-            "/error_retries".to_owned(),
-            codes::OUT_OF_RANGE,
-            "the tokens of earlier tries add up to more than 2^53; they are left out".to_owned(),
-        );
-        discarded = Usage::default();
-    }
+    let usage = UsageMembers { models, roles, retries, events }.read(reader, &header);
     if message_refs.is_some() {
         reader.warning(
             "/message_refs".to_owned(),
@@ -119,12 +114,7 @@ fn read<'a>(
         invalidation,
         execution_time: start_time(reader, started),
         execution_time_ms: duration(reader, seconds, started, completed),
-        tokens_used: usage.total,
-        prompt_tokens: usage.prompt,
-        completion_tokens: usage.completion,
-        cost_usd: usage.cost.unwrap_or_default(),
-        discarded_tokens: discarded.total,
-        discarded_cost_usd: discarded.cost.unwrap_or_default(),
+        origin: header.origin_of_sample(fallbacks),
         event_count: events.count,
         error_code: failure.code,
         error_message: failure.message,
@@ -135,7 +125,7 @@ fn read<'a>(
         key: Some(identity::key(reader, uuid, &place)),
         place: Some(place),
         revised_at,
-        ..Outcome::new(scenario, status)
+        ..Outcome::new(scenario, status).with_usage(usage)
     })
 }
 
@@ -198,7 +188,7 @@ fn read_error<'a>(
         .as_ref()
         .is_some_and(|message| CANCELLED.iter().any(|start| message.starts_with(start)));
     let status = if cancelled { OutcomeStatus::Cancelled } else { OutcomeStatus::Error };
-    let kind = message.as_deref().and_then(exception_name);
+    let kind = message.as_deref().and_then(exception_name).or(traceback.as_deref());
     let mut failure = Failure::new(message.as_deref().or(traceback.as_deref()), kind, status);
     if let (Some(message), Some(traceback)) = (&message, &traceback) {
         failure.message = Some(format!("{message}\n\n{traceback}"));

@@ -9,8 +9,7 @@ use arc_format_kit::{RunReport, RunStatus, SuiteSummary, Violation, codes};
 
 use crate::figures;
 use crate::header::text;
-use crate::identity;
-use crate::usage::Usage;
+use crate::{identity, origin, usage};
 
 const STATUS: Place = Place { object: "", member: "status" };
 
@@ -19,11 +18,13 @@ const STATUS: Place = Place { object: "", member: "status" };
 pub(crate) fn summary(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
     let header = with_null_for_nan(header);
     let (mut reader, root) = Reader::new(&header)?;
-    let names = ["status", "eval", "results", "stats", "error", "invalidated", "log_updates"];
+    let names =
+        ["status", "eval", "results", "stats", "error", "invalidated", "log_updates", "plan"];
     let members = reader.root(root, names);
-    let answer = members.map(|[status, eval, results, stats, error, invalidated, updates]| {
+    let answer = members.map(|members| {
+        let [status, eval, results, stats, error, invalidated, updates, plan] = members;
         let member = |name| stats.and_then(|stats| stats.member(name));
-        let usage = Usage::read(
+        let usage = usage::sum(
             &mut reader,
             member("model_usage").filter(|usage| usage.json() != "null"),
             Place { object: "/stats", member: "model_usage" },
@@ -42,8 +43,8 @@ pub(crate) fn summary(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
         let is_invalidated = invalidated.is_some_and(|it| it.json() == "true");
         let (metrics, figures) = figures::read(eval, results, is_invalidated);
         SuiteSummary {
-            total_tokens_used: (usage.total > 0.0).then_some(usage.total),
-            total_cost_usd: usage.cost,
+            total_tokens_used: (usage.total_tokens > 0.0).then_some(usage.total_tokens),
+            total_cost_usd: usage.cost_usd,
             execution_time_ms,
             run: RunReport {
                 run_id: eval.and_then(|eval| eval.member("task_id")).and_then(text),
@@ -53,6 +54,7 @@ pub(crate) fn summary(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
                 created_at,
                 started_at,
                 completed_at,
+                origin: origin::of_run(eval, plan),
                 planned_results: planned_results(eval, results),
                 reported_results: reported_results(eval, results),
                 // `stats` also counts tries of which a sample has only the end, and leaves out

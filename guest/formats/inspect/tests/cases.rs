@@ -10,8 +10,9 @@
 )]
 
 use arc_format_inspect::InspectFormat;
+use arc_format_kit::usage::TokenUsage;
 use arc_format_kit::{
-    Aggregation, Format, Items, Outcome, OutcomeStatus, ReportedFigure, RunStatus, codes,
+    Aggregation, Format, Items, Origin, Outcome, OutcomeStatus, ReportedFigure, RunStatus, codes,
 };
 use arc_format_testing::{agrees, scores, skip};
 
@@ -177,7 +178,7 @@ fn a_log_saved_again_is_the_same_log() {
 }
 
 /// Every genuine log, and how many of its figures can be compared.
-const GENUINE: [(&str, usize); 24] = [
+const GENUINE: [(&str, usize); 25] = [
     ("scorers", 5),
     ("chunked", 5),
     ("unscored", 2),
@@ -197,6 +198,7 @@ const GENUINE: [(&str, usize); 24] = [
     ("failed", 0),
     ("failed-then-retried", 1),
     ("retried", 1),
+    ("roles", 1),
     ("limited", 1),
     ("edited", 1),
     ("invalidated", 0),
@@ -301,6 +303,43 @@ fn genuine_runs_ended_in_different_ways() {
     let (first, second) = (keys("failed"), keys("failed-then-retried"));
     assert_eq!(first[0], second[0]);
     assert!(first[1].0 == second[1].0 && first[1].1 != second[1].1);
+}
+
+#[test]
+fn genuine_calls_have_their_roles() {
+    let Some(log) = genuine("roles") else { return };
+    let outcomes = log.list();
+    let kinds = |it: &TokenUsage| {
+        let input = [it.uncached_input_tokens, it.cache_read_tokens, it.cache_write_tokens];
+        (input, [it.output_tokens, it.reasoning_tokens], it.total_tokens, it.discarded)
+    };
+    let role = |it: &TokenUsage| (it.role.clone(), it.model.clone(), it.cost_usd, kinds(it));
+    let named = |role: Option<&str>, model: &str, cost, kinds| {
+        (role.map(str::to_owned), Some(format!("mockllm/{model}")), Some(cost), kinds)
+    };
+    let critic = ([5.0, 0.0, 0.0], [1.0, 0.0], 6.0, false);
+    let mut expected = vec![
+        named(None, "agent", 0.00055, ([100.0, 300.0, 0.0], [12.0, 8.0], 420.0, false)),
+        named(Some("user_simulator"), "user", 0.00009, ([30.0, 0.0, 0.0], [3.0, 0.0], 33.0, false)),
+        named(Some("critic"), "critic", 0.00002, critic),
+        named(Some("scorer"), "judge", 0.00017, ([50.0, 0.0, 0.0], [7.0, 0.0], 57.0, false)),
+    ];
+    assert_eq!(outcomes[0].usage.iter().map(role).collect::<Vec<_>>(), expected);
+    let discarded = (critic.0, critic.1, critic.2, true);
+    expected.push(named(Some("critic"), "critic", 0.00002, discarded));
+    assert_eq!(outcomes[1].usage.iter().map(role).collect::<Vec<_>>(), expected);
+    assert_eq!((outcomes[0].tokens_used, outcomes[1].tokens_used), (426.0, 432.0));
+    assert_eq!(
+        (outcomes[1].discarded_tokens, outcomes[1].origin.clone()),
+        (6.0, Origin::default())
+    );
+    let origin = log.suite().run.origin;
+    assert_eq!(origin.models, ["mockllm/agent"]);
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!((origin.provider, origin.agent), (text("mockllm"), text("conversing")));
+    assert_eq!((origin.task, origin.task_version), (text("roles"), text("3")));
+    assert_eq!((origin.dataset, origin.dataset_version), (text("questions"), None));
+    assert_eq!((origin.tool, origin.tool_version), (text("inspect_ai"), text("0.3.285")));
 }
 
 #[test]

@@ -10,7 +10,8 @@
 )]
 
 use arc_format_inspect::InspectFormat;
-use arc_format_kit::{Format, Invalidation, codes};
+use arc_format_kit::usage::TokenUsage;
+use arc_format_kit::{Format, Invalidation, Origin, Outcome, codes};
 use arc_format_testing::warnings;
 use serde_json::{Value, json};
 
@@ -123,6 +124,60 @@ fn usage_is_the_sum_over_models() {
     assert_eq!(outcome.completion_tokens, 32.0);
     assert_eq!(outcome.cost_usd, 0.75);
     assert_eq!(outcome.warnings, []);
+}
+
+/// Role, model and total of the calls.
+fn named(calls: &TokenUsage) -> (Option<&str>, Option<&str>, f64) {
+    (calls.role.as_deref(), calls.model.as_deref(), calls.total_tokens)
+}
+
+fn totals(outcome: &Outcome) -> Vec<(Option<&str>, Option<&str>, f64)> {
+    outcome.usage.iter().map(named).collect()
+}
+
+#[test]
+fn a_roles_calls_are_not_those_of_the_agent() {
+    let header = json!({"eval": {"task": "t", "model": "openai/gpt-4o", "model_roles": {
+        "grader": {"model": "openai/gpt-4o"}, "user": [{"model": "b/1"}, {"model": "b/2"}]}}});
+    let tokens = |count: u32| json!({"input_tokens": count, "total_tokens": count});
+    let call = json!({"event": "model", "role": "user", "model": "b/2"});
+    let item = sample(&json!({
+        "model_usage": {"openai/gpt-4o": tokens(10), "b/1": tokens(3), "b/2": tokens(5)},
+        "role_usage": {"grader": tokens(4), "user": tokens(5)}, "events": [{"event": "model"}, call],
+    }));
+    let outcome = arc_format_testing::accepted::<InspectFormat>(Some(&header.to_string()), &item);
+    let (agent, judge) = (Some("openai/gpt-4o"), Some("scorer"));
+    assert_eq!(
+        totals(&outcome),
+        [
+            (None, Some("b/1"), 3.0),
+            (None, agent, 6.0),
+            (judge, agent, 4.0),
+            (Some("user_simulator"), Some("b/2"), 5.0)
+        ]
+    );
+    assert_eq!((outcome.tokens_used, outcome.prompt_tokens), (9.0, 9.0));
+    // The only model is that of every role, and a role whose model has no usage removes none.
+    let one = accept(json!({"model_usage": {"m": tokens(5)}, "role_usage": {"judge": tokens(5)}}));
+    assert_eq!((totals(&one), one.tokens_used), (vec![(judge, Some("m"), 5.0)], 0.0));
+    let none = accept(json!({"role_usage": {"critic": tokens(5)}}));
+    assert_eq!((totals(&none), none.tokens_used), (vec![(Some("critic"), None, 5.0)], 5.0));
+}
+
+#[test]
+fn the_models_that_answered_instead_are_named() {
+    let header = json!({"eval": {"task": "t", "model": "anthropic/a"}}).to_string();
+    let fallback = json!({"model": "anthropic/a", "fallback_model": "anthropic/b", "count": 2});
+    for (fallbacks, models) in [
+        (json!([fallback, fallback]), vec!["anthropic/a", "anthropic/b"]),
+        (json!(null), vec![]),
+        (json!([5]), vec![]),
+    ] {
+        let item = sample(&json!({"model_fallbacks": fallbacks}));
+        let outcome = arc_format_testing::accepted::<InspectFormat>(Some(&header), &item);
+        let models = models.into_iter().map(str::to_owned).collect();
+        assert_eq!(outcome.origin, Origin { models, ..Origin::default() });
+    }
 }
 
 #[test]

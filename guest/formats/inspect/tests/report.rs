@@ -14,6 +14,34 @@ use arc_format_kit::{Aggregation, Format, RunStatus, codes};
 use serde_json::{Value, json};
 
 #[test]
+fn the_report_names_who_ran_what() {
+    let origin = |eval: Value, plan: Value| {
+        let header = json!({"eval": eval, "plan": plan}).to_string();
+        InspectFormat::suite(&header).unwrap().run.origin
+    };
+    let step = |name: &str| json!({"solver": name});
+    let plan = json!({"steps": [step("a"), step("inspect_ai/react"), step("b/end")], "finish": step("b/end")});
+    let roles =
+        json!({"critic": [{"model": "b/2"}], "grader": {"model": "c/3"}, "user": {"model": "d/4"}});
+    let eval = json!({"task": "inspect_evals/gsm8k", "task_version": "1-A", "model": "a/1/x",
+        "model_roles": roles, "dataset": {"location": "https://x/y.csv"}});
+    let found = origin(eval, plan);
+    assert_eq!((found.models, found.provider), (vec!["a/1/x".to_owned(), "b/2".to_owned()], None));
+    assert_eq!(found.agent.as_deref(), Some("react"));
+    assert_eq!(
+        (found.task.as_deref(), found.task_version.as_deref()),
+        (Some("inspect_evals/gsm8k"), Some("1-A"))
+    );
+    assert_eq!(found.dataset.as_deref(), Some("https://x/y.csv"));
+    let eval =
+        json!({"model": "none/none", "model_roles": roles, "solver": "mine", "task_version": 0});
+    let found = origin(eval, json!(null));
+    assert_eq!((found.models, found.provider.as_deref()), (vec!["b/2".to_owned()], Some("b")));
+    assert_eq!((found.agent.as_deref(), found.task_version), (Some("mine"), None));
+    assert_eq!(InspectFormat::suite("{}").unwrap().run.origin, arc_format_kit::Origin::default());
+}
+
+#[test]
 fn the_report_has_every_figure() {
     let metric = |name: &str, value: f64| json!({"name": name, "value": value, "params": {}});
     let header = json!({"version": 2, "status": "success", "eval": {"task": "t", "task_id": "T",

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use arc_format_kit::json::{Reader, Value};
 use arc_format_kit::scenario::{bounded_id, make_id};
-use arc_format_kit::{Outcome, OutcomeStatus, PlannedScenario, Scenario, Violation, codes};
+use arc_format_kit::{Origin, Outcome, OutcomeStatus, PlannedScenario, Scenario, Violation, codes};
 
 use crate::header::{Run, Task};
 use crate::line::Line;
@@ -76,6 +76,10 @@ impl<'a> Document<'a> {
             scores,
             headline,
             execution_time: run.and_then(|run| run.date.clone()),
+            origin: match (run, tasks.as_slice()) {
+                (Some(run), [task]) => task.origin.clone().without(&run.origin),
+                _ => Origin::default(),
+            },
             event_count: first.answers.and_then(Value::element_count).unwrap_or_default(),
             trajectory: span(first.arguments, '{'),
             detailed_trajectory: span(first.answers, '['),

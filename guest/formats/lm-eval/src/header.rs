@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use arc_format_kit::Origin;
 use arc_format_kit::finite::with_null_for_nan;
 use arc_format_kit::json::{Reader, Text, Value};
 use arc_format_kit::memo::Memo;
 use arc_format_kit::time::of_unix_nanoseconds;
+
+use crate::origin;
 
 /// The name of no metric: `--predict_only` replaces all metrics by it, with the
 /// constant 999 as its figure.
@@ -22,12 +25,16 @@ pub(crate) struct Run {
     pub(crate) tasks: Vec<Task>,
     /// The start of the run.
     pub(crate) date: Option<String>,
+    /// Who ran what: of the only task, if there is one.
+    pub(crate) origin: Origin,
 }
 
 /// The relevant data of one task.
 #[derive(Debug)]
 pub(crate) struct Task {
     pub(crate) name: String,
+    /// The task, its version and its data set.
+    pub(crate) origin: Origin,
     /// The names of its figures, `METRIC,FILTER`; `METRIC` in old results.
     names: BTreeSet<String>,
     /// The name of the first score.
@@ -52,13 +59,15 @@ impl Run {
 
     fn parse(header: &str) -> Option<Run> {
         let (mut reader, root) = Reader::new(header).ok()?;
-        let names = ["configs", "results", "n-samples", "date"];
-        let [configs, results, samples, date] = reader.root(root, names)?;
+        let names = ["configs", "results", "n-samples", "date", "versions"];
+        let [configs, results, samples, date, versions] = reader.root(root, names)?;
         let tasks = configs.or(results).and_then(Value::members).unwrap_or_default();
         let tasks = tasks.into_iter().map(|(name, config)| {
             let figures = results.and_then(|results| results.member(&name.text));
             let counts = samples.and_then(|samples| samples.member(&name.text));
+            let version = versions.and_then(|versions| versions.member(&name.text));
             Task {
+                origin: origin::of_task(&name.text, config, version),
                 names: names_of(figures),
                 headline: figures_of(figures).into_iter().next().map(|figure| figure.score),
                 rows: counts.and_then(|counts| counts.member("original")?.number()),
@@ -70,7 +79,19 @@ impl Run {
                 name: name.text.into_owned(),
             }
         });
-        Some(Run { tasks: tasks.collect(), date: date.and_then(start) })
+        let tasks: Vec<Task> = tasks.collect();
+        let run = origin::of_run(root);
+        let origin = match tasks.as_slice() {
+            [only] => Origin {
+                models: run.models,
+                provider: run.provider,
+                tool: run.tool,
+                tool_version: run.tool_version,
+                ..only.origin.clone()
+            },
+            _ => run,
+        };
+        Some(Run { tasks, date: date.and_then(start), origin })
     }
 }
 

@@ -27,6 +27,7 @@
 //! | `scores` | the metrics of every line: those that `metrics` names; of old lines, every other member that is a number or boolean |
 //! | `headline` | the first metric in the results of the task; without them, the first metric of the first line |
 //! | `execution-time` | `date` of the header: the start of the run, the nearest time in the files |
+//! | `origin` | the task, its version and its data set, if the results have several tasks |
 //! | `execution-time-ms`, tokens, cost | not in the files: 0 |
 //! | `event-count` | the number of requests, as `resps` has answers |
 //! | `trajectory` | `arguments`, the requests |
@@ -61,6 +62,11 @@
 //! `acc`, `acc_norm`, `acc_bytes`, `acc_mutual_info` and `exact_match`, unless the task computes
 //! its metrics with a function of its own (`process_results`).
 //!
+//! `origin` has the model that `config.model_args` names (`model_name` is random if they name none; it is
+//! used if the results have no arguments), `model_source` as the provider (`hf`, `vllm`), and, if the
+//! results are of one task, its version unless that is `Yaml`, the name of an absent one, and
+//! `dataset_path/dataset_name`, or the only file that a loader (`json`, `csv`) reads.
+//!
 //! The number of results is the `effective` one of `n-samples`, unless the task has such a function:
 //! then the tool does not count the documents for which it returned no metric. The results have no id
 //! of the run.
@@ -72,6 +78,7 @@ mod format;
 mod header;
 mod layout;
 mod line;
+mod origin;
 mod score;
 mod suite;
 

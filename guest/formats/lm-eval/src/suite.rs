@@ -9,7 +9,7 @@ use arc_format_kit::{
     SuiteSummary, Violation,
 };
 
-use crate::header::{figures_of, start};
+use crate::header::{Run, figures_of, start};
 
 /// Metrics whose aggregation is the mean if a task names none.
 const MEAN_BY_DEFAULT: [&str; 5] =
@@ -28,6 +28,7 @@ pub(crate) fn summary(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
         // The tool writes the results at the end of a run, or not at all.
         summary.run.status = Some(RunStatus::Completed);
         let date = date.and_then(start);
+        summary.run.origin = Run::read(header).origin.clone();
         summary.run.created_at = date.clone();
         summary.run.revised_at = date.clone();
         summary.run.started_at = date;

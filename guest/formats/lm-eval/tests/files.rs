@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use arc_format_kit::{
-    Aggregation, Format, Items, Outcome, OutcomeStatus, RunReport, codes, finite,
+    Aggregation, Format, Items, Origin, Outcome, OutcomeStatus, RunReport, codes, finite,
 };
 use arc_format_lm_eval::LmEvalFormat;
 use arc_format_testing::{agrees, frame, warnings};
@@ -159,8 +159,80 @@ fn the_tasks_of_a_run_are_distinguished() {
             assert!(outcomes.iter().all(|outcome| outcome.warnings.is_empty()));
             assert!(outcomes.iter().all(|it| it.headline.as_deref() == Some(figures[0])));
         }
+        let version = if task == "plain-sums" { "1.0" } else { "2.0" };
+        for outcome in &outcomes {
+            let origin = &outcome.origin;
+            assert_eq!(origin.task.as_deref(), Some(task));
+            assert_eq!(origin.task_version.as_deref(), Some(version));
+            assert_eq!((&origin.tool, &origin.provider), (&None, &None), "the report has them");
+        }
         // The results do not show to which of the tasks the samples belong.
+        assert_eq!(report(&header).origin.task, None);
         assert!(report(&header).figures.is_empty());
+    }
+}
+
+#[test]
+fn a_run_names_its_model_and_its_task() {
+    let (header, outcomes) = fixture("one-task", "sums");
+    let origin = report(&header).origin;
+    assert_eq!(
+        (origin.task.as_deref(), origin.task_version.as_deref()),
+        (Some("sums"), Some("1.0"))
+    );
+    assert_eq!(
+        (origin.tool.as_deref(), origin.tool_version.as_deref()),
+        (Some("lm_eval"), Some("0.4.13"))
+    );
+    // The name of this model is random, because its arguments name none.
+    assert_eq!((origin.models, origin.provider.as_deref()), (vec![], Some("dummy")));
+    assert!(outcomes.iter().all(|outcome| outcome.origin == Origin::default()));
+    let (header, _) = fixture("nan-metric", "odd");
+    assert_eq!(report(&header).origin.task_version, None);
+
+    let origin = |members: &str| {
+        let header = format!(r#"{{"results": {{"t": {{"acc,none": 1}}}}, {members}}}"#);
+        report(&header).origin
+    };
+    for (arguments, model) in [
+        (r#""pretrained=a/b,dtype=auto""#, Some("a/b")),
+        (r#""dtype=auto,peft=c,pretrained=a/b""#, Some("c")),
+        (r#"{"model": "gpt-4o", "base_url": "x"}"#, Some("gpt-4o")),
+        (r#""""#, None),
+        ("{}", None),
+    ] {
+        let found = origin(&format!(
+            r#""model_name": "random", "model_source": "hf", "config": {{"model": "x", "model_args": {arguments}}}"#
+        ));
+        assert_eq!(found.models.first().map(String::as_str), model, "{arguments}");
+        assert_eq!(found.provider.as_deref(), Some("hf"));
+    }
+    assert_eq!(origin(r#""model_name": "a/b""#).models, ["a/b"]);
+    for (config, dataset, revision) in [
+        (
+            r#"{"dataset_path": "cais/mmlu", "dataset_name": "anatomy"}"#,
+            Some("cais/mmlu/anatomy"),
+            None,
+        ),
+        (
+            r#"{"dataset_path": "gsm8k", "dataset_name": null, "dataset_kwargs": {"revision": "abc"}}"#,
+            Some("gsm8k"),
+            Some("abc"),
+        ),
+        (
+            r#"{"dataset_path": "json", "dataset_kwargs": {"data_files": {"test": "x.json"}}}"#,
+            Some("x.json"),
+            None,
+        ),
+        (r#"{"dataset_path": "json", "dataset_kwargs": {"data_files": ["x", "y"]}}"#, None, None),
+        ("{}", None, None),
+    ] {
+        let found = origin(&format!(r#""configs": {{"t": {config}}}, "versions": {{"t": 3}}"#));
+        assert_eq!(
+            (found.dataset.as_deref(), found.dataset_version.as_deref()),
+            (dataset, revision)
+        );
+        assert_eq!(found.task_version.as_deref(), Some("3"));
     }
 }
 

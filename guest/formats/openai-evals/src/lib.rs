@@ -22,14 +22,16 @@
 //! | `headline` | `correct`, else the metric `accuracy`, which the tool takes for the main one, else the only metric |
 //! | `dimensions` | `data` of the last `metrics` event |
 //! | `execution_time`, `execution_time_ms` | `created_at` of the first event, and from there to the last event: the log does not have the start of a sample |
-//! | tokens | the sum of `usage` over `sampling` events |
+//! | `usage` | `usage` of the `sampling` events by `model`. If the eval's class is `ModelBasedClassify`, the last event is the scorer's: the grader is called once, after the models under test |
 //! | `cost_usd` | 0: the log has no prices |
 //! | `event_count` | the number of events |
 //! | `error_message`, `error_code` | `data.message` and `data.type` of the first `error` event |
 //! | `trajectory` | `data` of the last `sampling` event |
 //! | `detailed_trajectory` | all events |
 //!
-//! **The report of the run.** The spec has the run's id and the time at which it was created. The
+//! **The report of the run.** `origin` has the models of `spec.completion_fns`, of several in a
+//! `ModelBasedClassify` without the last, which grades, `spec.eval_name` as the task, and the file of its
+//! samples, if there is one, as the data set. The spec has the run's id and the time at which it was created. The
 //! tool writes the final report at the end of a run, before the last events, so a log without it is
 //! incomplete. Every number of the final report is a figure, except the usage, of which the total is
 //! that of the results. `eval_spec.cls` of the spec is the class of the eval: `accuracy` of `Match`,
@@ -75,12 +77,11 @@ impl Format for OpenAiEvalsFormat {
         role.or_else(|| role_of(&with_null_for_nan(item))).unwrap_or(Role::Result)
     }
 
-    /// The header contains the settings of the run, which are stored with the samples; results do
-    /// not use it.
-    fn outcome(_header: Option<&str>, item: &str) -> Result<Outcome, Vec<Violation>> {
+    fn outcome(header: Option<&str>, item: &str) -> Result<Outcome, Vec<Violation>> {
         let (mut reader, root) = Reader::new(item)?;
+        let is_graded = report::is_graded(header);
         let answer = event::read_all(&mut reader, root)
-            .and_then(|events| sample::outcome(&mut reader, root, &events));
+            .and_then(|events| sample::outcome(&mut reader, root, &events, is_graded));
         reader.finish_outcome(answer)
     }
 

@@ -1,14 +1,19 @@
 //! What a log reports about the whole run: the spec at its beginning, and the final report.
 
+use arc_format_kit::finite::with_null_for_nan;
 use arc_format_kit::json::{Reader, Value};
+use arc_format_kit::memo::Memo;
 use arc_format_kit::time::in_utc;
 use arc_format_kit::{
-    Aggregation, MissingPolicy, ReportedFigure, RunReport, RunStatus, SuiteSummary, Violation,
-    codes,
+    Aggregation, MissingPolicy, Origin, ReportedFigure, RunReport, RunStatus, SuiteSummary,
+    Violation, codes,
 };
 
 use crate::event::run_id;
 use crate::sample::MATCH;
+
+/// The class of evals that a model grades.
+const GRADED_BY_MODEL: &str = "modelgraded.classify:ModelBasedClassify";
 
 /// The prefix of the figures that count tokens.
 const USAGE: &str = "usage_";
@@ -45,6 +50,7 @@ fn run(spec: Option<Value>, report: Option<Value>) -> RunReport {
     let total = report.and_then(|report| report.member("usage_total_tokens")?.number());
     RunReport {
         run_id: spec.and_then(|spec| spec.member("run_id")).and_then(run_id),
+        origin: spec.map(origin).unwrap_or_default(),
         status: Some(status),
         status_reason,
         created_at: created_at.clone(),
@@ -53,6 +59,48 @@ fn run(spec: Option<Value>, report: Option<Value>) -> RunReport {
         figures: figures(&metrics_of(spec), report),
         ..RunReport::default()
     }
+}
+
+thread_local! {
+    static GRADED: Memo<bool> = const { Memo::new() };
+}
+
+/// Whether a model grades the samples of a run, by its header.
+pub(crate) fn is_graded(header: Option<&str>) -> bool {
+    let read = |header: &str| {
+        let header = with_null_for_nan(header);
+        let (mut reader, root) = Reader::new(&header).ok()?;
+        let lines = reader.root_elements(root)?;
+        Some(class_of(lines.into_iter().find_map(|line| line.member("spec"))) == GRADED_BY_MODEL)
+    };
+    let Some(header) = header else { return false };
+    GRADED.with(|memo| *memo.get(header, |header| read(header).unwrap_or_default()))
+}
+
+/// Returns who ran what.
+fn origin(spec: Value) -> Origin {
+    let text = |value: Value| value.decode().map(|text| text.text.into_owned());
+    let models = spec.member("completion_fns").and_then(Value::elements).unwrap_or_default();
+    let mut models: Vec<String> = models.into_iter().filter_map(text).collect();
+    if class_of(Some(spec)) == GRADED_BY_MODEL && models.len() > 1 {
+        models.pop();
+    }
+    let config = spec.member("run_config").and_then(|it| it.member("eval_spec")?.member("args"));
+    Origin {
+        models,
+        task: spec.member("eval_name").and_then(text),
+        dataset: config.and_then(|config| config.member("samples_jsonl")).and_then(text),
+        tool: Some("openai-evals".to_owned()),
+        ..Origin::default()
+    }
+    .with_provider_of_models()
+}
+
+/// Returns the class of the run's eval, without the package of the tool.
+fn class_of(spec: Option<Value>) -> String {
+    let class = spec.and_then(|spec| spec.member("run_config")?.member("eval_spec")?.member("cls"));
+    let class = class.and_then(Value::decode).map(|class| class.text).unwrap_or_default();
+    class.strip_prefix("evals.elsuite.").unwrap_or_default().to_owned()
 }
 
 /// Reads the figures of a final report: its numbers, and `null` for those that were `NaN`.
@@ -82,9 +130,7 @@ fn figures(metrics: &[(&str, &str)], report: Option<Value>) -> Vec<ReportedFigur
 /// Returns the figures of the run's eval that are means over its samples, each with the metric whose
 /// mean it is. Other evals compute their figures in ways that the log does not have.
 fn metrics_of(spec: Option<Value>) -> Vec<(&'static str, &'static str)> {
-    let class = spec.and_then(|spec| spec.member("run_config")?.member("eval_spec")?.member("cls"));
-    let class = class.and_then(Value::decode).map(|class| class.text).unwrap_or_default();
-    match class.strip_prefix("evals.elsuite.").unwrap_or_default() {
+    match &*class_of(spec) {
         "basic.includes:Includes"
         | "basic.json_validator:JsonValidator"
         | "basic.match:Match"
@@ -94,7 +140,7 @@ fn metrics_of(spec: Option<Value>) -> Vec<(&'static str, &'static str)> {
             vec![("accuracy", "accuracy"), ("f1_score", "f1_score")]
         }
         "basic.json_match:JsonMatch" => vec![("accuracy", "accuracy")],
-        "modelgraded.classify:ModelBasedClassify" => {
+        GRADED_BY_MODEL => {
             vec![("score", "score"), ("metascore", "metascore")]
         }
         _ => Vec::new(),

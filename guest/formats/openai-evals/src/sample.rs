@@ -2,10 +2,10 @@
 
 use arc_format_kit::failure::Failure;
 use arc_format_kit::json::{Place, Reader, Value};
-use arc_format_kit::number::MAX_WHOLE;
 use arc_format_kit::scenario::{bounded_id, checked_id};
 use arc_format_kit::score::Scores;
 use arc_format_kit::time::{in_utc, milliseconds_between};
+use arc_format_kit::usage::{ReportedTokens, SCORER, TokenUsage, add};
 use arc_format_kit::{Outcome, OutcomeStatus, PlannedScenario, Scenario, Score, codes};
 
 use crate::event::{Event, run_id};
@@ -80,6 +80,7 @@ pub(crate) fn outcome<'a>(
     reader: &mut Reader<'a>,
     root: Value<'a>,
     events: &[Event<'a>],
+    is_graded: bool,
 ) -> Option<Outcome> {
     let scenario = scenario(reader, events)?;
     let run_id = events.iter().find_map(|event| run_id(event.run?));
@@ -99,7 +100,7 @@ pub(crate) fn outcome<'a>(
     };
     let (scores, headline) = scores(reader, events);
     let Times { first, last, milliseconds } = times(reader, events);
-    let tokens = Tokens::sum(reader, events);
+    let usage = usage(reader, events, is_graded);
     let data_of = |kind| of_kind(events, kind).rev().find_map(|event| event.data);
     Some(Outcome {
         scores,
@@ -108,9 +109,6 @@ pub(crate) fn outcome<'a>(
         execution_time_ms: milliseconds,
         key: run_id.map(|run| bounded_id(format!("{run}/{}", scenario.id))),
         revised_at: last,
-        tokens_used: tokens.total.min(MAX_WHOLE),
-        prompt_tokens: tokens.prompt.min(MAX_WHOLE),
-        completion_tokens: tokens.completion.min(MAX_WHOLE),
         event_count: u32::try_from(events.len()).unwrap_or(u32::MAX),
         error_code: failure.code,
         error_message: failure.message,
@@ -118,7 +116,7 @@ pub(crate) fn outcome<'a>(
         trajectory: data_of("sampling").and_then(|data| reader.span(data)),
         detailed_trajectory: reader.span(root),
         dimensions: data_of("metrics").and_then(|data| reader.span(data)),
-        ..Outcome::new(scenario, status)
+        ..Outcome::new(scenario, status).with_usage(usage)
     })
 }
 
@@ -232,35 +230,49 @@ fn times<'a>(reader: &mut Reader<'a>, events: &[Event<'a>]) -> Times {
     Times { first: began, last: in_utc(&last), milliseconds }
 }
 
-/// The tokens of all model calls.
-#[derive(Default)]
-struct Tokens {
-    total: f64,
-    prompt: f64,
-    completion: f64,
+/// Reads the tokens of all calls by model. In an eval that a model grades, the last call is the
+/// grader's.
+fn usage<'a>(reader: &mut Reader<'a>, events: &[Event<'a>], is_graded: bool) -> Vec<TokenUsage> {
+    let calls: Vec<&Event<'a>> = of_kind(events, "sampling").collect();
+    let last = calls.len().checked_sub(1).filter(|_| is_graded);
+    let mut list = Vec::new();
+    for (index, event) in calls.into_iter().enumerate() {
+        let member = |name| event.data.and_then(|data| data.member(name));
+        let usage = member("usage").filter(|usage| usage.json() != "null");
+        let tokens = tokens(reader, usage, &event.data_pointer());
+        let model = member("model").and_then(Value::decode).map(|model| model.text.into_owned());
+        let role = (last == Some(index)).then(|| SCORER.to_owned());
+        add(&mut list, TokenUsage { role, model, ..tokens.usage() });
+    }
+    list
 }
 
-impl Tokens {
-    fn sum<'a>(reader: &mut Reader<'a>, events: &[Event<'a>]) -> Self {
-        let mut sum = Tokens::default();
-        for event in of_kind(events, "sampling") {
-            let usage = event.data.and_then(|data| data.member("usage"));
-            let usage = usage.filter(|usage| usage.json() != "null");
-            let data = event.data_pointer();
-            reader.decoration(|reader| {
-                let names = ["total_tokens", "prompt_tokens", "completion_tokens"];
-                let members = reader.object(usage, Place { object: &data, member: "usage" }, names);
-                let pointer = format!("{data}/usage");
-                let [total, prompt, completion] = members;
-                let at = |member| Place { object: &pointer, member };
-                let total = reader.tokens(total, at(names[0]));
-                let prompt = reader.tokens(prompt, at(names[1])).unwrap_or(0.0);
-                let completion = reader.tokens(completion, at(names[2])).unwrap_or(0.0);
-                sum.total += total.unwrap_or(prompt + completion);
-                sum.prompt += prompt;
-                sum.completion += completion;
-            });
+/// Reads the token counts of a call, which the tool writes as the API of OpenAI returned them.
+fn tokens<'a>(reader: &mut Reader<'a>, usage: Option<Value<'a>>, data: &str) -> ReportedTokens {
+    reader.decoration(|reader| {
+        let names = ["total_tokens", "prompt_tokens", "completion_tokens"];
+        let [total, prompt, completion] =
+            reader.object(usage, Place { object: data, member: "usage" }, names);
+        let details = ["prompt_tokens_details", "completion_tokens_details"];
+        let details = details.map(|name| usage.and_then(|usage| usage.member(name)));
+        let pointer = format!("{data}/usage");
+        let mut count = |value, member| {
+            reader.tokens(value, Place { object: &pointer, member }).unwrap_or_default()
+        };
+        let detail = |object: Option<Value<'a>>, name| {
+            object?.member(name).filter(|value| value.json() != "null")
+        };
+        let [of_prompt, of_completion] = details;
+        ReportedTokens {
+            cache_read: count(detail(of_prompt, "cached_tokens"), "prompt_tokens_details"),
+            reasoning: count(
+                detail(of_completion, "reasoning_tokens"),
+                "completion_tokens_details",
+            ),
+            input: count(prompt, names[1]),
+            output: count(completion, names[2]),
+            total: reader.tokens(total, Place { object: &pointer, member: names[0] }),
+            ..ReportedTokens::default()
         }
-        sum
-    }
+    })
 }

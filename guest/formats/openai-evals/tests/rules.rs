@@ -9,6 +9,7 @@
     reason = "tests fail by panicking"
 )]
 
+use arc_format_kit::usage::TokenUsage;
 use arc_format_kit::{
     Aggregation, ErrorCategory, Format, Header, Items, Outcome, OutcomeStatus, Role, RunStatus,
     Score, codes, finite,
@@ -312,6 +313,48 @@ fn times_and_tokens_are_those_of_all_events() {
     assert_eq!(outcome.revised_at.as_deref(), Some("2026-01-01T00:00:02.250000Z"));
     assert_eq!(outcome.key.as_deref(), Some("r/e.dev.1"));
     assert_eq!(outcome.scenario.task_prompt.as_deref(), Some("p"));
+}
+
+#[test]
+fn the_last_call_of_an_eval_that_a_model_grades_is_the_graders() {
+    let call = |model: &str, total: u32| {
+        format!(
+            r#"{{"model": "{model}", "usage": {{"total_tokens": {total}, "prompt_tokens": {total},
+                "prompt_tokens_details": {{"cached_tokens": 3, "audio_tokens": null}},
+                "completion_tokens_details": {{"reasoning_tokens": null}}}}}}"#
+        )
+    };
+    let (first, second, last) = (call("a", 10), call("a", 20), call("b", 40));
+    let item = sample(&[("sampling", &first), ("sampling", &second), ("sampling", &last)]);
+    let header = |class: &str| {
+        format!(
+            r#"[{{"spec": {{"run_id": "r", "completion_fns": ["x/a", "x/b"], "eval_name": "e.dev.v0", "run_config":
+                {{"eval_spec": {{"cls": "evals.elsuite.{class}", "args": {{"samples_jsonl": "e/s.jsonl"}}}}}}}}}}]"#
+        )
+    };
+    let calls = |class: &str| {
+        let header = header(class);
+        let usage = arc_format_testing::accepted::<OpenAiEvalsFormat>(Some(&header), &item).usage;
+        let origin = OpenAiEvalsFormat::suite(&header).unwrap().run.origin;
+        let of = |it: &TokenUsage| {
+            let kinds = (it.uncached_input_tokens, it.cache_read_tokens, it.total_tokens);
+            (it.role.clone(), it.model.clone().unwrap(), kinds)
+        };
+        (usage.iter().map(of).collect::<Vec<_>>(), origin)
+    };
+    let (usage, origin) = calls("modelgraded.classify:ModelBasedClassify");
+    let of_agent = (None, "a".to_owned(), (24.0, 6.0, 30.0));
+    let scorer = Some("scorer".to_owned());
+    assert_eq!(usage, [of_agent.clone(), (scorer, "b".to_owned(), (37.0, 3.0, 40.0))]);
+    assert_eq!((origin.models, origin.provider.as_deref()), (vec!["x/a".to_owned()], Some("x")));
+    assert_eq!(
+        (origin.task.as_deref(), origin.dataset.as_deref()),
+        (Some("e.dev.v0"), Some("e/s.jsonl"))
+    );
+    assert_eq!(origin.tool.as_deref(), Some("openai-evals"));
+    let (usage, origin) = calls("basic.match:Match");
+    assert_eq!(usage, [of_agent, (None, "b".to_owned(), (37.0, 3.0, 40.0))]);
+    assert_eq!(origin.models, ["x/a", "x/b"]);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Attributes in OTLP: a list of keys and tagged values.
 
+use std::collections::BTreeMap;
+
 use arc_format_kit::json::{Place, Reader, Text, Value};
 
 /// The attributes of a span or an event.
@@ -56,6 +58,31 @@ impl<'a> Attributes<'a> {
         let place = Place { object: &pointer, member: "stringValue" };
         let text = reader.decoration(|reader| reader.text(Some(value), place))?;
         Some(text).filter(|text| !text.trim().is_empty())
+    }
+
+    /// Returns the first of these attributes that is a text and not blank.
+    pub(crate) fn first_text(&self, reader: &mut Reader<'a>, keys: &[&str]) -> Option<String> {
+        keys.iter().find_map(|key| self.text(reader, key))
+    }
+
+    /// Returns the texts of a list of messages that has an attribute for each of their parts: the
+    /// rest of the key after the number, and the text. They are ordered by number.
+    pub(crate) fn numbered(
+        &self,
+        reader: &mut Reader<'a>,
+        prefix: &str,
+    ) -> BTreeMap<u32, Vec<(&str, String)>> {
+        let mut found: BTreeMap<u32, Vec<(&str, String)>> = BTreeMap::new();
+        for key in self.keys() {
+            if let Some((number, rest)) =
+                key.strip_prefix(prefix).and_then(|rest| rest.split_once('.'))
+                && let Ok(number) = number.parse()
+                && let Some(text) = self.text(reader, key)
+            {
+                found.entry(number).or_default().push((rest, text));
+            }
+        }
+        found
     }
 
     /// Returns an attribute that is a number, with its pointer. An integer can be written as a

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use arc_format_kit::finite::with_null_for_nan;
 use arc_format_kit::json::{Place, Reader, Value};
 use arc_format_kit::score::{Scores, value_of_label};
 use arc_format_kit::{Score, codes};
 
 use crate::attribute::Attributes;
 use crate::span::{EVALUATION, Span};
+use crate::tree::Run;
 
 const VALUE: &str = "gen_ai.evaluation.score.value";
 const LABEL: &str = "gen_ai.evaluation.score.label";
@@ -23,10 +25,11 @@ const OVERALL: [&str; 4] = ["score", "overall", "overall_score", "reliability_sc
 pub(crate) fn read<'a>(
     reader: &mut Reader<'a>,
     spans: &[Span<'a>],
+    run: &Run,
 ) -> (Vec<Score>, Option<String>) {
     let mut scores = Scores::default();
     let mut times: BTreeMap<String, Option<i128>> = BTreeMap::new();
-    for span in spans {
+    for (_, span) in spans.iter().enumerate().filter(|(number, _)| run.has(*number)) {
         let events = span.events.iter().filter(|event| event.name == EVALUATION);
         let events = events.map(|event| (&event.attributes, event.time, true));
         for (attributes, time, is_event) in events.chain([(&span.attributes, span.end, false)]) {
@@ -62,6 +65,9 @@ pub(crate) fn read<'a>(
             }
             times.insert(score.name.clone(), time);
             scores.set(score);
+        }
+        if span.is_case {
+            of_case(reader, &span.attributes, &mut scores);
         }
     }
     let mut list = scores.into_list();
@@ -169,6 +175,47 @@ fn of_value<'a>(reader: &mut Reader<'a>, pointer: &str, value: Value<'a>, score:
         format!("the value of the evaluation {:?} is no number", score.name),
     );
     score
+}
+
+/// Reads the evaluations of a case of pydantic-evals: JSON objects of them by name.
+fn of_case<'a>(reader: &mut Reader<'a>, attributes: &Attributes<'a>, scores: &mut Scores) {
+    for key in ["assertions", "scores", "labels"] {
+        let Some((pointer, text)) = attributes
+            .find(key)
+            .zip(attributes.text(reader, key))
+            .map(|((at, _), text)| (at, text))
+        else {
+            continue;
+        };
+        let text = with_null_for_nan(&text);
+        let Ok((mut inner, root)) = Reader::new(&text) else { continue };
+        if inner.root(root, [""]).is_none() {
+            continue;
+        }
+        for (name, evaluation) in root.members().unwrap_or_default() {
+            let Some(value) = evaluation.member("value") else { continue };
+            let score = Score::new(name.text.into_owned(), None);
+            let boolean = match value.json() {
+                "true" => Some(1.0),
+                "false" => Some(0.0),
+                _ => None,
+            };
+            scores.set(match (value.number(), boolean, value.decode()) {
+                (Some(number), ..) if number.is_finite() => {
+                    Score { value: Some(number + 0.0), ..score }
+                }
+                (_, Some(boolean), _) => {
+                    let label = Some(value.json().to_owned());
+                    Score { value: Some(boolean), label, ..score }.of(1.0)
+                }
+                (.., Some(label)) => {
+                    let score = Score { label: Some(label.text.clone().into_owned()), ..score };
+                    of_label(reader, pointer.clone(), &label.text, score)
+                }
+                _ => score,
+            });
+        }
+    }
 }
 
 /// Returns a score with the value of a label, on the scale from 0 to 1.

@@ -1,7 +1,7 @@
 //! The spans of a trace.
 
-use arc_format_kit::codes;
 use arc_format_kit::json::{Place, Reader, Value};
+use arc_format_kit::{NodeKind, TreeNode, codes};
 
 use crate::attribute::Attributes;
 
@@ -23,10 +23,96 @@ pub(crate) struct Span<'a> {
     pub(crate) attributes: Attributes<'a>,
     pub(crate) events: Vec<Event<'a>>,
     pub(crate) status: Option<Value<'a>>,
-    /// `gen_ai.operation.name`.
-    pub(crate) operation: Option<String>,
+    /// Whether it is a case of a test or an evaluation.
+    pub(crate) is_case: bool,
+    pub(crate) kind: Kind,
+}
+
+impl Span<'_> {
+    /// Whether a result begins with the span.
+    pub(crate) fn is_root(&self) -> bool {
+        self.is_case || self.kind == Kind::Agent
+    }
+
     /// Whether it is about generative AI.
-    pub(crate) generative: bool,
+    pub(crate) fn is_generative(&self) -> bool {
+        self.kind != Kind::Other
+    }
+
+    /// Whether its status is an error.
+    pub(crate) fn has_failed(&self) -> bool {
+        let code = self.status.and_then(|status| status.member("code")).map(Value::json);
+        matches!(code, Some("2" | r#""2""# | r#""STATUS_CODE_ERROR""#))
+    }
+
+    /// Returns its node in the tree of the trace.
+    pub(crate) fn node(&self) -> TreeNode<String> {
+        let kind = match self.kind {
+            _ if self.is_root() => NodeKind::Root,
+            Kind::Other if self.attributes.find("test.suite.name").is_none() => NodeKind::Connector,
+            _ => NodeKind::Part,
+        };
+        TreeNode { id: self.id.clone(), parent: self.parent.clone(), kind }
+    }
+}
+
+/// The kind of a span, by the conventions of OpenTelemetry and of the instrumentations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A run of an agent or a workflow.
+    Agent,
+    /// A call of a model for embeddings or a ranking.
+    Embedding,
+    /// The run of an evaluator.
+    Scorer,
+    /// Anything else about generative AI.
+    Generative,
+    /// Anything else.
+    Other,
+}
+
+impl Kind {
+    fn of<'a>(reader: &mut Reader<'a>, attributes: &Attributes<'a>, events: &[Event<'a>]) -> Self {
+        for (key, value, kind) in KINDS {
+            let begins = |text: String| text.to_ascii_lowercase().starts_with(value);
+            if attributes.text(reader, key).is_some_and(begins) {
+                return kind;
+            }
+        }
+        let is_generative = attributes.keys().any(is_generative)
+            || events.iter().any(|event| event.name.starts_with("gen_ai."));
+        if is_generative { Kind::Generative } else { Kind::Other }
+    }
+}
+
+/// The attributes that name the kind of a span, and how their values begin.
+const KINDS: [(&str, &str, Kind); 16] = [
+    ("evaluator_name", "", Kind::Scorer),
+    ("case_name", "", Kind::Generative),
+    ("gen_ai.operation.name", "invoke_agent", Kind::Agent),
+    ("gen_ai.operation.name", "invoke_workflow", Kind::Agent),
+    ("gen_ai.operation.name", "embed", Kind::Embedding),
+    ("gen_ai.operation.name", "rerank", Kind::Embedding),
+    ("openinference.span.kind", "agent", Kind::Agent),
+    ("openinference.span.kind", "embedding", Kind::Embedding),
+    ("openinference.span.kind", "reranker", Kind::Embedding),
+    ("openinference.span.kind", "evaluator", Kind::Scorer),
+    ("traceloop.span.kind", "agent", Kind::Agent),
+    ("traceloop.span.kind", "workflow", Kind::Agent),
+    ("llm.request.type", "embed", Kind::Embedding),
+    ("llm.request.type", "rerank", Kind::Embedding),
+    ("ai.operationId", "ai.embed", Kind::Embedding),
+    ("ai.operationId", "ai.rerank", Kind::Embedding),
+];
+
+/// The attributes that name a case: the convention's, and that of pydantic-evals.
+pub(crate) const CASES: [&str; 2] = ["test.case.name", "case_name"];
+
+/// Whether only instrumentations of generative AI write an attribute with this name.
+fn is_generative(key: &str) -> bool {
+    const PREFIXES: [&str; 6] =
+        ["gen_ai.", "llm.", "openinference.", "embedding.", "traceloop.", "langfuse."];
+    PREFIXES.iter().any(|prefix| key.starts_with(prefix)) || key == "ai.operationId"
 }
 
 /// One event of a span.
@@ -37,21 +123,28 @@ pub(crate) struct Event<'a> {
     pub(crate) attributes: Attributes<'a>,
 }
 
+/// The members of a span that are read.
+const NAMES: [&str; 8] = [
+    "traceId",
+    "spanId",
+    "parentSpanId",
+    "startTimeUnixNano",
+    "endTimeUnixNano",
+    "attributes",
+    "events",
+    "status",
+];
+
+/// Reads a single span.
+pub(crate) fn read_one<'a>(reader: &mut Reader<'a>, root: Value<'a>) -> Option<Span<'a>> {
+    let members = reader.root(root, NAMES)?;
+    Some(read(reader, root, String::new(), members))
+}
+
 /// Reads the spans: an array, or a single span that was sent on its own.
 pub(crate) fn read_all<'a>(reader: &mut Reader<'a>, root: Value<'a>) -> Option<Vec<Span<'a>>> {
-    const NAMES: [&str; 8] = [
-        "traceId",
-        "spanId",
-        "parentSpanId",
-        "startTimeUnixNano",
-        "endTimeUnixNano",
-        "attributes",
-        "events",
-        "status",
-    ];
     if root.is_object() {
-        let members = reader.root(root, NAMES)?;
-        return Some(vec![read(reader, root, String::new(), members)]);
+        return Some(vec![read_one(reader, root)?]);
     }
     let elements = reader.root_elements(root)?;
     let mut spans = Vec::with_capacity(elements.len());
@@ -83,9 +176,8 @@ fn read<'a>(
         Some(Event { name, time: time.filter(|time| *time != 0), attributes })
     });
     let events: Vec<Event> = events.collect();
-    let generative = attributes.keys().any(|key| key.starts_with("gen_ai."))
-        || events.iter().any(|event| event.name.starts_with("gen_ai."));
-    let operation = attributes.text(reader, "gen_ai.operation.name");
+    let kind = Kind::of(reader, &attributes, &events);
+    let is_case = CASES.iter().any(|key| attributes.find(key).is_some());
     Span {
         value,
         trace_id: trace.and_then(trace_key),
@@ -96,38 +188,16 @@ fn read<'a>(
         attributes,
         events,
         status: status.filter(|status| status.is_object()),
-        operation,
-        generative,
+        is_case,
+        kind,
         pointer,
     }
 }
 
 /// Returns an id: hexadecimal digits in lower case. An empty id counts as absent.
-pub(crate) fn trace_key(value: Value) -> Option<String> {
+fn trace_key(value: Value) -> Option<String> {
     let text = value.decode()?.text;
     (!text.is_empty()).then(|| text.to_ascii_lowercase())
-}
-
-/// Whether a span is a part of a result.
-pub(crate) fn matters(attributes: Option<Value>, events: Option<Value>) -> bool {
-    let key = |key: &str| {
-        key.starts_with("gen_ai.") || key.starts_with("test.case.") || key == "test.suite.name"
-    };
-    has_key(attributes, key) || has_event(events, |name| name.starts_with("gen_ai."))
-}
-
-fn has_key(attributes: Option<Value>, is: impl Fn(&str) -> bool) -> bool {
-    let attributes = attributes.and_then(Value::elements).unwrap_or_default();
-    attributes.iter().any(|attribute| {
-        attribute.member("key").and_then(Value::decode).is_some_and(|key| is(&key.text))
-    })
-}
-
-fn has_event(events: Option<Value>, is: impl Fn(&str) -> bool) -> bool {
-    let events = events.and_then(Value::elements).unwrap_or_default();
-    events.iter().any(|event| {
-        event.member("name").and_then(Value::decode).is_some_and(|name| is(&name.text))
-    })
 }
 
 /// Returns a time: a whole number, or a text of one.

@@ -1,44 +1,57 @@
 //! Extraction of a result from the spans of a trace.
 
-use std::collections::BTreeSet;
-
 use arc_format_kit::failure::Failure;
 use arc_format_kit::json::{Place, Reader, Value};
-use arc_format_kit::number::MAX_WHOLE;
 use arc_format_kit::scenario::{bounded_id, make_id};
 use arc_format_kit::time::of_unix_nanoseconds;
-use arc_format_kit::{Outcome, OutcomeStatus, Scenario, codes};
+use arc_format_kit::usage::TokenUsage;
+use arc_format_kit::{Origin, Outcome, OutcomeStatus, Scenario, codes};
 
-use crate::span::{EVALUATION, Span};
-use crate::{score, usage};
+use crate::span::{CASES, EVALUATION, Kind, Span};
+use crate::tree::Run;
+use crate::{prompt, score, usage};
+
+/// The names of the agent, or of the function that calls the models.
+const AGENTS: [&str; 4] =
+    ["gen_ai.agent.name", "agent_name", "agent.name", "ai.telemetry.functionId"];
+
+/// The names of the provider, the convention's first.
+const PROVIDERS: [&str; 5] =
+    ["gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system", "ai.model.provider"];
 
 /// Reads the scenario of the trace.
-pub(crate) fn scenario<'a>(reader: &mut Reader<'a>, spans: &[Span<'a>]) -> Option<Scenario> {
-    if !spans.iter().any(|span| span.generative) {
+pub(crate) fn scenario<'a>(
+    reader: &mut Reader<'a>,
+    spans: &[Span<'a>],
+    run: &Run,
+) -> Option<Scenario> {
+    if !spans.iter().any(Span::is_generative) {
         reader.violation(
             String::new(),
             codes::NOT_AN_EVALUATION,
-            "no span of the trace has an attribute gen_ai.*, so it is no run of an agent or a model"
+            "no span of the trace is of generative AI, so it is no run of an agent or a model"
                 .to_owned(),
         );
         return None;
     }
-    let mut first = |key: &str| spans.iter().find_map(|span| span.attributes.text(reader, key));
-    let test = first("test.case.name");
-    let suite = first("test.suite.name");
-    let agent = first("gen_ai.agent.name");
-    let conversation = first("gen_ai.conversation.id");
-    let task_prompt = prompt(reader, spans);
-    let id = match (&test, &suite, &task_prompt) {
-        (Some(test), Some(suite), _) => bounded_id(format!("{suite}/{test}")),
-        (Some(test), None, _) => bounded_id(test.clone()),
+    let by_start = run.by_start(spans);
+    let mut first =
+        |keys: &[&str]| by_start.iter().find_map(|span| span.attributes.first_text(reader, keys));
+    let case = first(&CASES);
+    let suite = first(&["test.suite.name"]);
+    let agent = first(&AGENTS);
+    let conversation = first(&["gen_ai.conversation.id"]);
+    let task_prompt = prompt::read(reader, &by_start);
+    let id = match (&case, &suite, &task_prompt) {
+        (Some(case), Some(suite), _) => bounded_id(format!("{suite}/{case}")),
+        (Some(case), None, _) => bounded_id(case.clone()),
         (None, _, Some(prompt)) => {
             // The place of the missing id is the trace itself.
             let violations_before = reader.violation_count();
             make_id(reader, "", violations_before, agent.as_deref(), Some(prompt))?
         }
         (None, _, None) => {
-            let Some(id) = conversation.or_else(|| id(spans)) else {
+            let Some(id) = conversation.or_else(|| id(spans, run)) else {
                 reader.violation(
                     String::new(),
                     codes::MISSING_SCENARIO,
@@ -57,45 +70,7 @@ pub(crate) fn scenario<'a>(reader: &mut Reader<'a>, spans: &[Span<'a>]) -> Optio
             bounded_id(id)
         }
     };
-    Some(Scenario { id, name: test.or(agent), task_prompt, definition: None })
-}
-
-/// Returns the first prompt of the agent or model.
-fn prompt<'a>(reader: &mut Reader<'a>, spans: &[Span<'a>]) -> Option<String> {
-    let mut by_start: Vec<&Span> = spans.iter().collect();
-    by_start.sort_by_key(|span| span.start);
-    let messages = by_start
-        .iter()
-        .find_map(|span| last_of_user(&span.attributes.text(reader, "gen_ai.input.messages")?));
-    messages
-        .or_else(|| {
-            let mut events = by_start.iter().flat_map(|span| &span.events);
-            events.find_map(|event| {
-                let content = (event.name == "gen_ai.user.message")
-                    .then(|| event.attributes.text(reader, "content"));
-                content.flatten()
-            })
-        })
-        .or_else(|| by_start.iter().find_map(|span| span.attributes.text(reader, "gen_ai.prompt")))
-}
-
-/// Returns the text of the last message of the user in a list of messages, which is JSON inside a
-/// text.
-fn last_of_user(messages: &str) -> Option<String> {
-    let (_, messages) = Reader::new(messages).ok()?;
-    let messages = messages.elements()?;
-    let message = messages
-        .iter()
-        .rfind(|message| message.member("role").is_some_and(|role| role.json() == r#""user""#))?;
-    let text = |value: Value| value.decode().map(|text| text.text.into_owned());
-    let parts = message.member("parts").and_then(Value::elements).unwrap_or_default();
-    let texts: Vec<String> =
-        parts.iter().filter_map(|part| text(part.member("content")?)).collect();
-    let text = match texts.is_empty() {
-        false => texts.join("\n"),
-        true => text(message.member("content")?)?,
-    };
-    Some(text).filter(|text| !text.trim().is_empty())
+    Some(Scenario { id, name: case.or(agent), task_prompt, definition: None })
 }
 
 /// Reads the whole result.
@@ -104,72 +79,123 @@ pub(crate) fn outcome<'a>(
     root: Value<'a>,
     spans: &[Span<'a>],
 ) -> Option<Outcome> {
-    let scenario = scenario(reader, spans)?;
-    let deciding = deciding(spans)?;
+    let run = Run::of(spans);
+    let scenario = scenario(reader, spans, &run)?;
+    let deciding = deciding(spans, &run)?;
     let (status, failure) = status(reader, deciding);
-    let (scores, headline) = score::read(reader, spans);
-    let start = spans.iter().filter_map(|span| span.start).min();
-    let end = spans.iter().filter_map(|span| span.end).max();
+    let (scores, headline) = score::read(reader, spans, &run);
+    let timed = match run.root.and_then(|root| spans.get(root)) {
+        Some(root) => vec![root],
+        None => spans.iter().filter(|span| span.is_generative()).collect(),
+    };
+    let start = timed.iter().filter_map(|span| span.start).min();
+    let end = timed.iter().filter_map(|span| span.end).max();
     let length = start.zip(end).map_or(0, |(start, end)| (end - start).max(0));
-    let used = usage::sum(reader, spans);
-    Some(Outcome {
+    let used = usage::read(reader, spans, &run);
+    let outcome = Outcome {
         scores,
         headline,
         execution_time: start.and_then(of_unix_nanoseconds),
         execution_time_ms: length as f64 / 1e6,
-        tokens_used: (used.input + used.output).min(MAX_WHOLE),
-        prompt_tokens: used.input,
-        completion_tokens: used.output,
-        cost_usd: used.cost,
+        origin: origin(reader, spans, &run, &used),
         event_count: u32::try_from(spans.len()).unwrap_or(u32::MAX),
         error_code: failure.code,
         error_message: failure.message,
         error_category: failure.category,
         trajectory: reader.span(deciding.value),
         detailed_trajectory: reader.span(root),
-        key: id(spans),
-        place: id(spans),
-        revised_at: revised_at(spans),
+        key: id(spans, &run),
+        place: id(spans, &run),
+        revised_at: revised_at(spans, &run),
         ..Outcome::new(scenario, status)
-    })
+    };
+    Some(outcome.with_usage(used))
 }
 
-/// Returns the trace's id, which is the key of its run and its place: each trace is a trial.
-pub(crate) fn id(spans: &[Span]) -> Option<String> {
-    spans.iter().find_map(|span| span.trace_id.clone()).map(bounded_id)
+/// Returns who ran the result, as far as its spans name it.
+fn origin<'a>(
+    reader: &mut Reader<'a>,
+    spans: &[Span<'a>],
+    run: &Run,
+    used: &[TokenUsage],
+) -> Origin {
+    let by_start = run.by_start(spans);
+    let mut models: Vec<String> = Vec::new();
+    let agent_calls = used.iter().filter(|calls| calls.is_agent());
+    for model in agent_calls.filter_map(|calls| calls.model.as_ref()) {
+        if !models.contains(model) {
+            models.push(model.clone());
+        }
+    }
+    if models.is_empty() {
+        let model =
+            by_start.iter().find_map(|span| span.attributes.first_text(reader, &usage::MODELS));
+        models.extend(model);
+    }
+    let mut first =
+        |keys: &[&str]| by_start.iter().find_map(|span| span.attributes.first_text(reader, keys));
+    let provider = first(&PROVIDERS);
+    let agent = first(&AGENTS);
+    let agent_version = first(&["gen_ai.agent.version"]);
+    let mut of_whole =
+        |keys: &[&str]| spans.iter().find_map(|span| span.attributes.first_text(reader, keys));
+    Origin {
+        models,
+        provider,
+        agent,
+        agent_version,
+        task: of_whole(&["test.suite.name", "task_name"]),
+        dataset: of_whole(&["dataset_name"]),
+        ..Origin::default()
+    }
 }
 
-/// Returns the time of the last data of the trace: of two exports of it, the one with the later
-/// spans and evaluations is valid.
-pub(crate) fn revised_at(spans: &[Span]) -> Option<String> {
-    let evaluations = spans
-        .iter()
-        .flat_map(|span| &span.events)
+/// Returns the id of the run: that of the trace, with that of its root if it has one, because a
+/// trace can have several. It is the result's key and place, so that each run is a trial.
+pub(crate) fn id(spans: &[Span], run: &Run) -> Option<String> {
+    let trace = spans.iter().find_map(|span| span.trace_id.clone())?;
+    let root = run.root.and_then(|root| spans.get(root)?.id.as_deref());
+    Some(bounded_id(root.map_or_else(|| trace.clone(), |root| format!("{trace}/{root}"))))
+}
+
+/// Returns the time of the last data of the run: of two exports of it, the one with the later spans
+/// and evaluations is valid.
+pub(crate) fn revised_at(spans: &[Span], run: &Run) -> Option<String> {
+    let own = || spans.iter().enumerate().filter(|(number, _)| run.has(*number));
+    let evaluations = own()
+        .flat_map(|(_, span)| &span.events)
         .filter(|event| event.name == EVALUATION)
         .filter_map(|event| event.time);
-    let last = spans.iter().filter_map(|span| span.end).chain(evaluations).max()?;
+    let last = own().filter_map(|(_, span)| span.end).chain(evaluations).max()?;
     of_unix_nanoseconds(last)
 }
 
 /// Returns the span that determines the status of the run.
-fn deciding<'s, 'a>(spans: &'s [Span<'a>]) -> Option<&'s Span<'a>> {
-    let generative = || spans.iter().filter(|span| span.generative);
-    let ids: BTreeSet<&str> = generative().filter_map(|span| span.id.as_deref()).collect();
-    let is_below = |span: &Span| span.parent.as_deref().is_some_and(|parent| ids.contains(parent));
-    let roots: Vec<&Span> = generative().filter(|span| !is_below(span)).collect();
-    let is_agent = |span: &&&Span| {
-        matches!(span.operation.as_deref(), Some("invoke_agent" | "invoke_workflow"))
+fn deciding<'s, 'a>(spans: &'s [Span<'a>], run: &Run) -> Option<&'s Span<'a>> {
+    let all = || spans.iter().enumerate();
+    let is_own = |number: usize| {
+        run.has(number)
+            && !run.is_scoring(number)
+            && spans.get(number).is_some_and(|span| span.is_generative() && !span.is_case)
     };
-    let agent = roots.iter().filter(is_agent).min_by_key(|span| span.start);
-    let last = roots.iter().max_by_key(|span| span.end);
-    // If spans are each other's parents, there is no root.
-    agent.or(last).copied().or_else(|| generative().next())
+    let below = run.tree.at_or_below(is_own);
+    let tops = all().filter(|(number, _)| {
+        is_own(*number) && !run.tree.parent(*number).is_some_and(|parent| below.get(parent))
+    });
+    let tops: Vec<&Span> = tops.map(|(_, span)| span).collect();
+    let agent = tops.iter().filter(|span| span.kind == Kind::Agent).min_by_key(|span| span.start);
+    let last = tops.iter().max_by_key(|span| span.end);
+    let root = run.root.and_then(|root| spans.get(root));
+    // If spans are each other's parents, there is no top.
+    root.filter(|root| root.has_failed())
+        .or(agent.or(last).copied())
+        .or(root)
+        .or_else(|| spans.iter().find(|span| span.is_generative()))
 }
 
 /// Reads from one span how the run ended.
 fn status<'a>(reader: &mut Reader<'a>, span: &Span<'a>) -> (OutcomeStatus, Failure) {
-    let code = span.status.and_then(|status| status.member("code")).map(Value::json);
-    if !matches!(code, Some("2" | r#""2""# | r#""STATUS_CODE_ERROR""#)) {
+    if !span.has_failed() {
         return (OutcomeStatus::Success, Failure::default());
     }
     let exception = span.events.iter().rfind(|event| event.name == "exception");

@@ -1,171 +1,190 @@
 //! The usage of a trace, with each token counted once.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
-
 use arc_format_kit::codes;
 use arc_format_kit::json::Reader;
 use arc_format_kit::number::MAX_WHOLE;
+use arc_format_kit::usage::{ReportedTokens, SCORER, TokenUsage, add};
 
-use crate::span::Span;
+use crate::span::{Kind, Span};
+use crate::tree::{Flags, Run};
 
-/// Tokens and cost.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Usage {
-    pub(crate) input: f64,
-    pub(crate) output: f64,
-    pub(crate) cost: f64,
-    /// Whether any usage was reported.
-    reported: bool,
+/// The names of the counts, by convention, by older conventions and by instrumentation.
+const INPUT: [&str; 8] = [
+    "gen_ai.usage.input_tokens",
+    "gen_ai.usage.prompt_tokens",
+    "llm.token_count.prompt",
+    "llm.usage.prompt_tokens",
+    "ai.usage.inputTokens",
+    "ai.usage.promptTokens",
+    "ai.usage.tokens",
+    "gen_ai.aggregated_usage.input_tokens",
+];
+const OUTPUT: [&str; 7] = [
+    "gen_ai.usage.output_tokens",
+    "gen_ai.usage.completion_tokens",
+    "llm.token_count.completion",
+    "llm.usage.completion_tokens",
+    "ai.usage.outputTokens",
+    "ai.usage.completionTokens",
+    "gen_ai.aggregated_usage.output_tokens",
+];
+const TOTAL: [&str; 4] = [
+    "gen_ai.usage.total_tokens",
+    "llm.token_count.total",
+    "llm.usage.total_tokens",
+    "ai.usage.totalTokens",
+];
+const CACHE_READ: [&str; 6] = [
+    "gen_ai.usage.cache_read.input_tokens",
+    "gen_ai.usage.cache_read_input_tokens",
+    "llm.token_count.prompt_details.cache_read",
+    "ai.usage.inputTokenDetails.cacheReadTokens",
+    "ai.usage.cachedInputTokens",
+    "gen_ai.aggregated_usage.cache_read.input_tokens",
+];
+const CACHE_WRITE: [&str; 6] = [
+    "gen_ai.usage.cache_creation.input_tokens",
+    "gen_ai.usage.cache_creation_input_tokens",
+    "gen_ai.usage.cache_write_input_tokens",
+    "llm.token_count.prompt_details.cache_write",
+    "ai.usage.inputTokenDetails.cacheWriteTokens",
+    "gen_ai.aggregated_usage.cache_creation.input_tokens",
+];
+const REASONING: [&str; 8] = [
+    "gen_ai.usage.reasoning.output_tokens",
+    "gen_ai.usage.reasoning_tokens",
+    "gen_ai.usage.details.reasoning_tokens",
+    "llm.token_count.completion_details.reasoning",
+    "llm.usage.reasoning_tokens",
+    "ai.usage.outputTokenDetails.reasoningTokens",
+    "ai.usage.reasoningTokens",
+    "gen_ai.aggregated_usage.details.reasoning_tokens",
+];
+const COST: [&str; 4] =
+    ["operation.cost", "llm.cost.total", "gen_ai.usage.cost", "gen_ai.usage.total_cost"];
+
+/// The names of the model: that of the answer before that of the request.
+pub(crate) const MODELS: [&str; 8] = [
+    "gen_ai.response.model",
+    "gen_ai.request.model",
+    "llm.model_name",
+    "embedding.model_name",
+    "reranker.model_name",
+    "ai.response.model",
+    "ai.model.id",
+    "model_name",
+];
+
+/// The usage that a span reports.
+#[derive(Default)]
+struct Reported {
+    tokens: Option<TokenUsage>,
+    cost: Option<f64>,
 }
 
-/// Sums up the calls of models; if they have no usage, the outermost agents that have.
-pub(crate) fn sum(reader: &mut Reader, spans: &[Span]) -> Usage {
-    let operation = |span: &Span, names: &[&str]| {
-        span.operation.as_deref().is_some_and(|operation| names.contains(&operation))
-    };
-    let mut calls = Usage::default();
-    for span in spans {
-        if operation(span, &["chat", "text_completion", "generate_content"]) {
-            calls.add(of(reader, span));
-        }
-    }
-    if calls.reported {
-        return calls;
-    }
-    let agents: Vec<(&Span, Usage)> = spans
+/// Returns the usage of a run by role and model.
+///
+/// The tokens of a span count if no span below it reports any, and so does its cost, independently:
+/// a wrapper repeats the calls inside it, however many are stacked. The innermost spans have the provider's
+/// own counts, with their model. What an aggregate above them has in excess is not added, as it can
+/// be the sum of a whole conversation or of another agent; a warning has both figures. Calls for
+/// embeddings and rankings are no part of an agent's sum, so that they replace only their own
+/// wrappers.
+pub(crate) fn read<'a>(reader: &mut Reader<'a>, spans: &[Span<'a>], run: &Run) -> Vec<TokenUsage> {
+    let reported: Vec<Reported> = spans
         .iter()
-        .filter(|span| operation(span, &["invoke_agent", "invoke_workflow", "create_agent"]))
-        .map(|span| (span, of(reader, span)))
-        .filter(|(_, usage)| usage.reported)
+        .enumerate()
+        .map(|(number, span)| if run.has(number) { of(reader, span) } else { Reported::default() })
         .collect();
-    let above = AgentAncestors::of(spans, &agents);
-    let mut outermost = Usage::default();
-    let outside = agents.iter().filter(|(agent, _)| !above.is_inside(agent));
-    outside.for_each(|(_, usage)| outermost.add(*usage));
-    outermost
-}
-
-/// Finds the spans below an agent that reports usage: by their parents or, if a span between them
-/// was left out, by time. A trace can have very many spans, so each is visited once.
-struct AgentAncestors<'s, 'a> {
-    by_id: BTreeMap<&'s str, &'s Span<'a>>,
-    /// The ids of the agents.
-    agents: BTreeSet<&'s str>,
-    /// The agents' times, ordered by start; see [`EnclosingAgents`].
-    times: Vec<EnclosingAgents<'s>>,
-    /// Cached results for the spans with these ids.
-    cache: RefCell<BTreeMap<&'s str, Ancestor<'s, 'a>>>,
-}
-
-/// The result of following a span's parents: an agent, or a span without a parent in the trace.
-#[derive(Clone, Copy)]
-enum Ancestor<'s, 'a> {
-    /// The id of the first agent above.
-    Agent(&'s str),
-    Nothing,
-    /// The parent of this span was left out.
-    Unknown(&'s Span<'a>),
-}
-
-/// Of the agents that begin no later than `start`: the two that end last, with the pointers to
-/// them.
-struct EnclosingAgents<'s> {
-    start: i128,
-    latest: [Option<(i128, &'s str)>; 2],
-}
-
-impl<'s, 'a> AgentAncestors<'s, 'a> {
-    fn of(spans: &'s [Span<'a>], agents: &[(&'s Span<'a>, Usage)]) -> Self {
-        let mut by_id = BTreeMap::new();
-        for span in spans {
-            if let Some(id) = span.id.as_deref() {
-                by_id.entry(id).or_insert(span);
+    let mut usage = Vec::new();
+    for is_embedding in [false, true] {
+        let is_same = |number: usize| {
+            spans.get(number).is_some_and(|span| (span.kind == Kind::Embedding) == is_embedding)
+        };
+        let tokens =
+            |number: usize| reported.get(number).filter(|_| is_same(number))?.tokens.as_ref();
+        let cost = |number: usize| reported.get(number).filter(|_| is_same(number))?.cost;
+        let is_repeated = repeated(spans, run, |number| tokens(number).is_some());
+        let is_repeated_cost = repeated(spans, run, |number| cost(number).is_some());
+        let (mut counted, mut largest) = (0.0, None);
+        for (number, span) in spans.iter().enumerate() {
+            let own_cost = cost(number).filter(|_| !is_repeated_cost.get(number));
+            let own_tokens = tokens(number).filter(|_| !is_repeated.get(number));
+            if let Some(sum) = tokens(number).filter(|_| is_repeated.get(number)) {
+                let found = (sum.total_tokens, number);
+                largest = largest.filter(|largest| *largest >= found).or(Some(found));
             }
+            if own_cost.is_none() && own_tokens.is_none() {
+                continue;
+            }
+            let calls = own_tokens.cloned().unwrap_or_default();
+            counted += calls.total_tokens;
+            add(
+                &mut usage,
+                TokenUsage {
+                    role: run.is_scoring(number).then(|| SCORER.to_owned()),
+                    model: span.attributes.first_text(reader, &MODELS),
+                    cost_usd: own_cost,
+                    ..calls
+                },
+            );
         }
-        let mut times: Vec<(i128, i128, &str)> = agents
-            .iter()
-            .filter_map(|(agent, _)| Some((agent.start?, agent.end?, agent.pointer.as_str())))
-            .collect();
-        times.sort_unstable();
-        let mut latest = [None; 2];
-        let times = times.into_iter().map(|(start, end, pointer)| {
-            let [first, second] = latest;
-            let found = Some((end, pointer));
-            latest = match () {
-                () if first.is_none_or(|(first, _)| end > first) => [found, first],
-                () if second.is_none_or(|(second, _)| end > second) => [first, found],
-                () => latest,
-            };
-            EnclosingAgents { start, latest }
-        });
-        let times = times.collect();
-        let agents = agents.iter().filter_map(|(agent, _)| agent.id.as_deref()).collect();
-        AgentAncestors { by_id, agents, times, cache: RefCell::default() }
-    }
-
-    fn is_inside(&self, span: &'s Span<'a>) -> bool {
-        match self.above(span) {
-            // A span is not its own ancestor, although spans can be each other's parents.
-            Ancestor::Agent(id) => span.id.as_deref() != Some(id),
-            Ancestor::Nothing => false,
-            Ancestor::Unknown(top) => self.is_within_time(top, &span.pointer),
+        if let Some((sum, number)) = largest.filter(|(sum, _)| *sum > counted) {
+            let pointer = spans.get(number).map(|span| span.attributes.pointer().to_owned());
+            reader.warning(
+                pointer.unwrap_or_default(),
+                codes::USAGE_INCOMPLETE,
+                format!(
+                    "the span reports {sum} tokens, and the calls below it {counted}; the calls count"
+                ),
+            );
         }
     }
+    usage
+}
 
-    /// Follows the parents up to an agent, or as far as they are in the trace.
-    fn above(&self, span: &'s Span<'a>) -> Ancestor<'s, 'a> {
-        let mut passed: Vec<&str> = Vec::new();
-        let mut cache = self.cache.borrow_mut();
-        let mut at = span;
-        let found = loop {
-            if let Some(id) = at.id.as_deref() {
-                if let Some(found) = cache.get(id) {
-                    break *found;
-                }
-                // Prevents an endless loop if spans are each other's parents.
-                cache.insert(id, Ancestor::Nothing);
-                passed.push(id);
-            }
-            let Some(parent) = at.parent.as_deref() else { break Ancestor::Nothing };
-            if self.agents.contains(parent) {
-                break Ancestor::Agent(parent);
-            }
-            match self.by_id.get(parent) {
-                Some(parent) => at = parent,
-                None => break Ancestor::Unknown(at),
-            }
-        };
-        passed.into_iter().for_each(|id| {
-            cache.insert(id, found);
-        });
-        found
+/// Returns for each span whether a span that reports is below it. Also below an agent are spans
+/// within its time whose parents are in another file.
+fn repeated(spans: &[Span], run: &Run, reports: impl Fn(usize) -> bool) -> Flags {
+    let mut repeated = run.tree.above(&reports);
+    let mut lost: Vec<(i128, i128)> = spans
+        .iter()
+        .enumerate()
+        .filter(|(number, span)| span.parent.is_some() && run.tree.parent(*number).is_none())
+        .filter(|(number, _)| reports(*number) || repeated.get(*number))
+        .filter_map(|(_, span)| Some((span.start?, span.end?)))
+        .collect();
+    lost.sort_unstable();
+    // From each on, the earliest end.
+    let mut earliest = i128::MAX;
+    for (_, end) in lost.iter_mut().rev() {
+        earliest = earliest.min(*end);
+        *end = earliest;
     }
-
-    /// Whether an agent, other than the one at `own`, encloses a span in time and is longer.
-    fn is_within_time(&self, span: &Span, own: &str) -> bool {
-        let (Some(start), Some(end)) = (span.start, span.end) else { return false };
-        let longest = |count: usize| {
-            let enclosing = self.times.get(count.checked_sub(1)?)?;
-            let others = enclosing.latest.into_iter().flatten();
-            others.filter(|(_, pointer)| *pointer != own).map(|(end, _)| end).max()
+    for (number, span) in spans.iter().enumerate() {
+        let (Kind::Agent, Some(start), Some(end)) = (span.kind, span.start, span.end) else {
+            continue;
         };
-        let earlier = longest(self.times.partition_point(|agent| agent.start < start));
-        let no_later = longest(self.times.partition_point(|agent| agent.start <= start));
-        earlier.is_some_and(|latest| latest >= end) || no_later.is_some_and(|latest| latest > end)
+        let first_end = |at: usize| lost.get(at).map(|(_, end)| *end);
+        let later = first_end(lost.partition_point(|(lost, _)| *lost <= start));
+        let no_earlier = first_end(lost.partition_point(|(lost, _)| *lost < start));
+        if later.is_some_and(|lost| lost <= end) || no_earlier.is_some_and(|lost| lost < end) {
+            repeated.set(number);
+        }
     }
+    repeated
 }
 
 /// Reads the usage of one span.
-fn of(reader: &mut Reader, span: &Span) -> Usage {
-    let mut read = |keys: &[&str], whole: bool| {
+fn of(reader: &mut Reader, span: &Span) -> Reported {
+    let mut read = |keys: &[&str], is_count: bool| {
         let (pointer, value, number) = keys.iter().find_map(|key| span.attributes.number(key))?;
-        let fits = (0.0..=MAX_WHOLE).contains(&number) && (!whole || number.fract() == 0.0);
+        let fits = (0.0..=MAX_WHOLE).contains(&number) && (!is_count || number.fract() == 0.0);
         if fits {
             return Some(number + 0.0);
         }
         let found: String = value.json().chars().take(40).collect();
-        let expected = if whole { "a count of tokens" } else { "an amount of money" };
+        let expected = if is_count { "a count of tokens" } else { "an amount of money" };
         reader.warning(
             pointer,
             codes::OUT_OF_RANGE,
@@ -173,23 +192,19 @@ fn of(reader: &mut Reader, span: &Span) -> Usage {
         );
         None
     };
-    // The second names are those of the conventions before 2024.
-    let input = read(&["gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"], true);
-    let output = read(&["gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"], true);
-    let cost = read(&["gen_ai.usage.cost"], false);
-    Usage {
-        input: input.unwrap_or(0.0),
-        output: output.unwrap_or(0.0),
-        cost: cost.unwrap_or(0.0),
-        reported: input.or(output).or(cost).is_some(),
-    }
-}
-
-impl Usage {
-    fn add(&mut self, other: Usage) {
-        self.input = (self.input + other.input).min(MAX_WHOLE);
-        self.output = (self.output + other.output).min(MAX_WHOLE);
-        self.cost += other.cost;
-        self.reported |= other.reported;
+    let [input, output, total] = [&INPUT[..], &OUTPUT, &TOTAL].map(|keys| read(keys, true));
+    let [cache_read, cache_write, reasoning] = [&CACHE_READ[..], &CACHE_WRITE, &REASONING]
+        .map(|keys| read(keys, true).unwrap_or_default());
+    let counts = ReportedTokens {
+        input: input.unwrap_or_default(),
+        cache_read,
+        cache_write,
+        output: output.unwrap_or_default(),
+        reasoning,
+        total,
+    };
+    Reported {
+        tokens: input.or(output).or(total).map(|_| counts.usage()),
+        cost: read(&COST, false),
     }
 }

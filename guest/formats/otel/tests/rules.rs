@@ -9,7 +9,10 @@
     reason = "tests fail by panicking"
 )]
 
-use arc_format_kit::{ErrorCategory, Format, Header, Items, Outcome, OutcomeStatus, Role, codes};
+use arc_format_kit::usage::SCORER;
+use arc_format_kit::{
+    ErrorCategory, Format, Header, Items, NodeKind, Outcome, OutcomeStatus, Role, TreeNode, codes,
+};
 use arc_format_otel::OtelFormat;
 use arc_format_testing::{
     FramedFile, any_json, check, frame, rejected, rejects_truncated_results, scores, slice,
@@ -112,7 +115,10 @@ mod files {
         assert_eq!(scores(&outcome), [("correctness", 0.75), ("relevance", 1.0), ("stars", 4.0)]);
         assert_eq!(outcome.scores[0].label.as_deref(), Some("good"));
         assert_eq!(outcome.headline, None);
-        assert_eq!(outcome.key.as_deref(), Some("abcdef00000000000000000000000001"));
+        assert_eq!(
+            outcome.key.as_deref(),
+            Some("abcdef00000000000000000000000001/a000000000000001")
+        );
         assert_eq!((&outcome.place, outcome.trial), (&outcome.key, None));
         assert_eq!(outcome.revised_at.as_deref(), Some("2026-03-01T12:00:10.123456Z"));
         assert_eq!(outcome.execution_time.as_deref(), Some("2026-03-01T12:00:00.123456Z"));
@@ -141,7 +147,8 @@ mod files {
         assert_eq!(calls.status, OutcomeStatus::Success);
         assert_eq!(
             (calls.prompt_tokens, calls.completion_tokens, calls.event_count),
-            (10.0, 1.0, 2)
+            (10.0, 1.0, 3),
+            "the HTTP request above both calls is a part"
         );
         assert_eq!(calls.scenario.id, "abcdef00000000000000000000000003");
         assert_eq!(warnings(&calls), [("", codes::SCENARIO_ID_MADE), ("", codes::SCORE_MISSING)]);
@@ -171,20 +178,43 @@ mod files {
 }
 
 #[test]
-fn only_spans_of_generative_ai_and_tests_are_parts() {
-    let role =
-        |values: &[(&str, Value)]| OtelFormat::classify(&span("1", "", 1, 2, values).to_string());
-    assert_eq!(role(&[operation("chat")]), Role::Part("ab01".into()));
-    assert_eq!(role(&[("test.case.name", json!("t"))]), Role::Part("ab01".into()));
-    assert_eq!(role(&[("http.request.method", json!("GET"))]), Role::Other);
-    assert_eq!(role(&[("other.gen_ai.x", json!("x"))]), Role::Other);
-    assert_eq!(
-        OtelFormat::classify(
-            r#"{"traceId": "1", "events": [{"name": "gen_ai.evaluation.result"}]}"#
-        ),
-        Role::Part("1".into())
-    );
-    for other in ["{}", r#"{"traceId": 1}"#, r#"{"traceId": "1", "attributes": {}, "events": 5}"#] {
+fn a_span_is_a_root_a_part_or_a_connector() {
+    let node = |kind| {
+        let node = TreeNode { id: Some("1".into()), parent: Some("0".into()), kind };
+        Role::Node("ab01".into(), node)
+    };
+    let role = |key: &str, value: &str| {
+        OtelFormat::classify(&span("1", "0", 1, 2, &[(key, json!(value))]).to_string())
+    };
+    for (key, value) in [
+        ("gen_ai.operation.name", "invoke_agent"),
+        ("gen_ai.operation.name", "invoke_workflow"),
+        ("openinference.span.kind", "AGENT"),
+        ("traceloop.span.kind", "workflow"),
+        ("test.case.name", "t"),
+        ("case_name", "t"),
+    ] {
+        assert_eq!(role(key, value), node(NodeKind::Root), "{key}");
+    }
+    for (key, value) in [
+        ("gen_ai.operation.name", "chat"),
+        ("gen_ai.operation.name", "create_agent"),
+        ("openinference.span.kind", "LLM"),
+        ("traceloop.span.kind", "task"),
+        ("llm.request.type", "chat"),
+        ("ai.operationId", "ai.generateText"),
+        ("evaluator_name", "Contains"),
+        ("test.suite.name", "s"),
+    ] {
+        assert_eq!(role(key, value), node(NodeKind::Part), "{key}");
+    }
+    for key in ["http.request.method", "other.gen_ai.x", "ai.operation.id"] {
+        assert_eq!(role(key, "x"), node(NodeKind::Connector), "{key}");
+    }
+    let event = r#"{"traceId": "1", "events": [{"name": "gen_ai.evaluation.result"}]}"#;
+    let alone = TreeNode { id: None, parent: None, kind: NodeKind::Part };
+    assert_eq!(OtelFormat::classify(event), Role::Node("1".into(), alone));
+    for other in ["{}", r#"{"traceId": 1}"#] {
         assert_eq!(OtelFormat::classify(other), Role::Other, "{other}");
     }
     for odd in ["", "{", "[]", "5", r#"{"traceId": "", "attributes": [{"key": "gen_ai.x"}]}"#] {
@@ -218,7 +248,7 @@ mod scenarios {
         assert_ne!(made, id(&[prompt, agent]));
         assert_eq!(id(&[conversation]), "c");
         assert_eq!(id(&[]), "ab01");
-        assert_eq!(id(&[("test.case.name", json!(" "))]), "ab01");
+        assert_eq!(id(&[("test.case.name", json!(" "))]), "ab01/1");
         assert_eq!(id(&[("test.case.name", json!("x".repeat(600)))]).len(), 512);
     }
 
@@ -251,6 +281,112 @@ mod scenarios {
         let mut event = span("1", "", 1, 2, &[]);
         event["events"] = json!([{"name": "gen_ai.user.message", "attributes": attributes(&[("content", json!("of an event"))])}]);
         assert_eq!(accepted(&trace(&[event])).scenario.task_prompt.as_deref(), Some("of an event"));
+    }
+
+    /// Returns the prompt of a span with these attributes.
+    fn prompt(values: &[(&str, Value)]) -> Option<String> {
+        let mut all = vec![operation("chat")];
+        all.extend_from_slice(values);
+        accepted(&trace(&[span("1", "", 1, 2, &all)])).scenario.task_prompt
+    }
+
+    #[test]
+    fn each_instrumentation_has_its_own_place_of_the_prompt() {
+        for (key, messages) in [
+            (
+                "gen_ai.input.messages",
+                r#"[{"role":"user","parts":[{"type":"text","content":"Hi"}]},
+                {"role":"user","parts":[{"type":"tool_call_response","id":"1","content":"no"}]}]"#,
+            ),
+            (
+                "pydantic_ai.all_messages",
+                r#"[{"role":"user","parts":[{"type":"text","content":"Hi"}]}]"#,
+            ),
+            (
+                "ai.prompt.messages",
+                r#"[{"role":"user","content":[{"type":"text","text":"Hi"}]},
+                {"role":"tool","content":[{"type":"tool-result","output":"no"}]}]"#,
+            ),
+            ("ai.prompt", r#"{"prompt":"Hi"}"#),
+            (
+                "gcp.vertex.agent.llm_request",
+                r#"{"contents":[{"role":"user","parts":[{"text":"Hi"}]},
+                {"role":"user","parts":[{"function_response":{"text":"no"}}]}]}"#,
+            ),
+            (
+                "input.value",
+                r#"{"messages":[[{"lc":1,"type":"constructor","kwargs":{"type":"human","content":"Hi"}},
+                {"lc":1,"type":"constructor","kwargs":{"type":"ai","content":"no"}}]]}"#,
+            ),
+            (
+                "input.value",
+                r#"{"input":[{"role":"user","content":[{"type":"input_text","text":"Hi"}]},
+                {"type":"function_call_output","output":"no"}]}"#,
+            ),
+            (
+                "input.value",
+                r#"{"messages":[{"role":"user","content":[{"type":"text","text":"Hi"}]},
+                {"role":"user","content":[{"type":"tool_result","content":"no"}]}]}"#,
+            ),
+            ("input.value", r#""Hi""#),
+            ("input.value", "Hi"),
+            ("gen_ai.prompt", "Hi"),
+        ] {
+            assert_eq!(
+                prompt(&[(key, json!(messages))]).as_deref(),
+                Some("Hi"),
+                "{key}: {messages}"
+            );
+        }
+        let numbered = |values: &[(&str, &str)]| {
+            let values: Vec<_> = values.iter().map(|(key, text)| (*key, json!(text))).collect();
+            prompt(&values)
+        };
+        let found = numbered(&[
+            ("gen_ai.prompt.10.role", "tool"),
+            ("gen_ai.prompt.10.content", "no"),
+            ("gen_ai.prompt.9.role", "user"),
+            ("gen_ai.prompt.9.content", r#"[{"type":"text","text":"Hi"}]"#),
+            ("gen_ai.prompt.1.role", "user"),
+            ("gen_ai.prompt.1.content", "earlier"),
+        ]);
+        assert_eq!(found.as_deref(), Some("Hi"));
+        let found = numbered(&[
+            ("llm.input_messages.0.message.role", "system"),
+            ("llm.input_messages.0.message.content", "no"),
+            ("llm.input_messages.1.message.role", "user"),
+            ("llm.input_messages.1.message.contents.0.message_content.type", "text"),
+            ("llm.input_messages.1.message.contents.0.message_content.text", "Hi"),
+        ]);
+        assert_eq!(found.as_deref(), Some("Hi"));
+    }
+
+    #[test]
+    fn a_prompt_that_is_json_itself_is_unchanged() {
+        for text in [r#"{"text":"x"}"#, r#"["a","b"]"#, "[1, 2", "5", r#"{"role":"x"}"#] {
+            let mut event = span("1", "", 1, 2, &[]);
+            event["events"] = json!([{"name": "gen_ai.user.message",
+                "attributes": attributes(&[("content", json!(text))])}]);
+            assert_eq!(accepted(&trace(&[event])).scenario.task_prompt.as_deref(), Some(text));
+        }
+    }
+
+    /// A call that failed before its messages were written has them in the agent's span.
+    #[test]
+    fn a_failed_run_has_the_scenario_of_the_others() {
+        let messages = json!(r#"[{"role":"user","parts":[{"type":"text","content":"Hi"}]}]"#);
+        let agent = [
+            operation("invoke_agent"),
+            ("gen_ai.agent.name", json!("a")),
+            ("pydantic_ai.all_messages", messages.clone()),
+        ];
+        let call = [operation("chat"), ("gen_ai.input.messages", messages)];
+        let run = |call: &[(&str, Value)]| {
+            accepted(&trace(&[span("2", "1", 2, 3, call), span("1", "", 1, 4, &agent)])).scenario
+        };
+        let [done, failed] = [run(&call), run(&call[..1])];
+        assert_eq!(done, failed);
+        assert_eq!(done.task_prompt.as_deref(), Some("Hi"));
     }
 
     #[test]
@@ -293,6 +429,119 @@ mod scenarios {
             let found = rejected::<OtelFormat>(None, item);
             assert!(found.iter().any(|(at, it)| *it == code && at.starts_with(path)), "{found:?}");
         }
+    }
+}
+
+mod several_runs {
+    use super::*;
+
+    fn results(spans: &[Value]) -> Vec<Outcome> {
+        let file = json!({"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]}).to_string();
+        let file = frame::<OtelFormat>("", file.as_bytes()).unwrap();
+        file.documents.iter().map(|item| accepted(item)).collect()
+    }
+
+    fn call(id: &str, above: &str, from: u64) -> Value {
+        let mut values = vec![operation("chat")];
+        values.extend(tokens(10, 1));
+        span(id, above, from, from + 1, &values)
+    }
+
+    fn agent(id: &str, above: &str, from: u64) -> Value {
+        let prompt = json!(r#"[{"role":"user","content":"Hi"}]"#);
+        let values = [operation("invoke_agent"), ("gen_ai.input.messages", prompt)];
+        span(id, above, from, from + 5, &values)
+    }
+
+    #[test]
+    fn each_run_of_a_trace_is_a_result() {
+        let between = span("f", "a", 1, 2, &[("code.function", json!("f"))]);
+        let inner = span("d", "a", 2, 4, &[operation("invoke_agent")]);
+        let found = results(&[
+            call("c", "d", 2),
+            inner,
+            call("b", "f", 1),
+            between,
+            agent("a", "e", 1),
+            call("2", "1", 12),
+            agent("1", "e", 11),
+            span("e", "", 0, 20, &[("service", json!("s"))]),
+        ]);
+        let found: Vec<_> = found
+            .iter()
+            .map(|it| {
+                (it.key.as_deref().unwrap(), it.tokens_used, it.event_count, it.execution_time_ms)
+            })
+            .collect();
+        assert_eq!(found, [("ab01/a", 22.0, 6, 5_000.0), ("ab01/1", 11.0, 3, 5_000.0)]);
+    }
+
+    #[test]
+    fn the_same_prompt_is_the_same_scenario() {
+        let found = results(&[agent("a", "", 1), agent("b", "", 11)]);
+        let [first, second] = &found[..] else { panic!("{found:?}") };
+        assert_eq!(first.scenario.id, second.scenario.id);
+        assert_ne!((&first.key, &first.place), (&second.key, &second.place));
+    }
+
+    #[test]
+    fn what_is_beside_the_runs_is_a_result_of_its_own() {
+        let found = results(&[
+            call("9", "e", 0),
+            agent("a", "e", 1),
+            agent("b", "e", 11),
+            span("e", "", 0, 20, &[]),
+        ]);
+        let found: Vec<_> =
+            found.iter().map(|it| (it.key.as_deref().unwrap(), it.tokens_used)).collect();
+        assert_eq!(found, [("ab01", 11.0), ("ab01/a", 0.0), ("ab01/b", 0.0)]);
+    }
+
+    /// The whole reports the sum of all its runs, and is evaluated as a whole.
+    #[test]
+    fn nothing_of_the_whole_is_counted_for_a_run() {
+        let mut values = vec![operation("experiment"), ("dataset_name", json!("cities"))];
+        values.extend(tokens(500, 50));
+        let mut whole = span("e", "", 0, 90, &values);
+        whole["events"] = json!([{"name": "gen_ai.evaluation.result", "attributes": attributes(&[
+            ("gen_ai.evaluation.name", json!("all")), ("gen_ai.evaluation.score.value", json!(0.5))])}]);
+        for outcome in results(&[agent("a", "e", 1), agent("b", "e", 11), whole]) {
+            assert_eq!((outcome.tokens_used, outcome.scores.len()), (0.0, 0));
+            assert_eq!(outcome.origin.dataset.as_deref(), Some("cities"));
+            assert_eq!(outcome.revised_at.as_deref().map(|at| at < "1970-01-01T00:01"), Some(true));
+        }
+    }
+}
+
+#[test]
+fn the_tool_is_the_instrumentation_with_the_most_spans() {
+    let tool = |scopes: &[(&str, usize)]| {
+        let scopes: Vec<Value> = scopes
+            .iter()
+            .map(|(name, spans)| json!({"scope": {"name": name, "version": "1.2"}, "spans": vec![Value::Null; *spans]}))
+            .collect();
+        let header = json!({"resourceSpans": [{"scopeSpans": scopes}]}).to_string();
+        let origin = OtelFormat::suite(&header).unwrap().run.origin;
+        assert_eq!(origin.tool.is_some(), origin.tool_version.is_some());
+        origin.tool
+    };
+    let found = |name: &str| Some(name.to_owned());
+    assert_eq!(tool(&[("app", 9), ("opentelemetry.instrumentation.httpx", 9)]), None);
+    assert_eq!(tool(&[("app", 9), ("ai", 1)]), found("ai"));
+    assert_eq!(
+        tool(&[
+            ("openinference.instrumentation.langchain", 2),
+            ("opentelemetry.instrumentation.openai.v1", 3)
+        ]),
+        found("opentelemetry.instrumentation.openai.v1")
+    );
+    assert_eq!(tool(&[("pydantic-ai", 9), ("pydantic-evals", 2)]), found("pydantic-evals"));
+    for header in [
+        "{}",
+        r#"{"resourceSpans": 1}"#,
+        r#"{"resourceSpans": [{"scopeSpans": [{"scope": {"name": "ai"}}]}]}"#,
+    ] {
+        assert!(OtelFormat::suite(header).is_ok(), "{header}");
     }
 }
 
@@ -345,9 +594,9 @@ mod outcomes {
             (json!(null), Success),
         ] {
             let item = span("1", "", 1, 2, &[operation("chat")]);
-            let outcome = accepted(&trace(&[failed(item, code, "boom: it fell")]));
+            let outcome = accepted(&trace(&[failed(item, code, "ValueError: it fell")]));
             assert_eq!(outcome.status, status);
-            assert_eq!(outcome.error_code.as_deref(), (status == Error).then_some("boom"));
+            assert_eq!(outcome.error_code.as_deref(), (status == Error).then_some("ValueError"));
         }
         let mut item = span("1", "", 1, 2, &[operation("chat")]);
         item["status"] = json!({"code": 2});
@@ -372,18 +621,19 @@ mod outcomes {
         };
         let agent = span("1", "", 1, 9, &of("invoke_agent", 100));
         let inner = span("2", "1", 2, 5, &of("invoke_agent", 40));
-        // Below the agent by time only, as the span between them was left out.
+        // Below the agent by time only, as the span between them is in another file.
         let hidden = span("3", "77", 6, 8, &of("invoke_agent", 30));
         let other = span("4", "", 10, 12, &of("invoke_agent", 7));
-        assert_eq!(
-            used(&[agent.clone(), inner.clone(), hidden.clone(), other.clone()]),
-            (107.0, 2.0)
-        );
+        let agents = [agent.clone(), inner.clone(), hidden.clone(), other];
+        assert_eq!(used(&agents), (77.0, 3.0));
+        assert_eq!(used(&[agent.clone(), hidden]), (30.0, 1.0));
         let chat = span("5", "2", 3, 4, &of("chat", 11));
         let text = span("6", "2", 3, 4, &of("text_completion", 12));
-        let content = span("7", "2", 3, 4, &of("generate_content", 13));
-        let tool = span("8", "2", 3, 4, &of("execute_tool", 500));
-        assert_eq!(used(&[agent.clone(), chat, text, content, tool]), (36.0, 3.0));
+        let wrapped = span("7", "6", 3, 4, &of("generate_content", 12));
+        let between = span("8", "7", 3, 4, &[("code.function", json!("f"))]);
+        let deep = span("9", "8", 3, 4, &of("chat", 12));
+        let all = [agent.clone(), inner, chat, text, wrapped, between, deep];
+        assert_eq!(used(&all), (23.0, 2.0));
         let silent = span("9", "1", 3, 4, &[operation("chat")]);
         assert_eq!(used(&[agent, silent]), (100.0, 1.0));
         let circle = [
@@ -391,6 +641,159 @@ mod outcomes {
             span("2", "1", 1, 2, &of("invoke_agent", 1)),
         ];
         assert_eq!(used(&circle), (0.0, 0.0));
+    }
+
+    fn count(key: &str, value: u64) -> (&str, Value) {
+        (key, json!(value))
+    }
+
+    #[test]
+    fn an_aggregate_is_not_added_to_its_calls() {
+        let total = |value| count("gen_ai.usage.total_tokens", value);
+        let spans = [
+            span("1", "", 1, 9, &[operation("invoke_agent"), total(100)]),
+            span("2", "1", 2, 3, &[operation("chat"), total(40)]),
+            span("3", "1", 4, 5, &[operation("chat"), total(40)]),
+        ];
+        let outcome = accepted(&trace(&spans));
+        assert_eq!((outcome.tokens_used, outcome.prompt_tokens), (80.0, 0.0));
+        let incomplete = ("/0/attributes", codes::USAGE_INCOMPLETE);
+        assert!(warnings(&outcome).contains(&incomplete), "{:?}", outcome.warnings);
+        let [.., warning] = &outcome.warnings[..] else { panic!("{outcome:?}") };
+        assert!(warning.message.contains("100") && warning.message.contains("80"), "{warning:?}");
+        let less = [spans[1].clone(), span("1", "", 1, 9, &[operation("invoke_agent"), total(40)])];
+        assert!(!warnings(&accepted(&trace(&less))).iter().any(|it| it.1 == incomplete.1));
+    }
+
+    #[test]
+    fn tokens_and_cost_are_of_different_spans() {
+        let cost = |key, dollars: f64| (key, json!(dollars));
+        let spans = [
+            span("1", "", 1, 9, &[operation("invoke_agent"), cost("llm.cost.total", 0.5)]),
+            span("2", "1", 2, 3, &[operation("chat"), count("gen_ai.usage.input_tokens", 40)]),
+        ];
+        let outcome = accepted(&trace(&spans));
+        assert_eq!((outcome.tokens_used, outcome.cost_usd), (40.0, 0.5));
+        let call = span("3", "1", 2, 3, &[operation("chat"), cost("operation.cost", 0.25)]);
+        let outcome = accepted(&trace(&[spans[0].clone(), spans[1].clone(), call]));
+        assert_eq!((outcome.tokens_used, outcome.cost_usd), (40.0, 0.25));
+    }
+
+    /// An agent's sum is that of its calls for texts.
+    #[test]
+    fn embeddings_are_counted_beside_an_agents_sum() {
+        let used = |key, tokens| [count(key, tokens), ("gen_ai.request.model", json!("m"))];
+        let embed = |id, above, kind: &'static str, key| {
+            let mut values = vec![("ai.operationId", json!(kind))];
+            values.extend(used(key, 8));
+            span(id, above, 2, 3, &values)
+        };
+        let mut agent = vec![operation("invoke_agent")];
+        agent.extend(used("gen_ai.usage.input_tokens", 100));
+        let spans = [
+            span("1", "", 1, 9, &agent),
+            embed("2", "1", "ai.embed", "ai.usage.tokens"),
+            embed("3", "2", "ai.embed.doEmbed", "ai.usage.tokens"),
+        ];
+        assert_eq!(accepted(&trace(&spans)).tokens_used, 108.0);
+    }
+
+    #[test]
+    fn the_calls_below_an_evaluator_are_not_the_agents() {
+        let call = |id, above, model| {
+            let model = ("gen_ai.response.model", json!(model));
+            span(
+                id,
+                above,
+                2,
+                3,
+                &[operation("chat"), count("gen_ai.usage.input_tokens", 40), model],
+            )
+        };
+        for evaluator in
+            [("evaluator_name", json!("Judge")), ("openinference.span.kind", json!("EVALUATOR"))]
+        {
+            let spans = [
+                span("1", "", 1, 9, &[("case_name", json!("paris")), ("task_name", json!("ask"))]),
+                call("2", "1", "small"),
+                span("3", "1", 4, 5, &[evaluator]),
+                span("4", "3", 4, 5, &[("code.function", json!("f"))]),
+                span("5", "4", 4, 5, &[operation("invoke_agent")]),
+                call("6", "5", "large"),
+            ];
+            let outcome = accepted(&trace(&spans));
+            assert_eq!((outcome.tokens_used, outcome.usage.len()), (40.0, 2));
+            let scorer =
+                outcome.usage.iter().find(|calls| calls.role.as_deref() == Some(SCORER)).unwrap();
+            assert_eq!((scorer.model.as_deref(), scorer.total_tokens), (Some("large"), 40.0));
+            assert_eq!(outcome.origin.models, ["small"]);
+            assert_eq!(
+                (outcome.origin.task.as_deref(), &*outcome.scenario.id),
+                (Some("ask"), "paris")
+            );
+        }
+    }
+
+    #[test]
+    fn the_kinds_of_tokens_have_the_names_of_each_instrumentation() {
+        for (names, expected) in [
+            (
+                [
+                    "gen_ai.usage.input_tokens",
+                    "gen_ai.usage.cache_read.input_tokens",
+                    "gen_ai.usage.cache_creation.input_tokens",
+                    "gen_ai.usage.output_tokens",
+                    "gen_ai.usage.reasoning.output_tokens",
+                ],
+                [10.0, 60.0, 30.0, 30.0, 20.0],
+            ),
+            (
+                [
+                    "gen_ai.usage.prompt_tokens",
+                    "gen_ai.usage.cache_read_input_tokens",
+                    "gen_ai.usage.cache_creation_input_tokens",
+                    "gen_ai.usage.completion_tokens",
+                    "gen_ai.usage.reasoning_tokens",
+                ],
+                [10.0, 60.0, 30.0, 30.0, 20.0],
+            ),
+            (
+                [
+                    "llm.token_count.prompt",
+                    "llm.token_count.prompt_details.cache_read",
+                    "llm.token_count.prompt_details.cache_write",
+                    "llm.token_count.completion",
+                    "llm.token_count.completion_details.reasoning",
+                ],
+                [10.0, 60.0, 30.0, 30.0, 20.0],
+            ),
+            (
+                [
+                    "ai.usage.inputTokens",
+                    "ai.usage.cachedInputTokens",
+                    "ai.usage.inputTokenDetails.cacheWriteTokens",
+                    "ai.usage.outputTokens",
+                    "ai.usage.reasoningTokens",
+                ],
+                [10.0, 60.0, 30.0, 30.0, 20.0],
+            ),
+        ] {
+            let values = [100, 60, 30, 50, 20];
+            let mut attributes: Vec<_> =
+                names.into_iter().zip(values).map(|(name, value)| count(name, value)).collect();
+            attributes.push(("gen_ai.request.model", json!("m")));
+            let outcome = accepted(&trace(&[span("1", "", 1, 2, &attributes)]));
+            let [usage] = &outcome.usage[..] else { panic!("{outcome:?}") };
+            let found = [
+                usage.uncached_input_tokens,
+                usage.cache_read_tokens,
+                usage.cache_write_tokens,
+                usage.output_tokens,
+                usage.reasoning_tokens,
+            ];
+            assert_eq!((found, usage.total_tokens), (expected, 150.0), "{names:?}");
+            assert_eq!((outcome.prompt_tokens, outcome.completion_tokens), (100.0, 50.0));
+        }
     }
 
     #[test]
@@ -475,7 +878,7 @@ const NAMES: &[&str] = &[
 ];
 
 #[test]
-fn of_very_many_agents_the_outermost_is_counted() {
+fn of_very_many_agents_the_innermost_are_counted() {
     const SPANS: u64 = 1_000;
     let agent = |id: u64, above: String, from, to| {
         let [input, output] = tokens(1, 2);
@@ -491,12 +894,13 @@ fn of_very_many_agents_the_outermost_is_counted() {
     });
     let trace: Value = chain.chain(lost).chain(scored).collect();
     let outcome = OtelFormat::outcome(None, &trace.to_string()).unwrap();
-    assert_eq!((outcome.prompt_tokens, outcome.completion_tokens), (1.0, 2.0));
+    // Those within the time of the whole chain replace it.
+    assert_eq!((outcome.prompt_tokens, outcome.completion_tokens), (1_000.0, 2_000.0));
     assert_eq!(outcome.scores.len() as u64, SPANS);
 }
 
 #[test]
-fn agents_that_are_their_own_parents_count_once() {
+fn agents_that_are_their_own_parents_count_at_most_once() {
     let agent = |id, above| {
         let [input, output] = tokens(1, 2);
         span(id, above, 1, 2, &[operation("invoke_agent"), input, output])
@@ -504,7 +908,7 @@ fn agents_that_are_their_own_parents_count_once() {
     let between = |id, above| span(id, above, 1, 2, &[operation("execute_tool")]);
     for (spans, expected) in [
         (vec![agent("a", "a")], 1.0),
-        (vec![agent("a", "b"), between("b", "a")], 1.0),
+        (vec![agent("a", "b"), between("b", "a")], 0.0),
         (vec![agent("a", "b"), between("b", "a"), agent("c", "b")], 1.0),
         (vec![agent("c", "b"), agent("a", "b"), between("b", "a")], 1.0),
         (vec![agent("c", "b"), between("b", "d"), between("d", "b")], 1.0),

@@ -114,7 +114,7 @@ mod cases {
     #[test]
     fn three_traces_of_a_test_are_three_trials() {
         let outcomes = file("repeats.json");
-        let ids = ["b", "c", "d"].map(|last| format!("{last:0>32}"));
+        let ids = ["b", "c", "d"].map(|last| format!("{last:0>32}/0000000000000001"));
         for (outcome, id) in outcomes.iter().zip(&ids) {
             assert_eq!((&*outcome.scenario.id, outcome.trial), ("s/rep", None));
             assert_eq!((outcome.key.as_ref(), outcome.place.as_ref()), (Some(id), Some(id)));
@@ -294,6 +294,34 @@ fn of_a_repeated_evaluation_the_latest_counts() {
     }
 }
 
+#[test]
+fn a_case_of_pydantic_evals_has_its_evaluations_as_json() {
+    let outcome = accepted(&trace(
+        &[
+            ("case_name", json!("paris")),
+            (
+                "assertions",
+                json!(r#"{"Equals": {"value": false, "reason": null}, "Has": {"value": true}}"#),
+            ),
+            ("scores", json!(r#"{"length": {"value": 7}, "odd": {"value": NaN}}"#)),
+            ("labels", json!(r#"{"tone": {"value": "kind"}, "verdict": {"value": "correct"}}"#)),
+        ],
+        &[],
+    ));
+    let values = [("Equals", 0.0), ("Has", 1.0), ("length", 7.0), ("verdict", 1.0)];
+    assert_eq!(scores(&outcome), values);
+    let [.., odd, tone, _] = &outcome.scores[..] else { panic!("{outcome:?}") };
+    assert_eq!((odd, tone.label.as_deref()), (&Score::new("odd", None), Some("kind")));
+    assert_eq!((outcome.scores[0].lowest, outcome.scores[0].highest), (Some(0.0), Some(1.0)));
+    let length = r#"{"length": {"value": 7.5}}"#;
+    let outcome = accepted(&trace(&[("case_name", json!("oslo")), ("scores", json!(length))], &[]));
+    assert_eq!(
+        (outcome.headline.as_deref(), outcome.headline_value()),
+        (Some("length"), Some(7.5))
+    );
+    assert_eq!((outcome.scores[0].highest, warnings(&outcome)), (None, Vec::new()));
+}
+
 mod headlines {
     use super::*;
 
@@ -374,12 +402,12 @@ mod revisions {
     }
 
     #[test]
-    fn key_and_place_are_the_id_of_the_trace() {
+    fn key_and_place_are_the_ids_of_trace_and_run() {
         let item = trace(&[], &[]);
         let outcome = accepted(&item);
-        assert_eq!(outcome.key.as_deref(), Some("ab01"));
+        assert_eq!(outcome.key.as_deref(), Some("ab01/1"));
         let planned = finite::scenario::<OtelFormat>(None, &item).unwrap();
-        assert_eq!((planned.place.as_deref(), planned.run_id), (Some("ab01"), None));
+        assert_eq!((planned.place.as_deref(), planned.run_id), (Some("ab01/1"), None));
         let long = accepted(&item.replace("AB01", &"ab".repeat(400)));
         assert_eq!((long.key.as_ref().map(String::len), &long.place), (Some(512), &long.key));
         // A span that is sent without its trace.

@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use arc_format_kit::Origin;
 use arc_format_kit::finite::with_null_for_nan;
 use arc_format_kit::json::{Reader, Value};
 use arc_format_kit::memo::Memo;
 use arc_format_kit::time::in_utc;
+
+use crate::provider;
 
 /// The data of the header that results need.
 #[derive(Debug, Default)]
@@ -17,6 +20,8 @@ pub(crate) struct HeaderData {
     pub(crate) began_at: Option<String>,
     /// The prompts whose label and provider are not unique.
     pub(crate) ambiguous_prompts: BTreeSet<u64>,
+    /// Who answered.
+    pub(crate) origin: Origin,
 }
 
 thread_local! {
@@ -50,7 +55,7 @@ pub(crate) fn eval_id(root: Value) -> Option<String> {
 fn read(header: &str) -> Option<HeaderData> {
     let (mut reader, root) = Reader::new(header).ok()?;
     reader.root(root, [])?;
-    let (summary, _) = parts(root);
+    let (summary, config) = parts(root);
     let began_at = summary.member("timestamp").and_then(Value::decode);
     let prompts = summary.member("prompts").and_then(Value::elements).unwrap_or_default();
     let keys: Vec<(String, String)> = prompts
@@ -68,5 +73,6 @@ fn read(header: &str) -> Option<HeaderData> {
         eval_id: eval_id(root),
         began_at: began_at.and_then(|text| in_utc(&text.text)),
         ambiguous_prompts,
+        origin: provider::of_run(summary, config, root.member("metadata")),
     })
 }

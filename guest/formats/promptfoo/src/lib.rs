@@ -14,8 +14,8 @@
 //! | explanations | `gradingResult.reason`; of a named metric the `reason` of its assertion in `gradingResult.componentResults`, if it has only one |
 //! | `execution_time` | `results.timestamp` of the header: the start of the whole evaluation, because a result has no time of its own |
 //! | `execution_time_ms` | `latencyMs` |
-//! | tokens | `tokenUsage` (`total`, `prompt`, `completion`), else `response.tokenUsage`; tokens of graders are not included |
-//! | `cost_usd` | `cost`, else `response.cost` |
+//! | `origin` | the provider, if the evaluation has several, and of a line without header: see below |
+//! | `usage` | the provider's: `tokenUsage`, else `response.tokenUsage`, with `cost`, else `response.cost`; and the scorer's: `gradingResult.tokensUsed`, else `tokenUsage.assertions`. `cached` (also an answer of promptfoo's own cache) and `completionDetails.cacheReadInputTokens` are read from a cache |
 //! | `error_message` | `error`, else `response.error`, if the run failed; the reason of a failed assertion stays in the document |
 //! | `trajectory` | `response` |
 //! | `dimensions` | `namedScores` |
@@ -38,7 +38,13 @@
 //! command line's summary, the HTML report and the exit code (`PROMPTFOO_PASS_RATE_THRESHOLD`) use it,
 //! and none of them uses `score` as a figure of the evaluation. Errors count as not passed.
 //!
-//! **Figures.** `stats.successes` is the sum of `pass`, and `metrics.score` of the prompts the sum of
+//! **Who answered.** A provider `PROVIDER:MODEL` or `PROVIDER:INTERFACE:MODEL` (`openai:chat:gpt-4o`) is
+//! a model and its provider. A provider that is a program or an address (`file://`, `python:`, `https:`,
+//! `echo`) is the agent, and so is a label. An evaluation has the models of all its prompts, and provider
+//! and agent if all have the same; `config.description` is the task. Who graded is not in the file.
+//!
+//! **Figures.** `stats.tokenUsage` counts the assertions apart, so the tokens of an evaluation are its
+//! `total` and that of its `assertions`. `stats.successes` is the sum of `pass`, and `metrics.score` of the prompts the sum of
 //! `score`. `metrics.namedScores` are sums of values times weights, so they are compared only if the
 //! header's tests show that all weights are 1; metrics derived by `derivedMetrics` are never compared.
 //!
@@ -50,10 +56,12 @@
 //! according to the declarations of its types.
 
 mod header;
+mod provider;
 mod report;
 mod result;
 mod scenario;
 mod score;
+mod usage;
 mod weights;
 
 use arc_format_kit::outline::Outline;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use arc_format_kit::finite::with_null_for_nan;
 use arc_format_kit::json::{Place, Reader, Value};
 use arc_format_kit::time::in_utc;
+use arc_format_kit::usage::ReportedTokens;
 use arc_format_kit::{
     Aggregation, MetricDefinition, MetricKind, MissingPolicy, ReportedFigure, RunReport, RunStatus,
     SuiteSummary, Violation,
@@ -16,6 +17,7 @@ use arc_format_kit::{
 use crate::header::{eval_id, parts};
 use crate::score::{PASS, SCORE, metric_name};
 use crate::weights::Weights;
+use crate::{provider, usage};
 
 /// Reads the evaluation's own figures; see `extract-suite` in `wit/extraction.wit`.
 pub(crate) fn suite(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
@@ -29,20 +31,19 @@ pub(crate) fn suite(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
             let place = Place { object: "", member: "stats" };
             let [duration, usage] = reader.object(stats, place, ["durationMs", "tokenUsage"]);
             let usage_place = Place { object: "/stats", member: "tokenUsage" };
-            let names = ["total", "prompt", "completion"];
-            let members = reader.object(usage, usage_place, names);
-            let mut tokens = [None; 3];
-            for ((slot, value), member) in tokens.iter_mut().zip(members).zip(names) {
-                *slot = reader.tokens(value, Place { object: "/stats/tokenUsage", member });
-            }
-            let [total, prompt, completion] = tokens;
+            let used = usage::read(reader, usage, usage_place);
+            let assertions = usage.and_then(|usage| usage.member("assertions"));
+            let place = Place { object: "/stats/tokenUsage", member: "assertions" };
+            let graded = usage::read(reader, assertions, place);
+            let total = used.total.map(|total| total + graded.total.unwrap_or_default());
             let mut run = run(root, summary, config, stats);
             // Promptfoo counts a response without `total` as 0; but its result has no usage of its
             // own, it has the sum of the others here. Version 2 of the file has no prompts; its sum
             // was computed in another way.
-            let others = prompt.unwrap_or_default() + completion.unwrap_or_default();
             let is_sum = summary.member("prompts").is_some_and(Value::is_array);
-            run.total_tokens = total.filter(|total| is_sum && *total >= others);
+            let is_whole =
+                |it: ReportedTokens| it.total.unwrap_or_default() >= it.input + it.output;
+            run.total_tokens = total.filter(|_| is_sum && is_whole(used) && is_whole(graded));
             SuiteSummary {
                 execution_time_ms: reader
                     .amount(duration, Place { object: "/stats", member: "durationMs" }),
@@ -99,6 +100,7 @@ fn run(root: Value, summary: Value, config: Option<Value>, stats: Option<Value>)
     figures.extend(named_figures(&metrics, &Weights::read(config)));
     RunReport {
         run_id: eval_id(root),
+        origin: provider::of_run(summary, config, metadata),
         status,
         status_reason,
         created_at: started_at.clone(),

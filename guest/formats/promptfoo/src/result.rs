@@ -2,13 +2,13 @@
 
 use arc_format_kit::failure::Failure;
 use arc_format_kit::json::{Place, Reader, Value};
-use arc_format_kit::number::MAX_WHOLE;
 use arc_format_kit::scenario::MAX_ID_BYTES;
+use arc_format_kit::usage::{SCORER, TokenUsage};
 use arc_format_kit::{Outcome, OutcomeStatus, Violation};
 
 use crate::header::{HeaderData, header_data};
 use crate::scenario::ScenarioMembers;
-use crate::score;
+use crate::{provider, score, usage};
 
 /// The start of promptfoo's messages for a test, or the whole evaluation, that took too long.
 const TOO_LONG: [&str; 2] = ["Evaluation timed out after ", "Evaluation exceeded max duration of "];
@@ -90,21 +90,30 @@ fn read<'a>(
         None => (response_usage, "/response/tokenUsage"),
     };
     let (object, member) = usage_place.rsplit_once('/').unwrap_or_default();
-    let [total, prompt, completion] = reader.decoration(|reader| {
-        let names = ["total", "prompt", "completion"];
-        let members = reader.object(usage, Place { object, member }, names);
-        let mut tokens = [None; 3];
-        for ((slot, value), member) in tokens.iter_mut().zip(members).zip(names) {
-            *slot = reader.tokens(value, Place { object: usage_place, member });
+    let used = usage::read(reader, usage, Place { object, member });
+    // Promptfoo sums up what the assertions used in both; a comparison of results adds to the first.
+    let (graded, graded_place) = match grading.and_then(|grading| grading.member("tokensUsed")) {
+        Some(graded) => (Some(graded), Place { object: "/gradingResult", member: "tokensUsed" }),
+        None => {
+            let assertions = usage.and_then(|usage| usage.member("assertions"));
+            (assertions, Place { object: usage_place, member: "assertions" })
         }
-        tokens
-    });
-    let [prompt, completion] = [prompt, completion].map(Option::unwrap_or_default);
+    };
+    let graded = usage::read(reader, graded, graded_place);
     let (cost, cost_place) = match cost {
         Some(_) => (cost, at("cost")),
         None => (response_cost, Place { object: "/response", member: "cost" }),
     };
 
+    let origin = provider::of_result(provider);
+    let usage = vec![
+        TokenUsage {
+            model: origin.models.first().cloned(),
+            cost_usd: reader.decoration(|reader| reader.amount(cost, cost_place)),
+            ..used.usage()
+        },
+        TokenUsage { role: Some(SCORER.to_owned()), ..graded.usage() },
+    ];
     let planned = planned?;
     Some(Outcome {
         trial: planned.trial,
@@ -114,10 +123,7 @@ fn read<'a>(
         execution_time_ms: reader
             .decoration(|reader| reader.amount(latency, at("latencyMs")))
             .unwrap_or(0.0),
-        tokens_used: total.unwrap_or((prompt + completion).min(MAX_WHOLE)),
-        prompt_tokens: prompt,
-        completion_tokens: completion,
-        cost_usd: reader.decoration(|reader| reader.amount(cost, cost_place)).unwrap_or(0.0),
+        origin: origin.without(&header.origin),
         error_code: failure.code,
         error_message: failure.message,
         error_category: failure.category,
@@ -125,6 +131,6 @@ fn read<'a>(
         dimensions: named_scores.filter(|it| it.is_object()).and_then(|value| reader.span(value)),
         key: id.or_else(|| planned.place.clone()),
         place: planned.place,
-        ..Outcome::new(planned.scenario, status)
+        ..Outcome::new(planned.scenario, status).with_usage(usage)
     })
 }

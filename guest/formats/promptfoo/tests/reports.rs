@@ -11,7 +11,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use arc_format_kit::{Aggregation, Outcome, RunReport, RunStatus, finite};
+use arc_format_kit::usage::TokenUsage;
+use arc_format_kit::{Aggregation, Origin, Outcome, OutcomeStatus, RunReport, RunStatus, finite};
 use arc_format_promptfoo::PromptfooFormat;
 use arc_format_testing::{accepted, agrees, frame, scores, warnings};
 
@@ -72,10 +73,71 @@ fn tests_in_another_file_have_plain_ids() {
     // Successes, score, tokens, cost.
     assert_eq!(agrees(&report, &outcomes), 4);
     assert_eq!((report.status, report.total_tokens), (None, Some(129.0)));
+    let origin = &report.origin;
+    assert_eq!(
+        (&*origin.models, origin.provider.as_deref()),
+        (&["gpt-4o-mini".to_owned()][..], Some("openai"))
+    );
+    let used = &outcomes[0].usage[0];
+    assert_eq!(
+        (used.model.as_deref(), outcomes[0].origin.clone()),
+        (Some("gpt-4o-mini"), Origin::default())
+    );
 }
 
 fn report(header: &str) -> RunReport {
     finite::suite::<PromptfooFormat>(header).unwrap().run
+}
+
+#[test]
+fn what_graders_used_is_the_scorers() {
+    let (report, outcomes) = read("genuine/graded.json");
+    let kinds = |calls: &TokenUsage| {
+        let input =
+            [calls.uncached_input_tokens, calls.cache_read_tokens, calls.cache_write_tokens];
+        (
+            calls.role.clone(),
+            input,
+            [calls.output_tokens, calls.reasoning_tokens],
+            calls.total_tokens,
+        )
+    };
+    let usage: Vec<Vec<_>> =
+        outcomes.iter().map(|outcome| outcome.usage.iter().map(kinds).collect()).collect();
+    let agent = |input, output, total| (None, input, output, total);
+    let scorer = |input, total: f64| {
+        (Some("scorer".to_owned()), [input, 0.0, 0.0], [total - input, 0.0], total)
+    };
+    assert_eq!(
+        usage,
+        [
+            vec![agent([20.0, 0.0, 0.0], [10.0, 0.0], 30.0), scorer(60.0, 70.0)],
+            vec![scorer(60.0, 70.0)],
+            vec![agent([30.0, 60.0, 10.0], [20.0, 30.0], 150.0), scorer(120.0, 140.0)],
+            vec![scorer(120.0, 140.0)],
+            // An answer from promptfoo's own cache.
+            vec![agent([0.0, 30.0, 0.0], [0.0, 0.0], 30.0)],
+            vec![],
+        ]
+    );
+    assert_eq!((outcomes[2].tokens_used, outcomes[2].cost_usd), (150.0, 0.002));
+    // A failed assertion is no error.
+    let failed = &outcomes[4];
+    assert_eq!((failed.status, failed.headline_value()), (OutcomeStatus::Success, Some(0.0)));
+    assert_eq!(
+        (&failed.error_code, &failed.error_message, failed.error_category),
+        (&None, &None, None)
+    );
+    // Successes, score, tokens of both roles, cost.
+    assert_eq!(report.total_tokens, Some(630.0));
+    assert_eq!(agrees(&report, &outcomes), 4);
+    let text = |text: &str| Some(text.to_owned());
+    let tool = (report.origin.tool, report.origin.tool_version);
+    assert_eq!(tool, (text("promptfoo"), text("0.121.20")));
+    assert_eq!((report.origin.task, report.origin.agent), (text("letters"), None));
+    let agents: Vec<_> = outcomes.iter().map(|it| it.origin.agent.as_deref().unwrap()).collect();
+    assert_eq!(agents[..2], ["file://provider.js", "repeats"]);
+    assert_eq!((&outcomes[1].origin.provider, &outcomes[1].origin.tool), (&None, &None));
 }
 
 #[test]
@@ -145,6 +207,13 @@ fn tokens_that_promptfoo_left_out_are_not_compared() {
     let prompts = r#", "prompts": []"#;
     assert_eq!(tokens(r#"{"total": 9, "prompt": 4, "completion": 3}"#, prompts), Some(9.0));
     assert_eq!(tokens(r#"{"total": 0, "prompt": 4, "completion": 3}"#, prompts), None);
+    let graded = |total: u32| {
+        format!(
+            r#"{{"total": 9, "assertions": {{"total": {total}, "prompt": 4, "completion": 3}}}}"#
+        )
+    };
+    assert_eq!(tokens(&graded(7), prompts), Some(16.0));
+    assert_eq!(tokens(&graded(0), prompts), None);
     // The second version of the file.
     assert_eq!(tokens(r#"{"total": 9, "prompt": 4, "completion": 3}"#, ""), None);
 }

@@ -47,6 +47,40 @@ fn fixture(name: &str) -> Vec<u8> {
     std::fs::read(format!("{folder}{name}")).unwrap()
 }
 
+#[test]
+fn a_line_names_who_answered() {
+    for (provider, models, name, agent) in [
+        (json!("openai:chat:gpt-4o"), vec!["gpt-4o"], Some("openai"), None),
+        (json!({"id": "openai:gpt-4o"}), vec!["gpt-4o"], Some("openai"), None),
+        (json!({"id": "openai:chat"}), vec![], Some("openai"), None),
+        (
+            json!({"id": "ollama:chat:llama3.1:8b", "label": "small"}),
+            vec!["llama3.1:8b"],
+            Some("ollama"),
+            Some("small"),
+        ),
+        (
+            json!({"id": "bedrock:us.amazon.nova-v1:0"}),
+            vec!["us.amazon.nova-v1:0"],
+            Some("bedrock"),
+            None,
+        ),
+        (json!({"id": "openrouter:a/b", "label": ""}), vec!["a/b"], Some("openrouter"), None),
+        (json!({"id": "file://agent.py"}), vec![], None, Some("file://agent.py")),
+        (json!({"id": "https://x/chat", "label": "mine"}), vec![], None, Some("mine")),
+        (json!("echo"), vec![], None, Some("echo")),
+    ] {
+        let mut item: Value = serde_json::from_str(&with("")).unwrap();
+        item["provider"] = provider;
+        let origin = accepted(None, &item.to_string()).origin;
+        assert_eq!(origin.models, models, "{item}");
+        assert_eq!((origin.provider.as_deref(), origin.agent.as_deref()), (name, agent), "{item}");
+        assert_eq!(origin.tool.as_deref(), Some("promptfoo"));
+    }
+    let unknown = accepted(None, r#"{"vars": {}, "success": true}"#).origin;
+    assert_eq!((unknown.models, unknown.agent), (vec![], None));
+}
+
 mod files {
     use super::*;
 

@@ -271,6 +271,29 @@ class SupersededResult(TypedDict):
     result_key: str
 
 
+class UsageFigures(TypedDict):
+    """The tokens and the cost of all calls of one role to one model. The five kinds of tokens have no
+    token in common."""
+
+    #: The role of the calls, such as `scorer` or `user_simulator`; `None`: the agent.
+    role: Optional[str]
+    model: Optional[str]
+    #: Whether they belong to tries that the tool discarded.
+    discarded: bool
+    uncached_input_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    #: Tokens of completions without reasoning.
+    output_tokens: int
+    reasoning_tokens: int
+    #: All tokens; more than the sum of the five kinds if a tool reports only a total.
+    total_tokens: int
+    #: The cost in US dollars as the tool reports it.
+    cost_usd: Optional[float]
+    #: The cost in US dollars by the price table.
+    computed_cost_usd: Optional[float]
+
+
 class SimulationStatus(TypedDict):
     """A simulation's status, progress and figures."""
 
@@ -319,9 +342,33 @@ class SimulationStatus(TypedDict):
     #: How the recorded results compare with what the tool reports; `None` if it reports nothing, or the
     #: simulation has not ended.
     reconciliation: Optional[Reconciliation]
-    #: Tokens of everything that ran: of every attempt, also of superseded results.
+    #: Who ran what.
+    models: list[str]
+    provider: Optional[str]
+    agent: Optional[str]
+    agent_version: Optional[str]
+    task: Optional[str]
+    task_version: Optional[str]
+    dataset: Optional[str]
+    dataset_version: Optional[str]
+    tool: Optional[str]
+    tool_version: Optional[str]
+    #: The agent's tokens of everything that ran: of every attempt, also of superseded results.
     total_tokens: int
+    #: The same with the calls that score results or simulate a user.
+    all_roles_tokens: int
+    #: The cost that counts, as the tool reports it.
     total_cost_usd: float
+    #: The reported cost of all roles.
+    all_roles_cost_usd: float
+    #: The agent's cost by the price table; `None` if it is unknown.
+    computed_cost_usd: Optional[float]
+    #: How many results that used tokens have no computed cost.
+    unpriced_outcomes: int
+    #: The dates of the price tables.
+    prices_dated: list[str]
+    #: Tokens and cost by role, model and try.
+    usage: list[UsageFigures]
     execution_time_ms: float
     modal_app_id: Optional[str]
     metadata: Optional[dict[str, Any]]
@@ -389,8 +436,21 @@ class ScenarioOutcome(TypedDict):
     #: The mark that the result does not count; `None` if it counts.
     invalidation: Optional[Invalidation]
     execution_time_ms: float
+    #: The model that the result names, if it differs from the simulation's, or the simulation has none.
+    model: Optional[str]
+    #: All that the result names about who ran it, with the names of the simulation's members.
+    origin: Optional[dict[str, Any]]
+    #: The agent's tokens.
     tokens_used: int
+    #: The agent's cost in US dollars, as the tool reports it.
     cost_usd: float
+    #: The same with the calls that score results or simulate a user.
+    all_roles_tokens: int
+    all_roles_cost_usd: float
+    #: The agent's cost by the price table; `None` if it is unknown.
+    computed_cost_usd: Optional[float]
+    #: Tokens and cost by role, model and try; `None` if the result has no more than totals.
+    usage: Optional[list[dict[str, Any]]]
     #: The result's trajectory, with `detailed_trajectory` and `reliability_dimensions` in it.
     trajectory: Optional[dict[str, Any]]
     modal_call_id: Optional[str]
@@ -436,8 +496,23 @@ class SimulationSummary(TypedDict):
     score_figure: Optional[str]
     #: The highest value of the scores as the tool wrote them; None if their scale is unknown.
     score_scale: Optional[float]
-    #: In US dollars, of a completed simulation.
+    #: Who ran what.
+    models: list[str]
+    provider: Optional[str]
+    agent: Optional[str]
+    agent_version: Optional[str]
+    task: Optional[str]
+    task_version: Optional[str]
+    dataset: Optional[str]
+    dataset_version: Optional[str]
+    tool: Optional[str]
+    tool_version: Optional[str]
+    #: The cost of a completed simulation in US dollars, as the tool reports it.
     total_cost_usd: Optional[float]
+    #: Its cost by the price table.
+    computed_cost_usd: Optional[float]
+    #: The agent's tokens of a completed simulation.
+    total_tokens: Optional[int]
     #: When it was recorded.
     created_at: str
     #: When the evaluation began.

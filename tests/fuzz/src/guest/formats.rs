@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use arc_format_kit::{Format, Header, Items, Role, finite};
+use arc_format_kit::{Format, Header, Items, Role, TreeNode, finite};
 use arc_format_testing::check;
-use arc_framing::{Container, ElementPattern, Frame, Framer, Limits};
+use arc_framing::{Container, ElementPattern, Frame, Framer, Limits, tree_documents};
 
 use super::extraction::{check_summary, check_violations};
 
@@ -79,10 +79,16 @@ fn file<F: Format>(input: &[u8]) {
     let mut header_items = Vec::new();
     let mut results = Vec::new();
     let mut parts: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    let mut trees: BTreeMap<String, (Vec<TreeNode<String>>, Vec<&str>)> = BTreeMap::new();
     for item in items {
         match if layout.classify_items { F::classify(item) } else { Role::Result } {
             Role::Result => results.push(item.to_owned()),
             Role::Part(key) => parts.entry(key).or_default().push(item),
+            Role::Node(key, node) => {
+                let (nodes, items) = trees.entry(key).or_default();
+                nodes.push(node);
+                items.push(item);
+            }
             Role::Header if layout.header == Header::Item => header_items.push(item),
             Role::Header | Role::Other => {}
         }
@@ -90,7 +96,12 @@ fn file<F: Format>(input: &[u8]) {
     if !header_items.is_empty() {
         header = Some(format!("[{}]", header_items.join(",")));
     }
-    results.extend(parts.into_values().map(|parts| format!("[{}]", parts.join(","))));
+    let trees = trees.values().flat_map(|(nodes, items)| {
+        let documents = tree_documents(nodes).into_iter();
+        documents.map(|parts| parts.into_iter().map(|part| items[part]).collect::<Vec<_>>())
+    });
+    let parts = parts.into_values().chain(trees);
+    results.extend(parts.map(|parts| format!("[{}]", parts.join(","))));
     for result in results.iter().take(MOST_RESULTS) {
         ask::<F>(header.as_deref(), result);
     }
