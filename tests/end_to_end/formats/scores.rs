@@ -177,7 +177,7 @@ fn every_score_is_shown_with_its_name_and_its_scale() {
         );
     }
     let shown = program.run(["simulations"]).ended(0).stdout;
-    for text in ["1.000", "0.500", "3 (raw)"] {
+    for text in ["0.750", "0.500", "3 (raw)"] {
         assert!(shown.contains(text), "{text}: {shown}");
     }
     for (summary, text) in [
