@@ -233,16 +233,17 @@ fn simulations_can_be_chosen_by_name_tag_and_time() {
     let table = direct.run(["simulations", "--name", "a?b"]).ended(0).stdout;
     let lines: Vec<&str> = table.lines().collect();
     let header: Vec<&str> = lines[0].split_whitespace().collect();
-    assert_eq!(header, ["id", "name", "status", "score", "scenarios", "started"]);
+    assert_eq!(header, ["id", "name", "status", "score", "plan", "age"]);
     let row: Vec<&str> = lines[1].split_whitespace().collect();
     let short = listed["short_id"].as_str().unwrap();
-    assert_eq!(row, [short, "axb", "completed", "1.000", "1", "2026-03-01", "12:00"]);
+    assert_eq!(row[..5], [short, "axb", "completed", "1.000", "1"]);
+    assert!(row[5].ends_with('d'), "{row:?}");
 }
 
 #[test]
 fn a_short_id_is_unique_and_a_list_fits_a_terminal() {
     let (database, files) = (TestDatabase::new(), Files::new());
-    let program = Program::on(&database).with_variable("COLUMNS", "80");
+    let program = Program::on(&database);
     let path = files.write_lines("results.jsonl", &[result("a", "success", 1.0)]);
     let name = "a long name of an evaluation of many scenarios, with a date and a model";
     // Made at the same time, their ids have the same first characters.

@@ -94,6 +94,24 @@ fn outcome_json(outcome: &Outcome) -> Value {
             })
         })
         .collect();
+    let usage: Vec<Value> = outcome
+        .usage
+        .iter()
+        .map(|usage| {
+            json!({
+                "role": usage.role,
+                "model": usage.model,
+                "uncached_input_tokens": usage.uncached_input_tokens,
+                "cache_read_tokens": usage.cache_read_tokens,
+                "cache_write_tokens": usage.cache_write_tokens,
+                "output_tokens": usage.output_tokens,
+                "reasoning_tokens": usage.reasoning_tokens,
+                "total_tokens": usage.total_tokens,
+                "cost_usd": usage.cost_usd,
+                "discarded": usage.discarded,
+            })
+        })
+        .collect();
     json!({
         "scenario": {
             "id": outcome.scenario.id,
@@ -109,10 +127,23 @@ fn outcome_json(outcome: &Outcome) -> Value {
         "invalidation": null,
         "execution_time": outcome.execution_time,
         "execution_time_ms": outcome.execution_time_ms,
+        "origin": {
+            "models": outcome.origin.models,
+            "provider": outcome.origin.provider,
+            "agent": outcome.origin.agent,
+            "agent_version": outcome.origin.agent_version,
+            "task": outcome.origin.task,
+            "task_version": outcome.origin.task_version,
+            "dataset": outcome.origin.dataset,
+            "dataset_version": outcome.origin.dataset_version,
+            "tool": outcome.origin.tool,
+            "tool_version": outcome.origin.tool_version,
+        },
         "tokens_used": outcome.tokens_used,
         "prompt_tokens": outcome.prompt_tokens,
         "completion_tokens": outcome.completion_tokens,
         "cost_usd": outcome.cost_usd,
+        "usage": usage,
         "event_count": outcome.event_count,
         "error_code": outcome.error_code,
         "error_message": outcome.error_message,

@@ -16,6 +16,7 @@ use crate::support::{Files, Finished, Program, Service, TestDatabase, result, sk
 
 /// Pages whose commands have a test of their own, because they need data or a service.
 const QUERIES: &str = "docs/queries.md";
+const COSTS: &str = "docs/costs.md";
 const DATABASES: &str = "docs/databases.md";
 const SERVICE: &str = "docs/service.md";
 
@@ -256,7 +257,7 @@ fn commands_run() {
     let mut ran = 0;
     for file in documents() {
         let scripts = scripts(&text_of(&file));
-        if scripts.is_empty() || [QUERIES, DATABASES, SERVICE].contains(&file.as_str()) {
+        if scripts.is_empty() || [QUERIES, COSTS, DATABASES, SERVICE].contains(&file.as_str()) {
             continue;
         }
         let database = TestDatabase::new();
@@ -314,7 +315,7 @@ fn queries_and_databases() {
     }
     let database = TestDatabase::new();
     let (shell, id) = recorded(&database);
-    for file in [QUERIES, DATABASES] {
+    for file in [QUERIES, COSTS, DATABASES] {
         let scripts = scripts(&text_of(file));
         assert!(scripts.len() >= 2, "{file}: {scripts:?}");
         for script in scripts {

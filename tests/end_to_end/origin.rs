@@ -136,6 +136,11 @@ fn what_a_start_declares_counts_before_what_results_name() {
     let guide =
         start(json!({"scenarios": [{"id": "a"}], "metadata": {"agent_model": "of the guide"}}));
     let named = start(json!({"scenarios": [{"id": "a"}], "metadata": {"agent_model": 1}}));
+    let silent = start(json!({"scenarios": [], "origin": {"models": ["the only one"]}}));
+    let nameless = result("a", None, json!({"total_tokens": 1}));
+    service.post(&format!("/v1/simulations/{silent}/outcomes"), &nameless).has(200);
+    let page = service.get(&format!("/v1/simulations/{silent}/outcomes")).has(200).json();
+    assert_eq!(page["outcomes"][0]["model"], "the only one", "the simulation's");
     let document = result("a", Some("of the result"), json!({"total_tokens": 1}));
     for (id, running, ended) in [
         (&declared, json!(["declared"]), json!(["declared"])),
@@ -152,9 +157,11 @@ fn what_a_start_declares_counts_before_what_results_name() {
         service.post(&format!("/v1/simulations/{id}/complete"), &json!({})).has(200);
         assert_eq!(listed(id), ended);
     }
+    let page = service.get(&format!("/v1/simulations/{named}/outcomes")).has(200).json();
+    assert_eq!(page["outcomes"][0]["model"], "of the result");
     let status = service.get(&format!("/v1/simulations/{declared}")).has(200).json();
     let origin = ["task", "dataset", "dataset_version", "tool"].map(|name| status[name].clone());
     assert_eq!(origin, [json!("weather"), json!("cities"), json!("2"), Value::Null]);
     let unknown = json!({"scenarios": [], "origin": {"modell": "m"}});
-    service.post("/v1/simulations", &unknown).has(422);
+    service.post("/v1/simulations", &unknown).has(400);
 }

@@ -7,16 +7,16 @@ from pathlib import Path
 from uuid import UUID
 
 from harbor.metrics.factory import MetricFactory
-from harbor.models.agent.context import AgentContext
+from harbor.models.agent.context import AgentContext, ModelUsage
 from harbor.models.job.result import JobResult, JobStats
 from harbor.models.metric.type import MetricType
 from harbor.models.task.id import PackageTaskId
 from harbor.models.trial.config import AgentConfig, TaskConfig, TrialConfig
-from harbor.models.trial.result import AgentInfo, ExceptionInfo, TrialResult
+from harbor.models.trial.result import AgentInfo, ExceptionInfo, ModelInfo, TrialResult
 from harbor.models.verifier.result import VerifierResult
 from harbor.utils.pass_at_k import compute_pass_at_k_by_evals
 
-from making import finite, main
+from making import finite, main, summed
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ERRORS = ["ApiRateLimitError", "AgentTimeoutError", "RewardFileNotFoundError", "NonZeroAgentExitCodeError"]
@@ -30,9 +30,11 @@ def trial(source, job_id, number, names, values):
     name, start = f"{source.choice('abc')}__x{number}", START + timedelta(minutes=number)
     usage = None
     if source.random() < 0.9:
+        given, output = source.randrange(10_000), source.randrange(1_000)
+        part = ModelUsage(n_input_tokens=given // 2, n_cache_tokens=given // 4, n_output_tokens=output)
         usage = AgentContext(
-            n_input_tokens=source.randrange(10_000), n_cache_tokens=0, n_output_tokens=source.randrange(1_000),
-            cost_usd=source.choice([None, source.random()]))
+            n_input_tokens=given, n_cache_tokens=source.randrange(given // 4, given + 1), n_output_tokens=output,
+            cost_usd=source.choice([None, source.random()]), model_usage=source.choice([None, {"p/m2": part}]))
     exception = None
     if failed:
         exception = ExceptionInfo(exception_type=source.choice(ERRORS), exception_message="invented",
@@ -40,7 +42,8 @@ def trial(source, job_id, number, names, values):
     return TrialResult(
         id=UUID(int=job_id.int + number, version=4), task_name=name[0], trial_name=name,
         trial_uri=f"file:///jobs/{name}", task_id=PackageTaskId(org="o", name=name[0], ref="1"), source="set",
-        task_checksum="0" * 64, agent_info=AgentInfo(name="nop", version="1"), agent_result=usage,
+        task_checksum="0" * 64, agent_info=AgentInfo(
+            name="nop", version="1", model_info=ModelInfo(name="m1", provider="p")), agent_result=usage,
         config=TrialConfig(task=TaskConfig(path=Path("tasks") / name[0]), trial_name=name, job_id=job_id,
                            agent=AgentConfig(name="nop")),
         verifier_result=None if rewards is None else VerifierResult(rewards=rewards), exception_info=exception,
@@ -60,7 +63,7 @@ def make(folder, seed):
     rewards = defaultdict(list)
     for result in trials:
         if result.reward_valid and result.verifier_result is not None:
-            rewards[JobStats.format_agent_evals_key("nop", None, "set")].append(result.verifier_result.rewards)
+            rewards[JobStats.format_agent_evals_key("nop", "m1", "set")].append(result.verifier_result.rewards)
     kinds = source.sample(["mean", "sum", "min", "max"], source.choice([1, 1, 2]))
     for key, found in rewards.items():
         for kind in kinds:
@@ -73,6 +76,19 @@ def make(folder, seed):
     log = f"job-{seed}.json"
     (folder / log).write_text(job.model_dump_json())
     return {"log": log, **read(JobResult.model_validate_json((folder / log).read_text()))}
+
+
+def calls(trials):
+    """Yields the tokens of each model; what no model has is the trial's own."""
+    kinds = lambda used: [(used.n_input_tokens or 0) - (used.n_cache_tokens or 0), used.n_cache_tokens or 0, 0,
+                          used.n_output_tokens or 0, (used.n_input_tokens or 0) + (used.n_output_tokens or 0)]
+    for trial in trials:
+        if trial.agent_result is not None:
+            rest = kinds(trial.agent_result)
+            for name, used in (trial.agent_result.model_usage or {}).items():
+                yield name, kinds(used)
+                rest = [whole - part for whole, part in zip(rest, kinds(used), strict=True)]
+            yield trial.agent_info.model_info.name, rest
 
 
 def read(job):
@@ -92,7 +108,7 @@ def read(job):
     return {
         "status": "completed" if job.finished_at else "incomplete", "results": stats.n_completed_trials,
         "tokens": (stats.n_input_tokens or 0) + (stats.n_output_tokens or 0), "cost": stats.cost_usd,
-        "metrics": metrics, "figures": figures}
+        "metrics": metrics, "figures": figures, "usage": {"model": summed(calls(job.trial_results)), "role": {}}}
 
 
 main(make)

@@ -16,10 +16,11 @@ from inspect_ai.scorer import (
 )
 from inspect_ai.solver import TaskState, solver
 
-from making import finite, main
+from making import finite, main, summed
 
 NAN = float("nan")
 STATUSES = {"success": "completed", "error": "failed", "cancelled": "cancelled", "started": "incomplete"}
+ROLES = {"grader": "scorer", "user": "user_simulator"}
 AUTHOR = ProvenanceData(author="check", reason="a check")
 
 
@@ -52,20 +53,27 @@ def random_scorer(name, metrics, value):
     return answered()
 
 
-def model(source):
+def model(source, name="model"):
     def answer(messages, tools, tool_choice, config):
-        output = ModelOutput.from_content("mockllm/model", "4")
-        given, taken = source.randrange(1, 500), source.randrange(100)
-        output.usage = ModelUsage(input_tokens=given, output_tokens=taken, total_tokens=given + taken)
+        output = ModelOutput.from_content(f"mockllm/{name}", "4")
+        given, cached, written = source.randrange(1, 500), source.choice([None, 70]), source.choice([None, 9])
+        taken = source.randrange(100)
+        # Some providers count the cache apart, as newer versions do, others did not.
+        total = given + taken + (cached or 0) + (written or 0)
+        output.usage = ModelUsage(
+            input_tokens=given, output_tokens=taken, total_tokens=total, input_tokens_cache_read=cached,
+            input_tokens_cache_write=written, reasoning_tokens=source.choice([None, taken // 2]))
         return output
 
-    return get_model("mockllm/model", custom_outputs=answer, memoize=False)
+    return get_model(f"mockllm/{name}", custom_outputs=answer, memoize=False)
 
 
 @solver
 def failing(source, share, is_killed):
     async def solve(state: TaskState, generate):
         state = await generate(state)
+        for role in source.choice([[], [], ["user", "grader"], ["critic"]]):
+            await get_model(role=role, default=model(source, role)).generate(state.messages)
         if source.random() < share:
             raise ConnectionError("the connection was reset")
         if is_killed and source.random() < 0.4:
@@ -89,6 +97,7 @@ def make(folder, seed):
                 epochs=Epochs(epochs, reducer) if epochs > 1 else None)
     options = {
         "model": model(source), "log_dir": str(folder / f"logs-{seed}"), "log_level": "critical", "display": "none",
+        "model_roles": source.choice([None, {"grader": model(source, "judge")}, {"user": model(source), "critic": model(source)}]),
         "log_format": "eval" if is_killed else source.choice(["eval", "json"]), "fail_on_error": fail_on_error,
         "score_on_error": source.random() < 0.3, "log_buffer": 1, "max_samples": 1}
     if is_killed:
@@ -132,9 +141,14 @@ def read(log):
         for key, found in score.metrics.items():
             if key != "stderr":
                 figures.append([name, key + reducer, finite(found.value)])
-    usage = [used.total_tokens for sample in log.samples or [] for used in sample.model_usage.values()]
-    return {"status": STATUSES[log.status], "results": len(log.samples or []), "tokens": sum(usage),
-            "metrics": metrics, "figures": figures}
+    kinds = lambda used: [used.input_tokens, used.input_tokens_cache_read or 0, used.input_tokens_cache_write or 0,
+                          used.output_tokens, used.total_tokens]
+    samples = log.samples or []
+    models = summed((name, kinds(used)) for sample in samples for name, used in sample.model_usage.items())
+    roles = summed((ROLES.get(name, name), kinds(used)) for sample in samples for name, used in sample.role_usage.items())
+    beside = sum(roles.get(role, [0])[-1] for role in ROLES.values())
+    return {"status": STATUSES[log.status], "results": len(samples), "metrics": metrics, "figures": figures,
+            "tokens": sum(used[-1] for used in models.values()) - beside, "usage": {"model": models, "role": roles}}
 
 
 main(make)

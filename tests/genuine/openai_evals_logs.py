@@ -19,7 +19,7 @@ from evals.elsuite.basic.json_match import JsonMatch
 from evals.elsuite.basic.json_validator import JsonValidator
 from evals.elsuite.basic.match import Match
 
-from making import finite, main
+from making import finite, main, summed
 
 
 class Answer:
@@ -102,9 +102,11 @@ def read(recorder, report, is_killed):
     figures = [
         [compared.get(name, name), name, finite(value)] for name, value in report.items()
         if not name.startswith("usage_") and not isinstance(value, dict)]
-    usage = [event.data["usage"]["total_tokens"] for event in recorder.get_events("sampling")]
+    kinds = lambda used: [used["prompt_tokens"], 0, 0, used["completion_tokens"], used["total_tokens"]]
+    calls = [(event.data["model"], kinds(event.data["usage"])) for event in recorder.get_events("sampling")]
     return {
-        "status": "incomplete" if is_killed else "completed", "tokens": sum(usage), "metrics": metrics,
+        "status": "incomplete" if is_killed else "completed", "metrics": metrics,
+        "tokens": sum(used[-1] for _, used in calls), "usage": {"model": summed(calls), "role": {}},
         "results": len({event.sample_id for event in recorder._events}), "figures": [] if is_killed else figures}
 
 

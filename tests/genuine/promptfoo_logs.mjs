@@ -12,7 +12,9 @@ Object.assign(process.env, {
   PROMPTFOO_DISABLE_UPDATE: '1',
 });
 const { default: promptfoo } = await import(path.join(packageFolder, 'dist/src/index.js'));
-const provider = path.join(import.meta.dirname, '../fixtures/formats/promptfoo/genuine/provider.js');
+const genuine = path.join(import.meta.dirname, '../fixtures/formats/promptfoo/genuine');
+const provider = path.join(genuine, 'provider.js');
+const grader = path.join(genuine, 'grader.js');
 
 /** Returns a generator of numbers from 0 to 1 (mulberry32). */
 function random(seed) {
@@ -36,12 +38,13 @@ function configuration(seed) {
     return choice(
       { type: 'equals', value: 'a', metric, weight },
       { type: 'contains', value: 'b', metric, weight },
+      { type: 'llm-rubric', value: 'is short', provider: `file://${grader}`, metric, weight },
       { type: 'javascript', value: `({ pass: ${next() < 0.7}, score: ${score}, reason: 'random' })`, metric, weight },
       { type: 'javascript', value: `({ pass: true, score: ${score}, reason: 'random', namedScores: { depth: ${next()} } })` },
     );
   };
   const test = () => ({
-    vars: { q: choice('a', 'b', 'fail', 'throw', 'nothing', 'cached', 'no usage') },
+    vars: { q: choice('a', 'b', 'fail', 'throw', 'nothing', 'cached', 'no usage', 'kinds') },
     assert: some(3, assertion),
     threshold: choice(undefined, undefined, 0.5),
   });
@@ -67,6 +70,14 @@ function metrics(results) {
   return values;
 }
 
+/** Returns the tokens of the agent and of the graders: uncached, read from a cache, written, output, all. */
+function roles({ prompt, completion, cached, total, completionDetails, assertions }) {
+  const { cacheReadInputTokens: read, cacheCreationInputTokens: written } = completionDetails;
+  const agent = [prompt - read - written, read + cached, written, completion, total];
+  const found = { agent, scorer: [assertions.prompt, assertions.cached, 0, assertions.completion, assertions.total] };
+  return Object.fromEntries(Object.entries(found).filter(([, kinds]) => kinds.at(-1) > 0));
+}
+
 const expected = fs.openSync(path.join(folder, 'expected.jsonl'), 'w');
 for (let seed = Number(first); seed < Number(first) + Number(count); seed += 1) {
   const log = `eval-${seed}.json`;
@@ -78,6 +89,7 @@ for (let seed = Number(first); seed < Number(first) + Number(count); seed += 1) 
   const figures = ['successes', 'failures', 'errors'].map((name) => ['pass', name, stats[name]]);
   fs.writeSync(expected, `${JSON.stringify({
     log, status: 'completed', results: results.length, tokens: stats.tokenUsage.total,
+    usage: { model: {}, role: roles(stats.tokenUsage) },
     cost: results.reduce((sum, result) => sum + (result.cost ?? 0), 0), metrics: metrics(results), figures,
   })}\n`);
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -149,3 +150,63 @@ def test_the_blocking_twin_does_the_same(database_url: str) -> None:
         assert (recorded["format"], recorded["simulation_name"]) == ("promptfoo", "eval")
         with pytest.raises(ValidationError, match="is not of the format inspect"):
             api.record_file(LOGS / "promptfoo" / "results.json", format="inspect")
+
+
+@pytest.mark.parametrize("name", ["openinference", "pydantic-evals", "vercel", "langfuse"])
+def test_the_runs_of_traces_are_results(database_url: str, name: str) -> None:
+    folder = LOGS / "otel" / "genuine" / f"otel-{name}"
+    expected = json.loads((folder / "expected.jsonl").read_text())
+    with create_sync_arc_api(database_url) as api:
+        recorded = api.record_file(folder / expected["log"])
+        assert recorded["format"] == "otel" and recorded["stored"] == expected["results"]
+        assert recorded["total_tokens"] == expected["tokens"]
+        status = api.get_simulation_status(recorded["simulation_id"])
+        assert status["failed_outcomes"] == expected["failed"]
+        outcomes = api.get_scenario_outcomes(recorded["simulation_id"])
+        found = {outcome["scenario_id"] for outcome in outcomes}
+        assert found == set(expected["scenarios"])
+
+
+def test_the_files_of_a_run_are_one_simulation(database_url: str, tmp_path: Path) -> None:
+    job = LOGS / "harbor" / "job-folder"
+    for number in range(2):
+        result = {"scenario": {"id": f"scenario-{number}"}, "reliability_score": number}
+        with gzip.open(tmp_path / f"{number}.json.gz", "wt") as file:
+            json.dump(result, file)
+    (tmp_path / "notes.txt").write_text("no results")
+    with create_sync_arc_api(database_url) as api:
+        recorded = api.record_file(job / "result.json")
+        assert (recorded["stored"], recorded["total_scenarios"]) == (10, 10)
+        # The folder of the run, and one of its trials, are the same results.
+        for path in (job, job / "good__kScqWVz" / "result.json"):
+            again = api.record_file(path)
+            assert again["simulation_id"] == recorded["simulation_id"] and again["stored"] == 0
+        with pytest.raises(ValidationError, match="record_files"):
+            api.record_file(tmp_path)
+
+        every = api.record_files([tmp_path, job, tmp_path / "missing.json"])
+        assert [file["file"].rsplit("/")[-1] for file in every["files"]] == [
+            "0.json",
+            "1.json",
+            "result.json",
+        ]
+        summary = every["summary"]
+        assert (summary["files"], summary["simulations"], summary["stored"]) == (3, 3, 2)
+        assert (summary["duplicate"], summary["other_files"]) == (10, 1)
+        assert summary["failed_files"] == 1 and "missing.json" in summary["failures"][0]["error"]
+
+        one = api.record_files(tmp_path, one_simulation=True)
+        (simulation_id,) = {file["simulation_id"] for file in one["files"]}
+        status = api.get_simulation_status(simulation_id)
+        assert (status["status"], status["total_scenarios"]) == ("completed", 2)
+
+
+def test_samples_have_the_task_of_their_name(database_url: str) -> None:
+    with create_sync_arc_api(database_url) as api:
+        (samples,) = (LOGS / "lm-eval" / "results-of-another-run").glob("samples_*")
+        recorded = api.record_file(samples)
+        assert recorded["warnings"] == {"header_missing": 15}
+        outcomes = api.get_scenario_outcomes(recorded["simulation_id"])
+        assert {outcome["scenario_id"] for outcome in outcomes} == {
+            f"mmlu_virology/{number}" for number in range(15)
+        }

@@ -138,6 +138,12 @@ fn layout(layout: Layout) -> container::ContainerLayout {
             Items::Documents => container::ItemLayout::Documents,
             Items::Lines => container::ItemLayout::Lines,
             Items::Elements(pointer) => container::ItemLayout::Elements(pointer),
+            Items::ElementsOrFiles(elements, files) => {
+                container::ItemLayout::ElementsOrFiles(container::ElementsOrFiles {
+                    elements,
+                    files,
+                })
+            }
             Items::Entries(pattern) => container::ItemLayout::Entries(pattern),
         },
         header: match layout.header {

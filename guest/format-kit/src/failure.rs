@@ -52,8 +52,11 @@ const SIGNS: [(ErrorCategory, &[Sign]); 8] = [
 ];
 
 /// The ends of the names of exceptions, by which they are recognised in a text.
-const EXCEPTIONS: [&str; 7] =
-    ["Error", "Exception", "Exit", "Interrupt", "Iteration", "Timeout", "Warning"];
+#[rustfmt::skip]
+const EXCEPTIONS: [&str; 15] = [
+    "Cancelled", "Crash", "Denied", "Error", "Exceeded", "Exception", "Exhausted", "Exit", "Failure",
+    "Interrupt", "Iteration", "NotFound", "Timeout", "Unavailable", "Warning",
+];
 
 /// The names of system errors, as programs in C and JavaScript write them.
 #[rustfmt::skip]
@@ -355,6 +358,8 @@ mod tests {
             ("sqlite3.Error: locked", "sqlite3.Error"),
             ("std::io::Error: no such file", "std::io::Error"),
             ("KeyboardInterrupt", "KeyboardInterrupt"),
+            ("WorkerCrash: worker 'gw0' crashed", "WorkerCrash"),
+            ("docker.errors.NotFound: no image", "docker.errors.NotFound"),
             ("Error [ERR_INVALID_URL]: no", "ERR_INVALID_URL"),
             ("TypeError [ERR_X]: no", "TypeError"),
             ("Error: connect ECONNREFUSED 127.0.0.1:1", "ECONNREFUSED"),
@@ -386,6 +391,8 @@ mod tests {
             "Expected output to contain \"4\"",
             "Error: could not start",
             "Agent: no answer",
+            "Timeout: no answer",
+            "OpenAI: no answer",
             "broken",
             "max_tokens is too large",
             "500 tests failed",

@@ -14,6 +14,9 @@ pub enum Items {
     Lines,
     /// Values inside JSON documents, at this pointer, in which `*` matches every element.
     Elements(String),
+    /// Values inside the JSON document at the first pointer; if it has none, the documents in the files
+    /// that the second pattern matches, from the folder of the file.
+    ElementsOrFiles(String, String),
     /// Entries of a zip archive whose names match this pattern.
     Entries(String),
 }
@@ -29,7 +32,8 @@ pub enum Header {
     Entry(Vec<String>),
     /// The JSON array of the items for which [`Format::classify`] returns [`Role::Header`].
     Item,
-    /// Another file of the same folder, found by patterns of its name.
+    /// The JSON array of the file's own name and the content of another file of the same folder, found
+    /// by patterns of its name.
     SiblingFile(Vec<String>),
 }
 

@@ -202,7 +202,10 @@ const SIGNS = {
 };
 
 /** The ends of the names of exceptions, and the names of system errors; the same as in `guest/format-kit/src/failure.rs`. */
-const EXCEPTIONS = ['Error', 'Exception', 'Exit', 'Interrupt', 'Iteration', 'Timeout', 'Warning'];
+const EXCEPTIONS = [
+  'Cancelled', 'Crash', 'Denied', 'Error', 'Exceeded', 'Exception', 'Exhausted', 'Exit', 'Failure', 'Interrupt', 'Iteration',
+  'NotFound', 'Timeout', 'Unavailable', 'Warning',
+];
 
 const SYSTEM_ERRORS = [
   'EACCES', 'EADDRINUSE', 'EAI_AGAIN', 'ECONNABORTED', 'ECONNREFUSED', 'ECONNRESET', 'EEXIST', 'EHOSTUNREACH', 'EINVAL',

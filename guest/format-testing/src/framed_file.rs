@@ -30,7 +30,7 @@ pub fn frame<F: Format>(file_name: &str, bytes: &[u8]) -> Option<FramedFile> {
     };
     let mut header = None;
     let items: Vec<String> = match &layout.items {
-        Items::Elements(pointer) => {
+        Items::Elements(pointer) | Items::ElementsOrFiles(pointer, _) => {
             let segments: Vec<&str> = pointer.split('/').skip(1).collect();
             if layout.header == Header::EnclosingDocument
                 && let Some(first) = documents.first()

@@ -9,7 +9,7 @@ const MAX_ABOVE: usize = 64;
 /// The kind of a node in its tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NodeKind {
-    /// A part that begins a document, unless another root is above it.
+    /// A part that begins a document, unless another part is above it.
     Root,
     /// A part of a document.
     Part,
@@ -31,7 +31,7 @@ pub struct TreeNode<Id> {
 /// Divides the nodes into documents, each the indexes of its nodes in ascending order.
 ///
 /// A tree with one root, or none, is one document. Of several roots, each is a document with all
-/// nodes below it, and those above it; parts that are neither below nor above a root are another.
+/// nodes below it, and the connectors above it; parts that are not below a root are another.
 /// Connectors without a part below them are left out.
 ///
 /// ```
@@ -56,15 +56,7 @@ pub fn tree_documents<Id: Ord>(nodes: &[TreeNode<Id>]) -> Vec<Vec<usize>> {
         }
     }
     let is_divided = groups.keys().flatten().count() > 1;
-    if is_divided {
-        let mut is_above = vec![false; nodes.len()];
-        for number in groups.keys().flatten().flat_map(|root| tree.above(*root)) {
-            is_above.iter_mut().skip(number).take(1).for_each(|above| *above = true);
-        }
-        if let Some(others) = groups.get_mut(&None) {
-            others.retain(|number| is_above.get(*number) != Some(&true));
-        }
-    } else {
+    if !is_divided {
         let parts = std::mem::take(&mut groups).into_values().flatten().collect();
         groups.insert(None, parts);
     }
@@ -92,7 +84,7 @@ pub fn tree_documents<Id: Ord>(nodes: &[TreeNode<Id>]) -> Vec<Vec<usize>> {
     documents.collect()
 }
 
-/// For each node, its parent and the outermost root among itself and the nodes above it.
+/// For each node, its parent, and the root among itself and the nodes above it.
 struct Tree {
     parents: Vec<Option<usize>>,
     roots: Vec<Option<usize>>,
@@ -108,6 +100,8 @@ impl Tree {
         }
         let parents = nodes.iter().map(|node| by_id.get(node.parent.as_ref()?).copied()).collect();
         let mut tree = Tree { parents, roots: vec![None; nodes.len()] };
+        // Whether a part is at a node or above it.
+        let mut below_part = vec![false; nodes.len()];
         // Nodes can be each other's parents.
         let mut visited = vec![false; nodes.len()];
         for start in 0..nodes.len() {
@@ -121,11 +115,16 @@ impl Tree {
                 next = tree.parent(number);
             }
             let mut root = next.and_then(|number| tree.root_of(number));
+            let mut is_below =
+                next.and_then(|number| below_part.get(number).copied()).unwrap_or_default();
             for number in path.into_iter().rev() {
-                if nodes.get(number).is_some_and(|node| node.kind == NodeKind::Root) {
-                    root = root.or(Some(number));
+                let kind = nodes.get(number).map(|node| node.kind);
+                if kind == Some(NodeKind::Root) && !is_below {
+                    root = Some(number);
                 }
+                is_below |= kind != Some(NodeKind::Connector);
                 tree.roots.iter_mut().skip(number).take(1).for_each(|place| *place = root);
+                below_part.iter_mut().skip(number).take(1).for_each(|place| *place = is_below);
             }
         }
         tree
@@ -141,12 +140,7 @@ impl Tree {
 
     /// Returns the nearest nodes above a root.
     fn above(&self, root: usize) -> impl Iterator<Item = usize> {
-        // No root is above it, and those below are in its document already.
-        let own = move |number: &usize| self.root_of(*number).is_none();
-        std::iter::successors(self.parent(root).filter(own), move |number| {
-            self.parent(*number).filter(own)
-        })
-        .take(MAX_ABOVE)
+        std::iter::successors(self.parent(root), |number| self.parent(*number)).take(MAX_ABOVE)
     }
 }
 
@@ -186,7 +180,7 @@ mod tests {
         let tree = [
             (3, 2, Root),
             (4, 3, Part),
-            (2, 1, Part),
+            (2, 1, Connector),
             (1, 0, Connector),
             (5, 2, Root),
             (6, 5, Connector),
@@ -199,11 +193,19 @@ mod tests {
     }
 
     #[test]
+    fn a_root_below_a_part_begins_no_document() {
+        let tree = [(1, 0, Part), (2, 1, Root), (3, 1, Connector), (4, 3, Root)];
+        assert_eq!(documents(&tree), [vec![0, 1, 2, 3]]);
+        let tree = [(1, 0, Part), (2, 1, Root), (3, 0, Root), (4, 3, Root), (5, 0, Root)];
+        assert_eq!(documents(&tree), [vec![0, 1], vec![2, 3], vec![4]]);
+    }
+
+    #[test]
     fn nodes_that_are_each_others_parents_occur_once() {
         assert_eq!(documents(&[(1, 1, Root)]), [vec![0]]);
         assert_eq!(documents(&[(1, 2, Root), (2, 1, Root)]), [vec![0, 1]]);
         assert_eq!(
-            documents(&[(1, 2, Part), (2, 1, Part), (3, 1, Root), (4, 0, Root)]),
+            documents(&[(1, 2, Connector), (2, 1, Connector), (3, 1, Root), (4, 0, Root)]),
             [vec![0, 1, 2], vec![3]]
         );
     }

@@ -3,18 +3,19 @@
 use std::ffi::OsString;
 use std::mem::ManuallyDrop;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
 
 use arc_host::cli::Program;
 use arc_host::client::ServiceClient;
 use arc_host::database::{Database, DatabaseSettings, components_cache, formats_folder};
-use arc_host::delivery::{DeliveryAnswer, FileIdentity, FileOptions, Source, record_file};
-use arc_host::documents::DocumentFile;
+use arc_host::delivery::{
+    DeliveryAnswer, FileIdentity, FileOptions, FilesRecording, FilesSummary, RecordedFile, Source,
+};
 use arc_host::embedded::Download;
 use arc_host::export;
 use arc_host::extraction::OutcomeStatus;
-use arc_host::formats::FormatSettings;
+use arc_host::formats::{FileCollection, FormatSettings, FoundFile};
 use arc_host::lock::lock;
 use arc_host::recorder::{ItemVerdict, ResultFormat, SimulationStart, Verdict, time_since};
 use arc_host::store::{
@@ -448,12 +449,15 @@ impl Host {
         }))
     }
 
-    /// Records a file of any format as a simulation, and returns a report.
+    /// Records files of any format, and returns a report on each and a summary. `only_one` is for a
+    /// single file, whose error is that of the call.
     #[expect(clippy::too_many_arguments, reason = "the arguments of the Python call")]
-    fn record_file(
+    fn record_files(
         &self,
         py: Python<'_>,
-        path: PathBuf,
+        paths: Vec<PathBuf>,
+        only_one: bool,
+        one_simulation: bool,
         format: Option<String>,
         header: Option<PathBuf>,
         simulation_name: Option<String>,
@@ -467,6 +471,7 @@ impl Host {
             Some(id) => FileIdentity::Named(simulation(py, id)?),
             None => FileIdentity::OfContent,
         };
+        let one_simulation = one_simulation || simulation_id.is_some();
         let mut options = FileOptions { identity, ..FileOptions::default() };
         options.start.simulation_name = simulation_name;
         options.start.tags = tags;
@@ -477,27 +482,68 @@ impl Host {
         }
         let process = process::process(py)?;
         self.recording_call(py, move |opened| async move {
-            let formats = opened.formats.clone();
-            let built_in = process.extractor().await?;
-            let open_file = move || {
-                let file = DocumentFile::open(&path)?;
+            let begun = Instant::now();
+            let mut recording = FilesRecording {
+                built_in: process.extractor().await?,
+                formats: opened.formats.clone(),
+                destination: opened.destination.clone(),
+                options,
+                format,
+                header_file: header,
+                stop: Arc::default(),
+            };
+            let FilesRecording { built_in, formats, format, .. } = recording.clone();
+            let collect = move || {
                 let mut notes = Vec::new();
                 let note = |problem: &str| notes.push(problem.to_owned());
-                let opened =
-                    formats.open(&built_in, file, format.as_deref(), header.as_deref(), note)?;
-                Ok::<_, Error>((opened, notes))
+                let collection = formats.collect(&built_in, &paths, format.as_deref(), note)?;
+                Ok::<_, Error>((collection, notes))
             };
-            let (file, mut notes) =
-                tokio::task::spawn_blocking(open_file).await.map_err(|error| {
-                    Error::component("the file could not be opened").with_source(error)
+            let (collection, mut notes) =
+                tokio::task::spawn_blocking(collect).await.map_err(|error| {
+                    Error::component("the files could not be opened").with_source(error)
                 })??;
-            let stop = Arc::new(AtomicBool::new(false));
-            let recorded = record_file(file, &opened.destination, &options, stop, |_| {}).await?;
-            if let Some(error) = recorded.completion_error {
+            let FileCollection { files, other_files, failures } = collection;
+            let mut summary = FilesSummary::new(other_files);
+            let mut reports = Vec::new();
+            for (name, error) in failures {
+                if only_one {
+                    return Err(error);
+                }
+                summary.add_failure(&name, &error);
+            }
+            if only_one && files.len() > 1 {
+                return Err(Error::invalid(format!(
+                    "the folder has {} files of results (expected one)",
+                    files.len()
+                ))
+                .with_hint("call record_files"));
+            }
+            if one_simulation && files.len() > 1 {
+                recording.into_one_simulation(&files).await?;
+            }
+            let mut one_failure = None;
+            let done = |found: FoundFile, recorded: Result<RecordedFile>| {
+                match recorded {
+                    Ok(RecordedFile { completion_error: Some(error), .. }) | Err(error) => {
+                        summary.add_failure(found.name(), &error);
+                        one_failure = Some(error);
+                    }
+                    Ok(recorded) => {
+                        summary.add(&recorded);
+                        let noted = recorded.notes.iter();
+                        notes.extend(noted.map(|note| format!("{}: {note}", found.name())));
+                        reports.push(recorded.report());
+                    }
+                }
+                Ok(())
+            };
+            recording.record_each(files, |_, _| {}, done).await?;
+            if let Some(error) = one_failure.filter(|_| only_one) {
                 return Err(error);
             }
-            notes.extend(recorded.notes.iter().cloned());
-            Ok(json!({"report": recorded.report(), "notes": notes}))
+            recording.end().await?;
+            Ok(json!({"files": reports, "notes": notes, "summary": summary.since(begun)}))
         })
     }
 
@@ -560,6 +606,7 @@ impl Host {
         tag: Option<String>,
         since: Option<&str>,
         status: Option<String>,
+        origin: &str,
         limit: u32,
         cursor: Option<String>,
     ) -> PyResult<Call> {
@@ -571,6 +618,7 @@ impl Host {
             name,
             tag,
             since: since.map_err(invalid)?,
+            origin: serde_json::from_str(origin).map_err(|error| invalid(error.to_string()))?,
         };
         self.call(py, move |opened| async move {
             opened.source.simulations(&filter, limit, cursor.as_deref()).await

@@ -52,7 +52,7 @@ Exit codes: 0 success, 1 something was not done, 2 some results were rejected, 1
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Record result files; each file becomes a simulation.
+    /// Record result files and folders; each run or file becomes a simulation.
     ///
     /// A file holds one result, a JSON array, an object with "results", or one result per line; or
     /// it is a log of another evaluation tool whose format is known (`arc-host formats list`).

@@ -13,7 +13,7 @@ use crate::extraction::OutcomeStatus;
 use crate::store::{MetricDefinition, OutcomeFilter, Store};
 
 /// The options that select the format of a file.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(super) struct FormatOptions {
     /// The format of the results, as `arc-host formats list` names it; arc-guide is the built-in one.
     /// Default: the format that recognises the file.

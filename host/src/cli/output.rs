@@ -32,10 +32,16 @@ pub(super) const WARNING: Style = AnsiColor::Yellow.on_default();
 const CELL_CHARACTERS: usize = 48;
 
 /// The columns that are never shortened: people copy their values, or they are short.
-const WHOLE_COLUMNS: [&str; 6] = ["simulation", "outcome", "id", "status", "age", "started"];
+const WHOLE_COLUMNS: [&str; 5] = ["simulation", "outcome", "id", "status", "age"];
+
+/// From this width on, a list has all its columns.
+const WIDE_LIST: u16 = 110;
 
 /// A narrower table cannot be read.
 const MIN_WIDTH: u16 = 40;
+
+/// The width of a list of which people read all columns, if that of the output is unknown.
+const LIST_WIDTH: u16 = 80;
 
 /// Standard output, as text for people or JSON for programs.
 pub(super) struct Output {
@@ -112,6 +118,27 @@ impl Output {
         right: &[&str],
         rows: impl IntoIterator<Item = Vec<String>>,
     ) -> Result<()> {
+        self.table_of(width(), header, right, rows)
+    }
+
+    /// Writes a table as [`Output::table`], of at most 80 characters if the width of the output is not
+    /// known.
+    pub(super) fn list(
+        &mut self,
+        header: &[&str],
+        right: &[&str],
+        rows: impl IntoIterator<Item = Vec<String>>,
+    ) -> Result<()> {
+        self.table_of(Some(width().unwrap_or(LIST_WIDTH)), header, right, rows)
+    }
+
+    fn table_of(
+        &mut self,
+        width: Option<u16>,
+        header: &[&str],
+        right: &[&str],
+        rows: impl IntoIterator<Item = Vec<String>>,
+    ) -> Result<()> {
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
         table.set_content_arrangement(ContentArrangement::Disabled);
@@ -129,21 +156,30 @@ impl Output {
             row.max_height(1);
             table.add_row(row);
         }
-        if let Some(width) = width() {
+        if let Some(width) = width {
             table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
             for (column, name) in table.column_iter_mut().zip(header) {
                 let is_whole = right.contains(name) || WHOLE_COLUMNS.contains(name);
                 column.set_constraint(match is_whole {
                     true => ColumnConstraint::ContentWidth,
-                    // The name of the column, and the spaces beside it.
-                    false => ColumnConstraint::LowerBoundary(Width::Fixed(
-                        u16::try_from(name.len() + 2).unwrap_or(u16::MAX),
-                    )),
+                    false => ColumnConstraint::LowerBoundary(Width::Fixed(min_width(name, width))),
                 });
             }
         }
         self.line(&table.trim_fmt())
     }
+}
+
+/// Whether a list has room for more than its most important columns.
+pub(super) fn is_wide() -> bool {
+    width().is_some_and(|width| width >= WIDE_LIST)
+}
+
+/// Returns the least width of a column whose text is shortened, with the spaces beside it: that of its
+/// name, or of a legible part of a message.
+fn min_width(name: &str, line: u16) -> u16 {
+    let of_name = u16::try_from(name.len() + 2).unwrap_or(u16::MAX);
+    if name == "error" { of_name.max(line / 2) } else { of_name }
 }
 
 /// Returns the number of characters in a line, if it is known.
@@ -208,11 +244,6 @@ fn shortened(text: &str) -> String {
         Some((end, _)) => printable(text.get(..end).unwrap_or_default()) + "…",
         None => printable(text),
     }
-}
-
-/// Formats a time to the minute, in UTC.
-pub(super) fn minute(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%d %H:%M").to_string()
 }
 
 /// Replaces control characters of a message of several lines.

@@ -1,11 +1,17 @@
 //! `arc-host record`: records result files in the database.
 
 use std::fs;
+use std::io::{self, Read as _};
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use clap::Args;
+use indicatif::ProgressBar;
+use serde_json::json;
 use uuid::Uuid;
 
 use super::CommandStatus;
@@ -16,26 +22,38 @@ use super::options::{self, FormatOptions, MetricOptions};
 use super::output::{self, BAD, BOLD, GOOD, Output, WARNING};
 use crate::blocking::blocking;
 use crate::delivery::{
-    Destination, FileIdentity, FileOptions, FileSummary, Progress, RecordedFile, Sink as _, Stage,
-    record_file,
+    Destination, FileIdentity, FileOptions, FileSummary, FilesRecording, FilesSummary, Progress,
+    RecordedFile, Sink as _, Stage,
 };
-use crate::documents::DocumentFile;
 use crate::error::{Error, Result};
-use crate::extraction::Extractor;
-use crate::formats::{Formats, OpenedFile};
-use crate::store::SimulationStart;
+use crate::formats::{FileCollection, FoundFile};
+use crate::lock::lock;
+use crate::store::{SimulationStart, SimulationStatus};
 
 /// How many rejected results are shown to a person; the JSON output and the database have all of
 /// them.
 const SHOWN_REJECTED: usize = 10;
 
+/// How many files are shown to a person one by one, and of more files, how many of those with a problem.
+const SHOWN_FILES: usize = 20;
+const SHOWN_PROBLEMS: usize = 10;
+
 #[derive(Debug, Args)]
 pub(super) struct Record {
-    /// Result files; - is standard input.
-    #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
+    /// Result files and folders; - is standard input. Of a folder, and the folders in it, all files that
+    /// a format recognises are recorded. Files can be compressed with gzip or zstd.
+    #[arg(required_unless_present = "files_from", value_name = "PATH")]
+    paths: Vec<PathBuf>,
 
-    /// The simulation's name. Default: the file's name.
+    /// A file with further paths, one a line; - is standard input.
+    #[arg(long, value_name = "FILE")]
+    files_from: Option<PathBuf>,
+
+    /// The paths of --files-from end with a NUL character, as find -print0 writes them.
+    #[arg(short = '0', long = "null", requires = "files_from")]
+    null_separated: bool,
+
+    /// The simulation's name. Default: the file's, or that of the folder of a run or of all files.
     #[arg(long)]
     name: Option<String>,
 
@@ -53,14 +71,58 @@ pub(super) struct Record {
     #[command(flatten)]
     declared: MetricOptions,
 
-    /// The simulation's id. If it exists, the results are added to it, and its plan does not
-    /// change.
+    /// Record all files into one simulation. Default: files of one run are one simulation, and every
+    /// other file is one.
+    #[arg(long)]
+    one_simulation: bool,
+
+    /// Record all files into the simulation with this id. If it exists, the results are added to it, and
+    /// its plan does not change.
     #[arg(long, value_name = "ID", value_parser = options::id, conflicts_with = "new")]
     simulation: Option<Uuid>,
 
     /// Create a new simulation, even for a file that was recorded before.
     #[arg(long)]
     new: bool,
+
+    /// Show every file, also of many.
+    #[arg(long, short)]
+    verbose: bool,
+}
+
+impl Record {
+    /// Returns the named paths, with those of the list.
+    fn paths(&self) -> Result<Vec<PathBuf>> {
+        let mut paths = self.paths.clone();
+        if let Some(list) = &self.files_from {
+            let failed = |error| {
+                Error::io(format!("could not read the list of files {}", list.display()), error)
+            };
+            let mut text = Vec::new();
+            if list == Path::new("-") {
+                io::stdin().lock().read_to_end(&mut text).map_err(failed)?;
+            } else {
+                text = fs::read(list).map_err(failed)?;
+            }
+            let end = if self.null_separated { 0 } else { b'\n' };
+            let listed = text.split(|byte| *byte == end);
+            let listed = listed.map(|path| match self.null_separated {
+                true => path,
+                false => path.strip_suffix(b"\r").unwrap_or(path),
+            });
+            let listed = listed.filter(|path| !path.is_empty());
+            paths.extend(listed.map(|path| std::ffi::OsString::from_vec(path.to_vec()).into()));
+        }
+        match paths.is_empty() {
+            true => Err(Error::invalid("the list of files is empty")),
+            false => Ok(paths),
+        }
+    }
+
+    /// Whether there is one file, which needs no summary.
+    fn is_one_file(&self, paths: &[PathBuf]) -> bool {
+        self.files_from.is_none() && matches!(paths, [path] if !path.is_dir())
+    }
 }
 
 pub(super) async fn run(
@@ -68,104 +130,75 @@ pub(super) async fn run(
     arguments: Record,
     output: &mut Output,
 ) -> Result<CommandStatus> {
-    if arguments.simulation.is_some() && arguments.files.len() > 1 {
-        return Err(Error::invalid(
-            "--simulation takes one FILE: each file is a simulation of its own",
-        ));
-    }
+    let begun = Instant::now();
     let configuration = arguments.config.as_deref().map(Configuration::read).transpose()?;
     let stop = Arc::new(AtomicBool::new(false));
     let recording = Arc::new(AtomicBool::new(false));
     stop_on_interrupt(Arc::clone(&stop), Arc::clone(&recording))?;
 
-    // No database is created or started for files that do not exist.
-    if !arguments.files.iter().any(|path| looks_readable(path)) {
-        for path in &arguments.files {
-            if let Err(error) = DocumentFile::open(path) {
-                output::show_error(&error);
-            }
-        }
-        return Ok(CommandStatus::Incomplete);
-    }
-    let opened = connection::open_source(global).await?;
-    let destination = connection::destination(global, opened.source()).await?;
-    let (extractor, formats) = match &destination {
-        Destination::Database(recorder) => {
-            (recorder.extractor().clone(), recorder.formats().clone())
-        }
-        Destination::Service(_) => (connection::extractor(global)?, connection::formats(global)?),
+    let paths = arguments.paths()?;
+    let is_one_file = arguments.is_one_file(&paths);
+    let (built_in, formats) = (connection::extractor(global)?, connection::formats(global)?);
+    let FormatOptions { format, header } = arguments.format.clone();
+    let collection = {
+        let (formats, built_in, format) = (formats.clone(), built_in.clone(), format.clone());
+        let collect = move || formats.collect(&built_in, &paths, format.as_deref(), output::warn);
+        blocking(collect).await??
     };
-    let mut start = SimulationStart {
-        simulation_name: arguments.name.clone(),
-        tags: arguments.tags.clone(),
-        metrics: arguments.declared.definitions(),
-        ..SimulationStart::default()
+    let FileCollection { files, other_files, failures } = collection;
+    let mut report = Report {
+        verbose: arguments.verbose || files.len() + failures.len() <= SHOWN_FILES,
+        problems: 0,
+        status: CommandStatus::Complete,
+        summary: FilesSummary::new(other_files),
+        output,
     };
-    if let Some(Configuration { name, text }) = &configuration {
-        start.config_version_id = destination.create_configuration(name, text, None).await?.0;
+    for (name, error) in &failures {
+        report.failed(name, error);
     }
-    let options = FileOptions {
-        start,
-        identity: match (arguments.simulation, arguments.new) {
+    // No database is created or started if there is nothing to record.
+    if !files.is_empty() {
+        let opened = connection::open_source(global).await?;
+        let destination = connection::destination(global, opened.source()).await?;
+        let mut start = SimulationStart {
+            simulation_name: arguments.name.clone(),
+            tags: arguments.tags.clone(),
+            metrics: arguments.declared.definitions(),
+            ..SimulationStart::default()
+        };
+        if let Some(Configuration { name, text }) = &configuration {
+            start.config_version_id = destination.create_configuration(name, text, None).await?.0;
+        }
+        let identity = match (arguments.simulation, arguments.new) {
             (Some(simulation_id), _) => FileIdentity::Named(simulation_id),
             (None, true) => FileIdentity::New,
             (None, false) => FileIdentity::OfContent,
-        },
-        batches: None,
-    };
-    let recorder = FilesRecorder {
-        extractor,
-        formats,
-        options,
-        destination,
-        arguments: &arguments,
-        stop: Arc::clone(&stop),
-    };
-    let mut done = CommandStatus::Complete;
-    for path in &arguments.files {
-        let opened = open_file(&recorder, path).await;
-        recording.store(true, Ordering::Relaxed);
-        let recorded = match opened {
-            Ok(opened) => recorder.record(opened, output).await,
-            Err(error) => Err(error),
         };
-        recording.store(false, Ordering::Relaxed);
-        done = done.max(match recorded {
-            Ok(done) => done,
-            Err(error) if stop.load(Ordering::Relaxed) => {
-                output::note(&error.report());
-                CommandStatus::Interrupted
-            }
-            Err(error) => {
-                output::show_error(&error);
-                CommandStatus::Incomplete
-            }
-        });
-        if done == CommandStatus::Interrupted {
-            break;
+        let mut files_recording = FilesRecording {
+            built_in,
+            formats,
+            destination,
+            options: FileOptions { start, identity, ..FileOptions::default() },
+            format,
+            header_file: header,
+            stop: Arc::clone(&stop),
+        };
+        let is_joint = files.len() > 1 && arguments.simulation.is_some();
+        if arguments.one_simulation || is_joint {
+            files_recording.into_one_simulation(&files).await?;
+        }
+        report.record_all(&files_recording, files, recording).await?;
+        if let Destination::Database(recorder) = &files_recording.destination {
+            recorder.close().await;
         }
     }
-    if let Destination::Database(recorder) = &recorder.destination {
-        recorder.close().await;
+    if !is_one_file {
+        report.show_summary(begun)?;
     }
-    Ok(done)
-}
-
-/// Returns whether the file looks readable, so that it is worth opening a database.
-fn looks_readable(path: &Path) -> bool {
-    path == Path::new("-") || fs::metadata(path).is_ok_and(|there| !there.is_dir())
-}
-
-/// Opens a file and detects its format.
-async fn open_file(recorder: &FilesRecorder<'_>, path: &Path) -> Result<OpenedFile> {
-    let (formats, built_in) = (recorder.formats.clone(), recorder.extractor.clone());
-    let FormatOptions { format, header } = &recorder.arguments.format;
-    let (path, format, header) = (path.to_owned(), format.clone(), header.clone());
-    blocking(move || {
-        let file = DocumentFile::open(&path)?;
-        formats.open(&built_in, file, format.as_deref(), header.as_deref(), output::warn)
-    })
-    .await?
+    if stop.load(Ordering::Relaxed) {
+        output::note("stopped; run the same command again to record the rest");
+    }
+    Ok(report.status)
 }
 
 /// The agent's configuration, as read from its file.
@@ -183,42 +216,186 @@ impl Configuration {
     }
 }
 
-/// The state that all files of a command share.
-struct FilesRecorder<'a> {
-    extractor: Extractor,
-    formats: Formats,
-    options: FileOptions,
-    destination: Destination,
-    arguments: &'a Record,
-    stop: Arc<AtomicBool>,
+/// What became of the files of a command.
+struct Report<'o> {
+    /// Whether every file is shown.
+    verbose: bool,
+    /// How many files with a problem were shown.
+    problems: usize,
+    status: CommandStatus,
+    summary: FilesSummary,
+    output: &'o mut Output,
 }
 
-impl FilesRecorder<'_> {
-    async fn record(&self, opened: OpenedFile, output: &mut Output) -> Result<CommandStatus> {
-        let bar = output::progress_bar(opened.file.length(), "reading  ");
-        let shown = bar.clone();
-        let report = move |progress: Progress| {
-            if progress.stage == Stage::Record {
-                shown.set_prefix("recording");
-            }
-            shown.set_position(progress.read_bytes);
-            shown.set_message(output::count(progress.results));
+impl Report<'_> {
+    async fn record_all(
+        &mut self,
+        recording: &FilesRecording,
+        files: Vec<FoundFile>,
+        is_recording: Arc<AtomicBool>,
+    ) -> Result<()> {
+        let bar = ProgressOfFiles::new(&files);
+        let shown = Arc::clone(&bar);
+        let started = Arc::clone(&is_recording);
+        let report = move |number, progress| {
+            started.store(true, Ordering::Relaxed);
+            shown.report(number, progress);
         };
-        let stop = Arc::clone(&self.stop);
-        let recorded = record_file(opened, &self.destination, &self.options, stop, report).await;
-        bar.finish_and_clear();
-        let recorded = recorded?;
-        recorded.notes.iter().for_each(|note| output::warn(note));
-        let display = FileDisplay(&recorded);
-        display.show(output)?;
-        if let Some(error) = &recorded.completion_error {
-            output::show_error_with_hint(
-                &error.report(),
-                Some("run the same command again to finish"),
-            );
-            return Ok(CommandStatus::Incomplete);
+        // A signal ends the program while it waits for input.
+        let may_wait = files.iter().any(FoundFile::is_read_once);
+        let show = |found: FoundFile, recorded: Result<RecordedFile>| {
+            if may_wait {
+                is_recording.store(false, Ordering::Relaxed);
+            }
+            bar.bar.suspend(|| match recorded {
+                Ok(recorded) => self.recorded(&recorded),
+                Err(_) if recording.stop.load(Ordering::Relaxed) => {
+                    self.summary.stopped_files += 1;
+                    self.status = self.status.max(CommandStatus::Interrupted);
+                    Ok(())
+                }
+                Err(error) => {
+                    self.failed(found.name(), &error);
+                    Ok(())
+                }
+            })
+        };
+        recording.record_each(files, report, show).await?;
+        bar.bar.finish_and_clear();
+        if self.summary.stopped_files == 0
+            && let Some(ended) = recording.end().await?
+            && ended.status != SimulationStatus::Completed
+        {
+            output::note(&format!(
+                "simulation {} is {}; its results are recorded, and it stays so",
+                ended.simulation_id, ended.status
+            ));
         }
-        Ok(display.status())
+        Ok(())
+    }
+
+    fn failed(&mut self, name: &str, error: &Error) {
+        self.status = self.status.max(CommandStatus::Incomplete);
+        self.summary.add_failure(name, error);
+        if self.verbose {
+            output::show_error(error);
+        }
+    }
+
+    fn recorded(&mut self, recorded: &RecordedFile) -> Result<()> {
+        self.summary.add(recorded);
+        let display = FileDisplay(recorded);
+        let mut status = display.status();
+        if recorded.completion_error.is_some() {
+            status = status.max(CommandStatus::Incomplete);
+        }
+        self.status = self.status.max(status);
+        let is_problem = status != CommandStatus::Complete && self.problems < SHOWN_PROBLEMS;
+        if self.verbose || self.output.json() || is_problem {
+            self.problems += usize::from(is_problem);
+            recorded.notes.iter().for_each(|note| output::warn(note));
+            display.show(self.output)?;
+            if let Some(error) = &recorded.completion_error {
+                let hint = Some("run the same command again to finish");
+                output::show_error_with_hint(&error.report(), hint);
+            }
+        }
+        Ok(())
+    }
+
+    fn show_summary(&mut self, begun: Instant) -> Result<()> {
+        let summary = std::mem::take(&mut self.summary).since(begun);
+        if self.output.json() {
+            return self.output.value(&json!({"summary": summary}));
+        }
+        let plural = |total: u64, what: &str| {
+            format!("{} {what}{}", output::count(total), if total == 1 { "" } else { "s" })
+        };
+        self.output.line(&format!(
+            "{BOLD}total{BOLD:#}: {} as {}",
+            plural(summary.files, "file"),
+            plural(summary.simulations, "simulation")
+        ))?;
+        let mut fields = vec![
+            ("stored", output::count(summary.stored)),
+            ("duplicate", output::count(summary.duplicate)),
+            ("rejected", marked(summary.rejected, BAD)),
+        ];
+        // Rare, and omitted if zero.
+        let rare = [
+            ("spooled", summary.spooled, WARNING),
+            ("failed", summary.failed, BAD),
+            ("failed files", summary.failed_files, BAD),
+            ("not recorded", summary.stopped_files, WARNING),
+        ];
+        let rare = rare.into_iter().filter(|(_, total, _)| *total > 0);
+        fields.extend(rare.map(|(name, total, style)| (name, marked(total, style))));
+        if summary.other_files > 0 {
+            let text = format!("{}, without results", output::count(summary.other_files));
+            fields.push(("other files", text));
+        }
+        fields.push(("time", format!("{:.2} s", summary.elapsed_seconds)));
+        self.output.fields(&fields)?;
+        if !self.verbose {
+            for failed in &summary.failures {
+                output::show_error_with_hint(&failed.error, failed.hint.as_deref());
+            }
+            let more = summary.failed_files - summary.failures.len() as u64;
+            if more > 0 {
+                output::note(&format!("… and {more} more files; --verbose shows all"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Formats a count, with a style unless it is zero.
+fn marked(total: u64, style: anstyle::Style) -> String {
+    let style = if total > 0 { style } else { GOOD };
+    format!("{style}{}{style:#}", output::count(total))
+}
+
+/// The progress bar of all files. Each is read twice: for its plan, and to record it.
+struct ProgressOfFiles {
+    bar: ProgressBar,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    /// The bytes of each file, those that count as done, and its recorded results.
+    files: Vec<(u64, u64, u64)>,
+    done: u64,
+    results: u64,
+}
+
+impl ProgressOfFiles {
+    fn new(files: &[FoundFile]) -> Arc<Self> {
+        let bytes = files.iter().map(FoundFile::bytes);
+        let bar = output::progress_bar(bytes.clone().sum(), "recording");
+        bar.set_message("0");
+        let files = bytes.map(|bytes| (bytes, 0, 0)).collect();
+        let counts = Mutex::new(Counts { files, ..Counts::default() });
+        Arc::new(ProgressOfFiles { bar, counts })
+    }
+
+    fn report(&self, number: usize, progress: Progress) {
+        let mut counts = lock(&self.counts);
+        let Counts { files, done, results } = &mut *counts;
+        let Some((bytes, done_of_file, results_of_file)) = files.get_mut(number) else { return };
+        let (all, read) =
+            (progress.file_bytes.max(1), progress.read_bytes.min(progress.file_bytes));
+        let (passes, recorded) = match progress.stage {
+            Stage::Survey => (read, 0),
+            Stage::Record => (read + all, progress.results),
+        };
+        let share = u128::from(*bytes) * u128::from(passes) / (2 * u128::from(all));
+        let share = u64::try_from(share).unwrap_or(*bytes);
+        *done = *done - *done_of_file + share;
+        *results = *results - *results_of_file + recorded;
+        (*done_of_file, *results_of_file) = (share, recorded);
+        self.bar.set_position(*done);
+        self.bar.set_message(output::count(*results));
     }
 }
 
@@ -240,9 +417,6 @@ impl FileDisplay<'_> {
                 false => failure.hint.as_deref(),
             };
             output::show_error_with_hint(&format!("{what} could not be recorded: {failure}"), hint);
-        }
-        if summary.interrupted {
-            output::note("stopped; run the same command again to record the rest");
         }
         Ok(())
     }
@@ -275,6 +449,8 @@ impl FileDisplay<'_> {
             match progress {
                 Some(known) => known.status.as_str(),
                 None if summary.spooled > 0 => "spooled",
+                // The simulation of several files is completed after all of them.
+                None if self.0.completion_error.is_none() => "running",
                 None => "unknown",
             }
         ))?;

@@ -18,7 +18,8 @@ use crate::extraction::{Violation, violations_of_json};
 use crate::paging::{PAGE_ROWS, Pages};
 use crate::recorder::{duration_hours, time_since};
 use crate::store::{
-    Attachments, OutcomePage, RecordedOutcome, RejectedResult, SimulationFilter, SimulationStatus,
+    Attachments, OriginFilter, OutcomePage, RecordedOutcome, RejectedResult, SimulationFilter,
+    SimulationStatus,
 };
 use crate::wire::SimulationSummary;
 
@@ -31,8 +32,33 @@ const LISTED_OUTCOMES: u32 = 100;
 /// The maximum number of rows in a table, whose column widths need all of them at once.
 const TABLE_ROWS: usize = 1_000;
 
-/// A column of a table: its name, whether it holds numbers, and the text of its cells.
-type Column<T> = (&'static str, bool, fn(&T) -> String);
+/// The columns of the list, with the text of a simulation's cell. A column in which no simulation has one
+/// is left out, and in a narrow list those of [`WIDE`], too.
+const LIST: [(&str, fn(&SimulationSummary) -> String); 9] = [
+    ("id", |simulation| simulation.short_id.clone()),
+    ("name", |simulation| simulation.simulation_name.clone().unwrap_or_default()),
+    ("model", |simulation| {
+        let models = simulation.origin.models.iter();
+        // The provider is the same for most of them, and `status` shows it.
+        let names = models.map(|model| model.rsplit_once('/').map_or(&**model, |(_, name)| name));
+        names.collect::<Vec<_>>().join(", ")
+    }),
+    ("task", |simulation| simulation.origin.task.clone().unwrap_or_default()),
+    ("status", |simulation| simulation.status.to_string()),
+    ("score", |simulation| {
+        let score = simulation.overall_score;
+        output::scaled_or_raw(score.filter(|_| simulation.score_scale.is_some()), score)
+    }),
+    ("plan", |simulation| output::count(simulation.planned_scenarios)),
+    ("cost", |simulation| {
+        let cost = simulation.total_cost_usd.filter(|cost| *cost > 0.0);
+        cost.or(simulation.computed_cost_usd).map(output::dollars).unwrap_or_default()
+    }),
+    ("age", |simulation| output::age(simulation.started_at, Timestamp::now())),
+];
+
+/// The columns that only a wide list has.
+const WIDE: [&str; 2] = ["cost", "category"];
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -57,6 +83,30 @@ pub(super) struct Simulations {
     /// before now, such as 7d.
     #[arg(long, value_name = "TIME", value_parser = parse_since)]
     since: Option<Timestamp>,
+
+    /// Only those one of whose models contains this text, in any case, as --name.
+    #[arg(long, value_name = "TEXT")]
+    model: Option<String>,
+
+    /// Only those whose provider contains this text, in any case, as --name.
+    #[arg(long, value_name = "TEXT")]
+    provider: Option<String>,
+
+    /// Only those whose agent contains this text, in any case, as --name.
+    #[arg(long, value_name = "TEXT")]
+    agent: Option<String>,
+
+    /// Only those whose task contains this text, in any case, as --name.
+    #[arg(long, value_name = "TEXT")]
+    task: Option<String>,
+
+    /// Only those whose data set contains this text, in any case, as --name.
+    #[arg(long, value_name = "TEXT")]
+    dataset: Option<String>,
+
+    /// Only those that this tool ran, in any case, as --name.
+    #[arg(long, value_name = "TEXT")]
+    tool: Option<String>,
 
     /// The maximum number of simulations; also shows the cursor of the next page. Default: 20.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -95,11 +145,13 @@ async fn list(
     output: &mut Output,
 ) -> Result<CommandStatus> {
     let opened = connection::open_source(global).await?;
-    let Simulations { status, name, tag, since, .. } = arguments;
-    let filter = SimulationFilter { status, name, tag, since };
-    let limit = arguments.limit.unwrap_or(LISTED_SIMULATIONS);
-    let cursor = arguments.cursor.as_deref();
-    let paged = arguments.limit.is_some() || cursor.is_some();
+    let Simulations { status, name, tag, since, limit, cursor, .. } = arguments;
+    let Simulations { model, provider, agent, task, dataset, tool, .. } = arguments;
+    let origin = OriginFilter { model, provider, agent, task, dataset, tool };
+    let filter = SimulationFilter { status, name, tag, since, origin };
+    let paged = limit.is_some() || cursor.is_some();
+    let limit = limit.unwrap_or(LISTED_SIMULATIONS);
+    let cursor = cursor.as_deref();
     let page = opened.source().simulations(&filter, limit, cursor).await?;
     let simulations = &page.simulations;
     if output.json() {
@@ -147,43 +199,17 @@ async fn list(
         });
         return Ok(CommandStatus::Complete);
     }
-    table_of_simulations(simulations, output)?;
+    let is_shown = |(name, cell): &(&str, fn(&SimulationSummary) -> String)| {
+        (output::is_wide() || !WIDE.contains(name))
+            && simulations.iter().any(|simulation| !cell(simulation).is_empty())
+    };
+    let (header, cells): (Vec<&str>, Vec<_>) = LIST.into_iter().filter(is_shown).unzip();
+    let rows = simulations.iter().map(|one| cells.iter().map(|cell| cell(one)).collect());
+    output.list(&header, &["plan", "score", "cost"], rows)?;
     // A person sees the cursor in any case; a program that did not request a page gets only
     // simulations.
     show_cursor(page.cursor.as_deref(), output)?;
     Ok(CommandStatus::Complete)
-}
-
-/// Writes a table of simulations, with the models and the tasks if any of them has one.
-fn table_of_simulations(simulations: &[SimulationSummary], output: &mut Output) -> Result<()> {
-    let columns: [Column<SimulationSummary>; 8] = [
-        ("id", false, |one| one.short_id.clone()),
-        ("name", false, |one| one.simulation_name.clone().unwrap_or_default()),
-        ("model", false, |one| one.origin.models.join(", ")),
-        ("task", false, |one| one.origin.task.clone().unwrap_or_default()),
-        ("status", false, |one| one.status.to_string()),
-        ("score", true, |one| {
-            let score = one.overall_score;
-            output::scaled_or_raw(score.filter(|_| one.score_scale.is_some()), score)
-        }),
-        ("scenarios", true, |one| output::count(one.planned_scenarios)),
-        ("started", false, |one| output::minute(one.started_at)),
-    ];
-    let optional = ["model", "task"];
-    let shown = |(name, _, value): &Column<SimulationSummary>| {
-        !optional.contains(name) || simulations.iter().any(|one| !value(one).is_empty())
-    };
-    let columns: Vec<_> = columns.into_iter().filter(shown).collect();
-    table_of(&columns, simulations, output)
-}
-
-/// Writes a table with these columns.
-fn table_of<T>(columns: &[Column<T>], all: &[T], output: &mut Output) -> Result<()> {
-    let header: Vec<&str> = columns.iter().map(|(name, ..)| *name).collect();
-    let numbers: Vec<&str> =
-        columns.iter().filter(|(_, number, _)| *number).map(|(name, ..)| *name).collect();
-    let rows = all.iter().map(|one| columns.iter().map(|(_, _, value)| value(one)).collect());
-    output.table(&header, &numbers, rows)
 }
 
 /// Writes the cursor of the next page: as a last line of JSON, or as a note for people.
@@ -314,13 +340,14 @@ fn table_of_outcomes(
     messages: bool,
     output: &mut Output,
 ) -> Result<()> {
+    type Column = (&'static str, bool, fn(&RecordedOutcome) -> String);
     let differs = |value: fn(&RecordedOutcome) -> Option<&str>| {
         let mut values = outcomes.iter().map(value);
         let first = values.next();
         values.any(|value| Some(value) != first)
     };
     let any = |condition: fn(&RecordedOutcome) -> bool| outcomes.iter().any(condition);
-    let columns: [(bool, Column<RecordedOutcome>); 10] = [
+    let columns: [(bool, Column); 10] = [
         (true, ("scenario", false, |one| one.scenario_id.clone())),
         (any(|one| one.trial > 1), ("trial", true, |one| one.trial.to_string())),
         (any(|one| one.attempt > 1), ("attempt", true, |one| one.attempt.to_string())),
@@ -336,9 +363,12 @@ fn table_of_outcomes(
         ),
         (true, ("time", true, |one| output::milliseconds(one.execution_time_ms))),
         (any(|one| one.tokens_used > 0), ("tokens", true, |one| output::count(one.tokens_used))),
-        (any(|one| shown_cost(one) > 0.0), ("cost", true, |one| output::dollars(shown_cost(one)))),
+        (
+            output::is_wide() && any(|one| shown_cost(one) > 0.0),
+            ("cost", true, |one| output::dollars(shown_cost(one))),
+        ),
     ];
-    let mut columns: Vec<Column<RecordedOutcome>> =
+    let mut columns: Vec<Column> =
         columns.into_iter().filter_map(|(shown, column)| shown.then_some(column)).collect();
     if any(|one| one.error_category.is_some()) {
         columns.push(("error", false, |one| {
@@ -349,7 +379,18 @@ fn table_of_outcomes(
             )
         }));
     }
-    table_of(&columns, outcomes, output)?;
+    if let Some(headline) = outcomes.first().and_then(|one| one.headline.as_deref())
+        && !columns.iter().any(|(name, ..)| *name == "metric")
+    {
+        output.line(&format!(" score: {}", output::printable(headline)))?;
+    }
+    let header: Vec<&str> = columns.iter().map(|(name, ..)| *name).collect();
+    let numbers: Vec<&str> =
+        columns.iter().filter(|(_, number, _)| *number).map(|(name, ..)| *name).collect();
+    let rows = outcomes
+        .iter()
+        .map(|outcome| columns.iter().map(|(_, _, value)| value(outcome)).collect::<Vec<_>>());
+    output.list(&header, &numbers, rows)?;
     for outcome in outcomes.iter().filter(|_| messages) {
         if let Some(message) = &outcome.error_message {
             let title = format!("{}, trial {}", outcome.scenario_id, outcome.trial);
@@ -370,11 +411,26 @@ fn shown_cost(outcome: &RecordedOutcome) -> f64 {
 /// Returns why a run failed, on one line: the first line of its message, and before it the code, unless
 /// the line begins with it. Without a message, the category.
 fn reason(category: Option<&str>, code: Option<&str>, message: Option<&str>) -> String {
-    let line = output::first_line(message.unwrap_or_default());
+    let line = without_module(output::first_line(message.unwrap_or_default()));
+    let code = code.map(|code| code.rsplit_once('.').map_or(code, |(_, name)| name));
     match code {
         _ if line.is_empty() => code.or(category).unwrap_or_default().to_owned(),
         Some(code) if !line.contains(code) => format!("{code}: {line}"),
         _ => line.to_owned(),
+    }
+}
+
+/// Returns a line that begins with the class of an exception without the modules before its name.
+fn without_module(line: &str) -> &str {
+    let Some((class, _)) = line.split_once(':') else { return line };
+    let is_name = |part: &str| {
+        !part.is_empty() && part.chars().all(|one| one.is_alphanumeric() || one == '_')
+    };
+    match class.rsplit_once('.') {
+        Some((modules, name)) if is_name(name) && modules.split('.').all(is_name) => {
+            line.get(modules.len() + 1..).unwrap_or(line)
+        }
+        _ => line,
     }
 }
 
@@ -557,18 +613,24 @@ pub(super) async fn failures(
         return Ok(CommandStatus::Complete);
     }
     let now = Timestamp::now();
+    let mut header = vec!["age", "simulation", "scenario", "category", "error"];
+    header.retain(|name| output::is_wide() || !WIDE.contains(name));
     let rows = failures.iter().map(|failure| {
         let category = failure.error_category.as_deref();
-        vec![
-            output::age(failure.execution_time, now),
-            output::short_id(failure.simulation_id),
-            failure.scenario_id.clone(),
-            category.map_or_else(|| failure.status.to_string(), str::to_owned),
-            reason(None, failure.error_code.as_deref(), failure.error_message.as_deref()),
-        ]
+        let cell = |name: &&str| match *name {
+            "age" => output::age(failure.execution_time, now),
+            "simulation" => output::short_id(failure.simulation_id),
+            "scenario" => failure.scenario_id.clone(),
+            "category" => category.unwrap_or_default().to_owned(),
+            _ => reason(
+                category.or(Some(failure.status.as_str())),
+                failure.error_code.as_deref(),
+                failure.error_message.as_deref(),
+            ),
+        };
+        header.iter().map(cell).collect()
     });
-    let header = ["age", "simulation", "scenario", "category", "error"];
-    output.table(&header, &[], rows)?;
+    output.list(&header, &[], rows)?;
     for failure in failures.iter().filter(|_| arguments.messages) {
         if let Some(message) = &failure.error_message {
             let simulation = output::short_id(failure.simulation_id);

@@ -48,6 +48,11 @@ impl ServiceClient {
             .with("since", filter.since)
             .with("limit", Some(limit))
             .with("cursor", cursor);
+        let call = filter
+            .origin
+            .texts()
+            .into_iter()
+            .fold(call, |call, (name, text)| call.with(name, text));
         self.json(call).await
     }
 

@@ -19,7 +19,7 @@ use super::{DeliveryAnswer, Destination, Sink as _};
 use crate::documents::DocumentFile;
 use crate::error::{Error, Result};
 use crate::extraction::{Extractor, Violation};
-use crate::formats::OpenedFile;
+use crate::formats::{OpenedFile, Unrecognised};
 use crate::paging::is_full;
 use crate::recorder::{
     HEADLINE_MISSING, ItemVerdict, ReceivedResult, ResultFormat, SCALE_UNKNOWN, Submission,
@@ -46,6 +46,8 @@ pub struct Progress {
     pub stage: Stage,
     /// Bytes read of the file.
     pub read_bytes: u64,
+    /// All bytes of the file.
+    pub file_bytes: u64,
     /// Results seen so far.
     pub results: u64,
 }
@@ -58,8 +60,8 @@ pub struct FileRecording {
     pub(super) file: DocumentFile,
     /// The format of the results; `None` for the built-in one.
     pub(super) format: Option<Arc<ResultFormat>>,
-    /// The known formats if none of them detects the file.
-    pub(super) unrecognised: Option<Vec<String>>,
+    /// Present if no format detects the file.
+    pub(super) unrecognised: Option<Unrecognised>,
     /// Set by the caller to stop after the batches in progress.
     stop: Arc<AtomicBool>,
     /// One permit for each batch in memory, shared by all files.
@@ -161,7 +163,9 @@ impl FileRecording {
                             summary.add(position, verdict);
                             position += 1;
                         }
-                        report(Progress { stage: Stage::Record, read_bytes, results: position });
+                        let file_bytes = self.file.length();
+                        let results = position;
+                        report(Progress { stage: Stage::Record, read_bytes, file_bytes, results });
                     }
                     Err(error) => { failure.get_or_insert(error); }
                 },

@@ -11,12 +11,14 @@
 //! |---|---|
 //! | `destination`, `source` | recording, and answering queries: a database or a service |
 //! | `watch`, `replay`, `holds` | availability of the destination; delivery from the spool; held entries |
+//! | `many_files`, `turns` | many files, each a simulation or all of them one; their order |
 //! | `whole_file`, `survey`, `file`, `file_summary` | a file as a simulation: the whole recording; the first reading; the second; the summary |
 
 mod destination;
 mod file;
 mod file_summary;
 mod holds;
+mod many_files;
 #[cfg(test)]
 mod memory_sink;
 mod replay;
@@ -24,6 +26,7 @@ mod source;
 mod survey;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod watch;
 mod whole_file;
 
@@ -41,9 +44,11 @@ pub use destination::Destination;
 pub(crate) use destination::Sink;
 pub use file::{FileRecording, Progress, Stage};
 pub use file_summary::{FileFailure, FileSummary, REMEMBERED_REJECTED, RejectedItem};
+pub use many_files::{FailedFile, FilesRecording, FilesSummary};
 pub use replay::{ReplayVerdict, SpoolReplaySummary, replay_spool};
 pub use source::Source;
 pub use survey::Survey;
+pub use turns::Turn;
 pub use whole_file::{FileIdentity, FileOptions, FileReport, RecordedFile, record_file};
 
 use replay::Notices;

@@ -12,6 +12,7 @@ use super::file::{FileRecording, Progress, Stage};
 use crate::documents::{DocumentFile, DocumentPlace, FileLimits};
 use crate::error::{Error, Result};
 use crate::extraction::{Scenario, Session, Span, SuiteSummary};
+use crate::formats::Unrecognised;
 use crate::identity::Fingerprint;
 use crate::recorder::{Dimensions, PlanDigest, planned_row, run_report};
 use crate::store::{PlannedRow, RunReport, scenario_key};
@@ -160,7 +161,8 @@ impl FileRecording {
         let header = self.file.header();
         while let Some((place, frame)) = frames.next_document()? {
             results += 1;
-            report(Progress { stage: Stage::Survey, read_bytes: frames.read_bytes(), results });
+            let (read_bytes, file_bytes) = (frames.read_bytes(), self.file.length());
+            report(Progress { stage: Stage::Survey, read_bytes, file_bytes, results });
             if self.stopped() {
                 return Err(self.stopped_at_the_start());
             }
@@ -207,10 +209,10 @@ impl FileRecording {
         if results == 0 && envelope.is_none() && header.is_none() {
             return Err(Error::invalid(format!("{} holds no results", self.file.name())));
         }
-        if let (Some(known), Some(violation), true) =
+        if let (Some(unrecognised), Some(violation), true) =
             (&self.unrecognised, first_violation, plan.len() == 0)
         {
-            return Err(self.unknown_format(known, &violation));
+            return Err(self.unknown_format(unrecognised, &violation));
         }
         let mut summary = Summary::default();
         match (header, envelope) {
@@ -222,7 +224,7 @@ impl FileRecording {
             }
             (None, None) => {}
         }
-        if results == 0 && header.is_some() {
+        if results == 0 {
             summary.incomplete = true;
             let reported = summary.run.reported_results.filter(|reported| *reported > 0.0);
             summary.notes.push(match reported {
@@ -231,7 +233,7 @@ impl FileRecording {
                      stored in another way or in other files",
                     self.file.name()
                 ),
-                None => format!("{} has a header, but no result", self.file.name()),
+                None => format!("{} has no result", self.file.name()),
             });
         }
         let file = self.file.clone();
@@ -253,16 +255,18 @@ impl FileRecording {
 
     /// The error of a file that no format detects, and without a result of the built-in format, whose
     /// first violation is this one.
-    fn unknown_format(&self, known: &[String], violation: &str) -> Error {
+    fn unknown_format(&self, unrecognised: &Unrecognised, violation: &str) -> Error {
+        let resemblance = unrecognised.resemblance.map(|kind| format!(", which looks like {kind}"));
         Error::invalid(format!(
-            "no format recognises {}, and the built-in one, {}, refuses its first result: {violation}",
+            "no format recognises {}{}, and the built-in one, {}, refuses its first result: {violation}",
             self.file.name(),
+            resemblance.unwrap_or_default(),
             self.extractor.identity().name
         ))
         .with_hint(format!(
             "known formats: {}; `arc-host formats` describes them, and --format NAME reads the file in one \
              of them",
-            known.join(", ")
+            unrecognised.known.join(", ")
         ))
     }
 

@@ -10,8 +10,10 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
+use super::turns::Turn;
 use super::{
-    DeliveryAnswer, Destination, FileRecording, FileSummary, Progress, RejectedItem, Source, Survey,
+    DeliveryAnswer, Destination, FileRecording, FileSummary, Progress, RejectedItem, Sink as _,
+    Source, Survey,
 };
 use crate::error::{Error, Result};
 use crate::extraction::OutcomeStatus;
@@ -23,14 +25,17 @@ use crate::store::{SimulationStart, SimulationStatus, SupersededResult};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FileIdentity {
     /// The one of the tool's own id of the run, which all logs of the run share. If the tool has none,
-    /// the one derived from the file's bytes, its name and the configuration: the same file again finds
-    /// it.
+    /// the one derived from the file's bytes, the name that the caller set, else the file's own without
+    /// its folder, and the configuration: the same file again finds it.
     #[default]
     OfContent,
     /// A new one.
     New,
     /// This one; if it exists, the results are added to it and its plan does not change.
     Named(Uuid),
+    /// This one, of several files: each adds its scenarios to the plan, and the simulation is completed
+    /// after all of them.
+    Joint(Uuid),
 }
 
 /// How a file is recorded.
@@ -44,6 +49,8 @@ pub struct FileOptions {
     /// One permit for each batch in memory, shared by concurrent recordings. `None` without such a
     /// limit.
     pub batches: Option<Arc<Semaphore>>,
+    /// The turn of the file among those that are recorded at the same time.
+    pub turn: Option<Arc<Turn>>,
 }
 
 /// The result of recording a file.
@@ -206,7 +213,8 @@ pub async fn record_file(
     let begun = Instant::now();
     let file_name = opened.file.name().to_owned();
     let mut start = options.start.clone();
-    let name = start.simulation_name.get_or_insert_with(|| opened.file.stem()).clone();
+    let own_name = start.simulation_name.clone().unwrap_or_else(|| opened.file.stem());
+    let name = start.simulation_name.get_or_insert_with(|| opened.file.title()).clone();
     let format = opened.format.as_ref().map(|format| format.name().to_owned());
     let source = destination.source();
     let recording =
@@ -219,11 +227,18 @@ pub async fn record_file(
                 start.plan_may_grow = true;
                 simulation_id
             }
-            None => survey.simulation_id(&name, &start.config_version_id),
+            None => survey.simulation_id(&own_name, &start.config_version_id),
         },
         FileIdentity::New => new_simulation_id(),
         FileIdentity::Named(simulation_id) => simulation_id,
+        FileIdentity::Joint(simulation_id) => {
+            start.plan_may_grow = true;
+            simulation_id
+        }
     };
+    if let Some(turn) = &options.turn {
+        turn.wait(simulation_id).await;
+    }
     start.simulation_id = Some(simulation_id);
     let declared = start.declared_metrics();
     let mut notes = survey.summary.notes.clone();
@@ -248,24 +263,27 @@ pub async fn record_file(
         Err(error) => return Err(error),
     };
     let mut summary = recording.record(&survey, simulation_id, report).await?;
-    // A named simulation can have the results of several runs.
+    // These can have the results of several runs.
     let compared = match options.identity {
-        FileIdentity::Named(_) => Ok(()),
+        FileIdentity::Named(_) | FileIdentity::Joint(_) => Ok(()),
         _ => recording.compare(&survey, simulation_id, &mut summary).await,
     };
     let mut ending = Ending { recording: &recording, survey: &survey, simulation_id, notes };
-    // Results that can never be recorded do not keep the simulation open.
-    let whole = !summary.retryable && !summary.interrupted;
-    let (progress, completion_error) =
-        if started == Some(DeliveryAnswer::Spooled) || summary.spooled > 0 {
-            (None, ending.through_the_spool(started.filter(|_| whole), options.identity).await)
-        } else {
-            let started = match started.filter(|_| whole) {
-                Some(DeliveryAnswer::Committed(status)) => Some(status),
-                _ => None,
-            };
-            ending.directly(&source, started, options.identity).await
+    // Results that can never be recorded do not keep the simulation open; further files do.
+    let is_joint = matches!(options.identity, FileIdentity::Joint(_));
+    let whole = !summary.retryable && !summary.interrupted && !is_joint;
+    let (progress, completion_error) = if is_joint {
+        // After all files.
+        (None, None)
+    } else if started == Some(DeliveryAnswer::Spooled) || summary.spooled > 0 {
+        (None, ending.through_the_spool(started.filter(|_| whole), options.identity).await)
+    } else {
+        let started = match started.filter(|_| whole) {
+            Some(DeliveryAnswer::Committed(status)) => Some(status),
+            _ => None,
         };
+        ending.directly(&source, started, options.identity).await
+    };
     let completion_error = completion_error.or(compared.err());
     let mut notes = ending.notes;
     if let Some(known) = &progress
@@ -393,6 +411,20 @@ fn should_complete(
 }
 
 impl Destination {
+    /// Completes a simulation of several files, and returns its progress; `None` if it waits in the spool
+    /// of a service. One that was ended on purpose stays so.
+    pub(super) async fn end_joint(
+        &self,
+        simulation_id: Uuid,
+    ) -> Result<Option<SimulationProgress>> {
+        match self.complete_simulation(simulation_id, None).await {
+            Ok(DeliveryAnswer::Spooled) => return Ok(None),
+            Ok(DeliveryAnswer::Committed(_)) | Err(Error::Conflict(_)) => {}
+            Err(error) => return Err(error),
+        }
+        self.source().simulation_status(simulation_id).await.map(Some)
+    }
+
     /// Returns the source of answers about the recorded results.
     pub fn source(&self) -> Source {
         match self {

@@ -3,11 +3,12 @@
 use std::io::Read as _;
 use std::sync::atomic::Ordering;
 
-use arc_framing::{Content, Frame, HEAD_BYTES, Problem};
+use arc_framing::Frame;
 use zip::ZipArchive;
 
 use super::FileLimits;
 use super::at::{BufferedAt, ReadAt};
+use super::frames::frame_of_bytes;
 use crate::error::{Error, Result};
 use crate::extraction::matches_pattern;
 
@@ -95,23 +96,9 @@ impl Archive {
             whole =
                 entry.take((limit_bytes as u64).saturating_add(1)).read_to_end(&mut bytes).is_ok();
         }
-        let too_large = bytes.len() > limit_bytes;
-        length = if too_large { length.max(bytes.len() as u64) } else { bytes.len() as u64 };
-        let (content, problem) = if too_large {
-            bytes.truncate(HEAD_BYTES.min(limit_bytes));
-            (Content::Bytes(bytes), Some(Problem::DocumentTooLarge { limit_bytes }))
-        } else if !whole {
-            (Content::Bytes(bytes), Some(Problem::Damaged))
-        } else {
-            match String::from_utf8(bytes) {
-                Ok(text) => (Content::Text(text), None),
-                Err(error) => {
-                    let at = error.utf8_error().valid_up_to();
-                    (Content::Bytes(error.into_bytes()), Some(Problem::InvalidUtf8 { at }))
-                }
-            }
-        };
-        Frame { offset: place as u64, length, content, problem }
+        let read = bytes.len() as u64;
+        length = if bytes.len() > limit_bytes { length.max(read) } else { read };
+        frame_of_bytes(bytes, length, whole, place, limit_bytes)
     }
 }
 
@@ -119,6 +106,8 @@ impl Archive {
 mod tests {
     use std::io::{Cursor, Write as _};
     use std::sync::Arc;
+
+    use arc_framing::Content;
 
     use super::*;
 

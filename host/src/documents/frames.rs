@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_framing::{Container, Content, Envelope, Frame, Framer, Limits, Problem};
 
 use super::archive::Archive;
+use super::file_list::FileList;
 use super::listed::DocumentList;
 use super::stream::Stream;
 use super::{DocumentFile, DocumentPlace, Documents, Place};
@@ -23,7 +24,9 @@ impl DocumentFile {
             Documents::Stream(items) => {
                 let framer = match items {
                     ItemLayout::Lines => Framer::new(Container::Lines, limits),
-                    ItemLayout::Elements(pattern) => Framer::of_elements(pattern.clone(), limits),
+                    ItemLayout::Elements(pattern) | ItemLayout::ElementsOrFiles(pattern, _) => {
+                        Framer::of_elements(pattern.clone(), limits)
+                    }
                     ItemLayout::Documents | ItemLayout::Entries(_) => {
                         Framer::new(Container::Auto, limits)
                     }
@@ -35,6 +38,9 @@ impl DocumentFile {
                 Source::Archive { archive: Box::new(archive.clone()), next: 0, read_bytes: 0 }
             }
             Documents::Listed(listed) => Source::Listed { listed: Arc::clone(listed), next: 0 },
+            Documents::Files(files) => {
+                Source::Files { files: Arc::clone(files), next: 0, read_bytes: 0 }
+            }
         };
         Ok(Frames { file: self.clone(), source, document_bytes })
     }
@@ -53,6 +59,7 @@ enum Source {
     Stream(Box<Stream>),
     Archive { archive: Box<Archive>, next: usize, read_bytes: u64 },
     Listed { listed: Arc<DocumentList>, next: usize },
+    Files { files: Arc<FileList>, next: usize, read_bytes: u64 },
 }
 
 impl Frames {
@@ -84,6 +91,14 @@ impl Frames {
                 *next += 1;
                 (Place::Number(*next - 1), frame)
             }
+            Source::Files { files, next, read_bytes } => {
+                let Some(frame) = files.document(*next, self.document_bytes)? else {
+                    return Ok(None);
+                };
+                *read_bytes += frame.length;
+                *next += 1;
+                (Place::Number(*next - 1), frame)
+            }
         };
         Ok(Some((DocumentPlace(place), frame)))
     }
@@ -100,8 +115,10 @@ impl Frames {
     pub fn read_bytes(&self) -> u64 {
         match &self.source {
             Source::Stream(stream) => stream.read_bytes(),
-            // Unpacked entries can have more bytes than the file.
-            Source::Archive { read_bytes, .. } => (*read_bytes).min(self.file.length),
+            // Unpacked entries and decompressed files can have more bytes.
+            Source::Archive { read_bytes, .. } | Source::Files { read_bytes, .. } => {
+                (*read_bytes).min(self.file.length())
+            }
             Source::Listed { listed, next } => {
                 let (next, all) = (*next as u64, listed.len().max(1) as u64);
                 self.file.length.saturating_mul(next.min(all)) / all
@@ -139,6 +156,32 @@ pub(super) fn frame_of(text: String, place: usize, limit_bytes: usize) -> Frame 
         (Content::Bytes(bytes), Some(Problem::DocumentTooLarge { limit_bytes }))
     } else {
         (Content::Text(text), None)
+    };
+    Frame { offset: place as u64, length, content, problem }
+}
+
+/// Returns the frame of the bytes of a document, of which one more than the limit was read if it is too
+/// long; `length` is that of the document, and a part of it is missing if it is not `whole`.
+pub(super) fn frame_of_bytes(
+    mut bytes: Vec<u8>,
+    length: u64,
+    whole: bool,
+    place: usize,
+    limit_bytes: usize,
+) -> Frame {
+    let (content, problem) = if bytes.len() > limit_bytes {
+        bytes.truncate(arc_framing::HEAD_BYTES.min(limit_bytes));
+        (Content::Bytes(bytes), Some(Problem::DocumentTooLarge { limit_bytes }))
+    } else if !whole {
+        (Content::Bytes(bytes), Some(Problem::Damaged))
+    } else {
+        match String::from_utf8(bytes) {
+            Ok(text) => (Content::Text(text), None),
+            Err(error) => {
+                let at = error.utf8_error().valid_up_to();
+                (Content::Bytes(error.into_bytes()), Some(Problem::InvalidUtf8 { at }))
+            }
+        }
     };
     Frame { offset: place as u64, length, content, problem }
 }

@@ -1,11 +1,10 @@
 //! Headers: the information that all results of a file share.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
 use arc_framing::Content;
 
+use super::compression::read_start;
 use super::{DocumentFile, Documents, sibling_file};
 use crate::error::{Error, Result};
 use crate::extraction::HeaderLayout;
@@ -22,6 +21,7 @@ impl DocumentFile {
         header_file: Option<&Path>,
     ) -> Result<Option<String>> {
         let (name, text) = match (layout, header_file) {
+            (HeaderLayout::SiblingFile(_), Some(path)) => self.beside(Some(path))?,
             (_, Some(path)) => read_header(path)?,
             (HeaderLayout::None | HeaderLayout::Item, None) => return Ok(None),
             (HeaderLayout::EnclosingDocument, None) => {
@@ -46,15 +46,13 @@ impl DocumentFile {
                     }
                 }
             }
+            (HeaderLayout::SiblingFile(_), None) if self.own_name().is_empty() => return Ok(None),
             (HeaderLayout::SiblingFile(patterns), None) => {
                 let found = match &self.path {
                     Some(path) => sibling_file::find(path, patterns)?,
                     None => None,
                 };
-                match found {
-                    Some(path) => read_header(&path)?,
-                    None => return Ok(None),
-                }
+                self.beside(found.as_deref())?
             }
         };
         // The format interprets the header, but PostgreSQL cannot store a NUL.
@@ -66,6 +64,17 @@ impl DocumentFile {
         Ok(Some(text))
     }
 
+    /// Returns the header of a file with one in another file, and its name: an array of the file's own
+    /// name and the content of the other file.
+    fn beside(&self, other: Option<&Path>) -> Result<(String, String)> {
+        let (name, content) = match other {
+            Some(path) => read_header(path)?,
+            None => (self.name().to_owned(), "null".to_owned()),
+        };
+        let own = serde_json::Value::from(self.own_name());
+        Ok((name, format!("[{own},{content}]")))
+    }
+
     pub(super) fn no_header(&self, name: &str, reason: &str) -> Error {
         Error::invalid(format!("the header of the results, {name}, {reason}"))
     }
@@ -73,10 +82,9 @@ impl DocumentFile {
 
 /// Reads a header file: returns its name and its content.
 fn read_header(path: &Path) -> Result<(String, String)> {
-    let failed = |error| Error::io(format!("could not read the header {}", path.display()), error);
-    let file = File::open(path).map_err(failed)?;
-    let mut bytes = Vec::new();
-    file.take(HEADER_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    let bytes = read_start(path, HEADER_BYTES + 1).map_err(|error| {
+        Error::io(format!("could not read the header {}", path.display()), error)
+    })?;
     if bytes.len() > HEADER_BYTES {
         return Err(Error::invalid(format!(
             "the header {} is longer than {HEADER_BYTES} bytes",

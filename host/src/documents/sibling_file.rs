@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::compression::inner_name;
 use crate::error::{Error, Result};
 use crate::extraction::matches_pattern;
 
@@ -27,8 +28,10 @@ pub(super) fn find(file: &Path, patterns: &[String]) -> Result<Option<PathBuf>> 
     names.sort_unstable();
     let own = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let found = patterns.iter().find_map(|pattern| {
-        let fitting: Vec<&String> =
-            names.iter().filter(|name| *name != own && matches_pattern(pattern, name)).collect();
+        let fitting: Vec<&String> = names
+            .iter()
+            .filter(|name| *name != own && matches_pattern(pattern, inner_name(name)))
+            .collect();
         (!fitting.is_empty()).then_some(fitting)
     });
     let Some(found) = found else { return Ok(None) };
@@ -48,8 +51,9 @@ pub(super) fn find(file: &Path, patterns: &[String]) -> Result<Option<PathBuf>> 
 
 /// Returns the length of the common ending of two names without their extensions, in characters.
 fn shared_ending(one: &str, other: &str) -> usize {
-    let stem =
-        |name: &str| name.rsplit_once('.').map_or(name.to_owned(), |(stem, _)| stem.to_owned());
+    let stem = |name: &str| {
+        inner_name(name).rsplit_once('.').map_or(name.to_owned(), |(stem, _)| stem.to_owned())
+    };
     let (one, other) = (stem(one), stem(other));
     one.chars().rev().zip(other.chars().rev()).take_while(|(a, b)| a == b).count()
 }
@@ -71,6 +75,10 @@ mod tests {
         make("results_2024-02-01.json");
         let found = find(&file, &patterns).unwrap().unwrap();
         assert_eq!(found.file_name().unwrap(), "results_2024-02-01.json");
+        make("results_2024-02-02.json.gz");
+        let file = folder.path().join("samples_arc_2024-02-02.jsonl.zst");
+        let found = find(&file, &patterns).unwrap().unwrap();
+        assert_eq!(found.file_name().unwrap(), "results_2024-02-02.json.gz");
         let other = folder.path().join("samples_arc.jsonl");
         let error = find(&other, &patterns).unwrap_err();
         assert!(error.hint().unwrap().contains("--header"), "{error:?}");

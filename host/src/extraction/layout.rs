@@ -23,6 +23,9 @@ pub enum ItemLayout {
     Lines,
     /// Values inside JSON documents.
     Elements(ElementPattern),
+    /// Values inside the JSON document; if it has none, the documents in the files below its folder
+    /// whose paths match this pattern.
+    ElementsOrFiles(ElementPattern, String),
     /// Entries of a zip archive whose names match this pattern.
     Entries(String),
 }
@@ -69,10 +72,9 @@ impl TryFrom<container::ContainerLayout> for FileLayout {
         let items = match layout.items {
             container::ItemLayout::Documents => ItemLayout::Documents,
             container::ItemLayout::Lines => ItemLayout::Lines,
-            container::ItemLayout::Elements(pointer) => {
-                ItemLayout::Elements(ElementPattern::new(&pointer).map_err(|error| {
-                    Error::component(format!("{error}; this is a bug in the component"))
-                })?)
+            container::ItemLayout::Elements(pointer) => ItemLayout::Elements(elements(&pointer)?),
+            container::ItemLayout::ElementsOrFiles(layout) => {
+                ItemLayout::ElementsOrFiles(elements(&layout.elements)?, path_below(layout.files)?)
             }
             container::ItemLayout::Entries(pattern) => ItemLayout::Entries(name(pattern)?),
         };
@@ -86,7 +88,9 @@ impl TryFrom<container::ContainerLayout> for FileLayout {
             }
         };
         let fits = match (&items, &header) {
-            (_, HeaderLayout::EnclosingDocument) => matches!(items, ItemLayout::Elements(_)),
+            (_, HeaderLayout::EnclosingDocument) => {
+                matches!(items, ItemLayout::Elements(_) | ItemLayout::ElementsOrFiles(..))
+            }
             (_, HeaderLayout::Entry(_)) => matches!(items, ItemLayout::Entries(_)),
             (_, HeaderLayout::Item) => layout.classify_items,
             (_, HeaderLayout::None | HeaderLayout::SiblingFile(_)) => true,
@@ -98,6 +102,24 @@ impl TryFrom<container::ContainerLayout> for FileLayout {
             ));
         }
         Ok(FileLayout { items, header, classify_items: layout.classify_items })
+    }
+}
+
+fn elements(pointer: &str) -> Result<ElementPattern> {
+    ElementPattern::new(pointer)
+        .map_err(|error| Error::component(format!("{error}; this is a bug in the component")))
+}
+
+/// Checks that a pattern matches only paths below a folder.
+fn path_below(pattern: String) -> Result<String> {
+    let pattern = name(pattern)?;
+    let is_below = |segment: &str| !["", ".", ".."].contains(&segment) && !segment.contains("**");
+    match pattern.split('/').all(is_below) {
+        true => Ok(pattern),
+        false => Err(Error::component(format!(
+            "the component names files by {pattern:?}, which is no path below a folder; this is a bug \
+             in the component"
+        ))),
     }
 }
 
@@ -226,11 +248,19 @@ mod tests {
         use container::{HeaderLayout as Header, ItemLayout as Items};
         assert!(layout(Items::Lines, Header::Item, true).is_ok());
         assert!(layout(Items::Elements("/a/*".into()), Header::EnclosingDocument, false).is_ok());
+        let files = |files: &str| {
+            let elements = "/a/*".to_owned();
+            Items::ElementsOrFiles(container::ElementsOrFiles { elements, files: files.to_owned() })
+        };
+        assert!(layout(files("*/a.json"), Header::EnclosingDocument, false).is_ok());
         for (items, header) in [
             (Items::Lines, Header::EnclosingDocument),
             (Items::Lines, Header::Entry(vec!["a".into()])),
             (Items::Lines, Header::Item),
             (Items::Elements("a".into()), Header::None),
+            (files("../a.json"), Header::None),
+            (files("/a.json"), Header::None),
+            (files("**/a.json"), Header::None),
             (Items::Entries(String::new()), Header::None),
             (Items::Entries("a".repeat(300)), Header::None),
             (Items::Lines, Header::SiblingFile(vec!["a".into(); 20])),

@@ -8,12 +8,16 @@
 //! |---|---|
 //! | `bundled` | the components that are part of the program |
 //! | `registry` | the folder of added formats |
+//! | `collection` | the files to record below named paths |
 //! | `opening` | files of any format, ready to be recorded |
+//! | `resemblance` | what a file that no format recognises could be |
 //! | `result_format` | the format of a result, and the header of its file |
 
 mod bundled;
+mod collection;
 mod opening;
 mod registry;
+mod resemblance;
 mod result_format;
 
 use std::borrow::Cow;
@@ -24,7 +28,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-pub use opening::OpenedFile;
+pub use collection::{FileCollection, FoundFile};
+pub use opening::{OpenedFile, Unrecognised};
 pub use registry::AddedFormat;
 pub use result_format::ResultFormat;
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::resemblance::resemblance;
 use super::{Formats, ResultFormat};
 use crate::documents::DocumentFile;
 use crate::error::{Error, Result};
@@ -17,8 +18,24 @@ pub struct OpenedFile {
     pub extractor: Extractor,
     /// The format's name and the file's header; `None` for the built-in format.
     pub format: Option<Arc<ResultFormat>>,
-    /// The known formats if none of them detects the file, which is then read in the built-in one.
-    pub unrecognised: Option<Vec<String>>,
+    /// Present if no format detects the file, which is then read in the built-in one.
+    pub unrecognised: Option<Unrecognised>,
+}
+
+/// The data for the error about a file that no format detects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unrecognised {
+    /// The names of the known formats.
+    pub known: Vec<String>,
+    /// What the file could be.
+    pub resemblance: Option<&'static str>,
+}
+
+/// The format that recognises a file.
+#[derive(Clone, Debug)]
+pub(super) enum Recognised {
+    BuiltIn,
+    Other(Extractor, FileLayout),
 }
 
 impl Formats {
@@ -36,47 +53,87 @@ impl Formats {
         header_file: Option<&Path>,
         report: impl FnMut(&str),
     ) -> Result<OpenedFile> {
-        let guide = &built_in.identity().name;
-        let (mut found, mut unrecognised) = (None, None);
-        match named {
-            Some(name) if name == guide => {}
-            Some(name) => {
-                let extractor = self.extractor(name)?;
-                let layout = extractor.ask_layout(file.own_name(), &file.head()?)?;
-                let layout = layout.ok_or_else(|| {
-                    Error::invalid(format!("{} is not of the format {name}", file.name()))
-                        .with_hint("omit --format to detect the format")
-                })?;
-                found = Some((extractor, layout));
+        let head = file.head()?;
+        let (name, guide) = (file.own_name(), &built_in.identity().name);
+        let recognised = self.recognise(built_in, name, &head, named, report)?;
+        match (recognised, named) {
+            (Some(recognised), _) => open_recognised(built_in, file, recognised, header_file),
+            (None, Some(named)) if named != guide => {
+                Err(Error::invalid(format!("{} is not of the format {named}", file.name()))
+                    .with_hint("omit --format to detect the format"))
             }
-            None => {
-                let head = file.head()?;
-                if built_in.ask_layout(file.own_name(), &head)?.is_none() {
-                    found = self.detect(file.own_name(), &head, report)?;
-                    if found.is_none() {
-                        let mut names = vec![guide.clone()];
-                        names.extend(self.names()?);
-                        unrecognised = Some(names);
-                    }
-                }
+            (None, named) => {
+                let unrecognised = match named {
+                    Some(_) => None,
+                    None => Some(Unrecognised {
+                        known: [vec![guide.clone()], self.names()?].concat(),
+                        resemblance: resemblance(name, &head),
+                    }),
+                };
+                let opened = open_recognised(built_in, file, Recognised::BuiltIn, header_file)?;
+                Ok(OpenedFile { unrecognised, ..opened })
             }
         }
-        let Some((extractor, layout)) = found else {
-            if header_file.is_some() {
-                return Err(Error::invalid(format!(
-                    "{} is read in the format {guide}, which has no headers",
-                    file.name()
-                ))
-                .with_hint("leave out --header, or name the format with --format"));
-            }
-            let extractor = built_in.clone();
-            return Ok(OpenedFile { file, extractor, format: None, unrecognised });
-        };
-        let file = lay_out(file, &extractor, layout, header_file)?;
-        let header = file.header().map(str::to_owned);
-        let format = Arc::new(ResultFormat::new(extractor.identity().name.clone(), header));
-        Ok(OpenedFile { file, extractor, format: Some(format), unrecognised })
     }
+
+    /// Returns the format that recognises a file by its own name and its beginning: the named one, or
+    /// any.
+    ///
+    /// # Errors
+    /// As [`Formats::open`].
+    pub(super) fn recognise(
+        &self,
+        built_in: &Extractor,
+        file_name: &str,
+        head: &[u8],
+        named: Option<&str>,
+        report: impl FnMut(&str),
+    ) -> Result<Option<Recognised>> {
+        let is_built_in = |name: &str| name == built_in.identity().name;
+        if named.is_none_or(is_built_in) && built_in.ask_layout(file_name, head)?.is_some() {
+            return Ok(Some(Recognised::BuiltIn));
+        }
+        let found = match named {
+            Some(name) if is_built_in(name) => None,
+            Some(name) => {
+                let extractor = self.extractor(name)?;
+                extractor.ask_layout(file_name, head)?.map(|layout| (extractor, layout))
+            }
+            None => self.detect(file_name, head, report)?,
+        };
+        Ok(found.map(|(extractor, layout)| Recognised::Other(extractor, layout)))
+    }
+}
+
+/// Opens a file in the format that recognises it.
+///
+/// # Errors
+/// [`Error::Invalid`] if it does not have the layout of the format.
+pub(super) fn open_recognised(
+    built_in: &Extractor,
+    file: DocumentFile,
+    recognised: Recognised,
+    header_file: Option<&Path>,
+) -> Result<OpenedFile> {
+    let (extractor, layout) = match recognised {
+        Recognised::Other(extractor, layout) => (extractor, layout),
+        Recognised::BuiltIn if header_file.is_some() => {
+            return Err(Error::invalid(format!(
+                "{} is read in the format {}, which has no headers",
+                file.name(),
+                built_in.identity().name
+            ))
+            .with_hint("leave out --header, or name the format with --format"));
+        }
+        Recognised::BuiltIn => {
+            let extractor = built_in.clone();
+            return Ok(OpenedFile { file, extractor, format: None, unrecognised: None });
+        }
+    };
+    let file = lay_out(file, &extractor, layout, header_file)?;
+    let header = file.header().map(str::to_owned);
+    let format = Arc::new(ResultFormat::new(extractor.identity().name.clone(), header));
+    Ok(OpenedFile { file, extractor, format: Some(format), unrecognised: None })
 }
 
 fn lay_out(

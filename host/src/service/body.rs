@@ -8,8 +8,9 @@ use http_body_util::BodyExt as _;
 
 use super::answer::Failure;
 use super::app::App;
-use super::decoding::BodyRefusal;
-use super::memory_budget::MemoryPermit;
+use super::decoding::{self, BodyRefusal};
+use super::memory_budget::{MemoryBudget, MemoryPermit};
+use crate::documents::Compression;
 use crate::reason::innermost;
 use crate::wire::{Problem, ProblemCode};
 
@@ -19,6 +20,8 @@ pub(super) const TURN_BYTES: usize = 64 << 10;
 /// The parts of a body as they arrive.
 #[derive(Debug)]
 pub(super) struct Chunks {
+    /// Parts that were read ahead.
+    ahead: Option<Bytes>,
     body: Body,
     stall: Duration,
     since_pause_bytes: usize,
@@ -27,7 +30,27 @@ pub(super) struct Chunks {
 impl Chunks {
     /// `stall` is how long the body can make no progress.
     pub(super) fn new(body: Body, stall: Duration) -> Self {
-        Chunks { body, stall, since_pause_bytes: 0 }
+        Chunks { ahead: None, body, stall, since_pause_bytes: 0 }
+    }
+
+    /// Returns the parts of a file, which are decompressed if the file is compressed, and whether it is.
+    ///
+    /// # Errors
+    /// As [`Chunks::next`], and if there is no memory for the decoder.
+    pub(super) async fn of_file(mut self, room: &MemoryBudget) -> Result<(Self, bool), Failure> {
+        let mut start = Vec::new();
+        while start.len() < Compression::START_BYTES
+            && let Some(chunk) = self.next().await?
+        {
+            start.extend_from_slice(&chunk);
+        }
+        match Compression::of(&start) {
+            Some(compression) => {
+                let body = decoding::decode_file(room, compression, start.into(), self.body)?;
+                Ok((Chunks { body, ..self }, true))
+            }
+            None => Ok((Chunks { ahead: Some(start.into()), ..self }, false)),
+        }
     }
 
     /// Lets other tasks run after enough bytes were read.
@@ -44,6 +67,9 @@ impl Chunks {
     /// If it does not arrive in time or cannot be decompressed, or if the client has disconnected.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
         self.pause().await;
+        if let Some(ahead) = self.ahead.take() {
+            return Ok(Some(ahead));
+        }
         loop {
             let frame = match tokio::time::timeout(self.stall, self.body.frame()).await {
                 Err(_) => {

@@ -15,6 +15,7 @@ use zstd::zstd_safe::{self, DCtx, DParameter, InBuffer, OutBuffer};
 
 use super::answer::Failure;
 use super::memory_budget::{MemoryBudget, MemoryPermit};
+use crate::documents::Compression;
 use crate::wire::ProblemCode;
 
 /// The largest window of zstd, as a power of two: the 8 MiB that every decoder must accept (RFC 9659).
@@ -31,10 +32,10 @@ pub(super) fn decode(room: &MemoryBudget, mut request: Request) -> Result<Reques
     let Some(encoding) = request.headers().get(header::CONTENT_ENCODING) else {
         return Ok(request);
     };
-    let decoder = match encoding.as_bytes() {
+    let compression = match encoding.as_bytes() {
         b"identity" => return Ok(request),
-        b"gzip" => Decoder::Gzip(Box::new(MultiGzDecoder::new(Vec::new()))),
-        b"zstd" => Decoder::Zstd(Zstd::new(room)?),
+        b"gzip" => Compression::Gzip,
+        b"zstd" => Compression::Zstd,
         _ => {
             return Err(Failure::new(
                 ProblemCode::UnsupportedMediaType,
@@ -42,12 +43,23 @@ pub(super) fn decode(room: &MemoryBudget, mut request: Request) -> Result<Reques
             ));
         }
     };
+    let decoder = Decoder::new(room, compression)?;
     request.headers_mut().remove(header::CONTENT_ENCODING);
     request.headers_mut().remove(header::CONTENT_LENGTH);
-    Ok(request.map(|body| {
-        let input = Bytes::new();
-        Body::new(DecodedBody { body, input, decoder, more: false, ended: false })
-    }))
+    Ok(request.map(|body| DecodedBody::of(body, Bytes::new(), decoder)))
+}
+
+/// Decompresses a compressed file as it is read; `start` is the part that was read already.
+///
+/// # Errors
+/// If there is no memory for the decoder.
+pub(super) fn decode_file(
+    room: &MemoryBudget,
+    compression: Compression,
+    start: Bytes,
+    body: Body,
+) -> Result<Body, Failure> {
+    Ok(DecodedBody::of(body, start, Decoder::new(room, compression)?))
 }
 
 /// A refusal that the body did not cause.
@@ -88,6 +100,10 @@ impl HttpBody for DecodedBody {
 }
 
 impl DecodedBody {
+    fn of(body: Body, input: Bytes, decoder: Decoder) -> Body {
+        Body::new(DecodedBody { body, input, decoder, more: false, ended: false })
+    }
+
     /// Returns the next part that is not empty; `None` at the end.
     fn poll_part(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>, BoxError>> {
         if self.ended {
@@ -127,6 +143,15 @@ impl DecodedBody {
 enum Decoder {
     Gzip(Box<MultiGzDecoder<Vec<u8>>>),
     Zstd(Zstd),
+}
+
+impl Decoder {
+    fn new(room: &MemoryBudget, compression: Compression) -> Result<Self, Failure> {
+        Ok(match compression {
+            Compression::Gzip => Decoder::Gzip(Box::new(MultiGzDecoder::new(Vec::new()))),
+            Compression::Zstd => Decoder::Zstd(Zstd::new(room)?),
+        })
+    }
 }
 
 /// Decompresses some of the input: each write returns at most its own buffer of 32 KiB.

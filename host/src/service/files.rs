@@ -24,7 +24,7 @@ use crate::blocking::blocking;
 use crate::delivery::{
     Destination, FileIdentity, FileOptions, FileReport, RecordedFile, record_file,
 };
-use crate::documents::{DocumentFile, FileLimits};
+use crate::documents::{DocumentFile, FileLimits, inner_name};
 use crate::error::Error;
 use crate::store::SimulationStart;
 use crate::wire::{Problem, ProblemCode};
@@ -91,7 +91,8 @@ fn json_array<T: DeserializeOwned>(
 /// Record a file of any format: starts a simulation, records every result, and completes it.
 ///
 /// The body is the file as it is: results in one of the built-in containers, or a log of another
-/// evaluation tool whose format the service knows (`arc-host formats list`). The answer reports the
+/// evaluation tool whose format the service knows (`arc-host formats list`), also compressed with gzip or
+/// zstd: `samples.jsonl.gz` is read as `samples.jsonl`. The answer reports the
 /// verdicts; results that are not valid are stored as rejected, with their reasons. The same file again is the
 /// same simulation, and stores nothing twice.
 #[utoipa::path(
@@ -184,10 +185,11 @@ async fn record_sent(
     let metrics = json_array("metrics", query.metrics.as_deref(), "definitions")?;
     let tags = json_array("tags", query.tags.as_deref(), "texts")?;
     let name = query.file_name.as_deref().map_or(NO_NAME.to_owned(), base_name);
-    let (file, _share) = tokio::select! {
+    let (file, is_compressed, _share) = tokio::select! {
         received = receive(app, body) => received?,
         () = app.stopped() => return Err(stopped()),
     };
+    let name = if is_compressed { inner_name(&name).to_owned() } else { name };
     let (formats, built_in) = (app.recorder.formats().clone(), app.recorder.extractor().clone());
     let named = query.format.clone();
     let limits = FileLimits {
@@ -219,6 +221,7 @@ async fn record_sent(
         start,
         identity: query.simulation_id.map_or(FileIdentity::OfContent, FileIdentity::Named),
         batches: Some(Arc::clone(&app.file_batches)),
+        turn: None,
     };
     let destination = Destination::Database(app.recorder.clone());
     let mut recorded =
@@ -240,11 +243,12 @@ fn base_name(name: &str) -> String {
     if name.is_empty() { NO_NAME.to_owned() } else { name.replace('\0', "\u{FFFD}") }
 }
 
-/// Returns the body as a file without a name, which is deleted with its last user, and its share of the
-/// disk.
-async fn receive(app: &App, body: Body) -> Result<(std::fs::File, DiskShare), Failure> {
+/// Returns the body as a file without a name, which is deleted with its last user, decompressed, whether
+/// it was compressed, and its share of the disk.
+async fn receive(app: &App, body: Body) -> Result<(std::fs::File, bool, DiskShare), Failure> {
     let limit = app.settings.max_file_mib << 20;
-    let mut chunks = Chunks::new(body, app.body_stall());
+    let chunks = Chunks::new(body, app.body_stall());
+    let (mut chunks, is_compressed) = chunks.of_file(&app.room).await?;
     let mut share = app.file_disk.share();
     let disk = Arc::clone(&app.file_disk);
     let mut file = blocking(move || disk.create()).await?.map_err(unwritable)?;
@@ -259,7 +263,7 @@ async fn receive(app: &App, body: Body) -> Result<(std::fs::File, DiskShare), Fa
         file = blocking(written).await?.map_err(unwritable)?;
     }
     file.rewind().map_err(unwritable)?;
-    Ok((file, share))
+    Ok((file, is_compressed, share))
 }
 
 /// Checks the media type of a file's body: any but those that a web page can send without a preflight

@@ -14,7 +14,7 @@ use super::answer::Failure;
 use super::app::SharedApp;
 use crate::extraction::OutcomeStatus;
 use crate::recorder::time_since;
-use crate::store::{SimulationFilter, SimulationStatus};
+use crate::store::{OriginFilter, SimulationFilter, SimulationStatus};
 use crate::wire::{NDJSON, ProblemCode};
 
 /// The most simulations or failures of a page: they are short.
@@ -119,6 +119,18 @@ pub(super) struct SimulationsQuery {
     /// Only those whose evaluation began then or later: a date or a time (RFC 3339), or a duration before
     /// now, such as 7d.
     pub(super) since: Option<String>,
+    /// Only those one of whose models contains this text, in any case, as `name`.
+    pub(super) model: Option<String>,
+    /// Only those whose provider contains this text, in any case, as `name`.
+    pub(super) provider: Option<String>,
+    /// Only those whose agent contains this text, in any case, as `name`.
+    pub(super) agent: Option<String>,
+    /// Only those whose task contains this text, in any case, as `name`.
+    pub(super) task: Option<String>,
+    /// Only those whose data set contains this text, in any case, as `name`.
+    pub(super) dataset: Option<String>,
+    /// Only those that this tool ran, in any case, as `name`.
+    pub(super) tool: Option<String>,
     /// How many at most. Default: 50.
     #[param(minimum = 1, maximum = 10_000)]
     pub(super) limit: Option<u32>,
@@ -137,7 +149,15 @@ impl SimulationsQuery {
             .transpose()
             .map_err(|reason| Failure::new(ProblemCode::InvalidRequest, reason))?;
         let (name, tag) = (self.name.clone(), self.tag.clone());
-        Ok(SimulationFilter { status: self.status, name, tag, since })
+        let origin = OriginFilter {
+            model: self.model.clone(),
+            provider: self.provider.clone(),
+            agent: self.agent.clone(),
+            task: self.task.clone(),
+            dataset: self.dataset.clone(),
+            tool: self.tool.clone(),
+        };
+        Ok(SimulationFilter { status: self.status, name, tag, since, origin })
     }
 }
 

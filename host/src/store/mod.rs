@@ -89,7 +89,7 @@ pub use run_report::{
 pub use selections::{ListedResults, ResultList};
 pub use simulation_labels::SimulationLabels;
 pub(crate) use simulation_labels::check_tags;
-pub use simulation_page::{ListedSimulation, SimulationFilter, SimulationPage};
+pub use simulation_page::{ListedSimulation, OriginFilter, SimulationFilter, SimulationPage};
 pub use simulation_score::{ScoreSource, SimulationScore};
 pub use simulations::{Simulation, SimulationStatus};
 pub use sql::SqlAnswer;

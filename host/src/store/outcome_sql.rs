@@ -89,7 +89,8 @@ pub(super) const READING_ORDER: &str = r#"outcome.scenario_id COLLATE "C", outco
     outcome.first_at, outcome.first_id, outcome.attempted_at, outcome.received_at,
     outcome.outcome_id"#;
 
-/// Common table expressions with the ranges of the metrics of simulation `$1`, and its scale. A
+/// Common table expressions with the ranges of the metrics of simulation `$1`, and its scale and its only
+/// model. A
 /// declared range replaces that of the tool; the range without a name is that of each result's own
 /// score. A declared score that no result has does not count. `otherwise` is the SQL of the metric
 /// that is the simulation's score if none is declared; null for that of each result.
@@ -117,6 +118,8 @@ fn scale_of(otherwise: &str) -> String {
                         pg_catalog.jsonb_build_object('name'::text, simulation.headline))
             ) THEN simulation.headline END, {otherwise}) AS headline,
             own.lowest, own.highest,
+            CASE WHEN pg_catalog.cardinality(simulation.models) = 1
+                THEN simulation.models[1] END AS model,
             EXISTS (
                 SELECT FROM arc_recorder.outcomes AS beyond
                 WHERE beyond.simulation_id = $1 AND beyond.score_highest IS NULL
@@ -201,11 +204,13 @@ pub(super) fn scaled_score(alias: &str) -> String {
 }
 
 /// The SQL of a column of the row `alias` as it is read: what the table has about the result's own
-/// score is replaced by that of the simulation's score. It needs [`scale`] and [`join_scale`].
+/// score is replaced by that of the simulation's score, and a result that names no model has that of
+/// its simulation, if it has one. It needs [`scale`] and [`join_scale`].
 pub(super) fn read_column(alias: &str, name: &str) -> String {
     match name {
         "reliability_score" => scaled_score(alias),
         "headline" => headline(alias),
+        "model" => format!("coalesce({alias}.model, scale.model)"),
         "score" => raw_score(alias),
         "score_lowest" | "score_highest" => {
             format!("CASE WHEN {} THEN {alias}.{name} END", is_own(alias))

@@ -38,6 +38,40 @@ pub struct SimulationFilter {
     pub tag: Option<String>,
     /// Those whose evaluation began at this time or later.
     pub since: Option<Timestamp>,
+    /// Those that these ran.
+    pub origin: OriginFilter,
+}
+
+/// Which simulations are listed, by who ran what. Each text is matched as the name of a simulation is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OriginFilter {
+    /// One of the models.
+    pub model: Option<String>,
+    /// The provider.
+    pub provider: Option<String>,
+    /// The agent.
+    pub agent: Option<String>,
+    /// The task.
+    pub task: Option<String>,
+    /// The data set.
+    pub dataset: Option<String>,
+    /// The tool.
+    pub tool: Option<String>,
+}
+
+impl OriginFilter {
+    /// Returns the texts, with the names by which programs pass them.
+    pub fn texts(&self) -> [(&'static str, Option<&String>); 6] {
+        [
+            ("model", self.model.as_ref()),
+            ("provider", self.provider.as_ref()),
+            ("agent", self.agent.as_ref()),
+            ("task", self.task.as_ref()),
+            ("dataset", self.dataset.as_ref()),
+            ("tool", self.tool.as_ref()),
+        ]
+    }
 }
 
 /// A simulation in a list.
@@ -106,7 +140,8 @@ impl Store {
         let (lowest, highest): (Vec<Uuid>, Vec<Uuid>) = ranges.into_iter().unzip();
         let statement = Statement::new(
             "SELECT simulation_id FROM arc_recorder.simulations
-             JOIN unnest($1::uuid[], $2::uuid[]) AS range (lowest, highest)
+             JOIN ROWS FROM (pg_catalog.unnest($1::uuid[]), pg_catalog.unnest($2::uuid[]))
+                 AS range (lowest, highest)
                  ON simulation_id BETWEEN range.lowest AND range.highest
              ORDER BY simulation_id",
         )
@@ -162,9 +197,11 @@ fn statement(filter: &SimulationFilter, limit: u32, cursor: Option<&str>) -> Res
     }
     let mut statement = Statement::new("").with(i64::from(limit) + 1);
     let mut conditions = Vec::new();
-    let SimulationFilter { status, name, tag, since } = filter;
-    if [name, tag].into_iter().flatten().any(|text| text.contains('\0')) {
-        return Err(Error::invalid("the filter has a NUL character, which no name and no tag has"));
+    let SimulationFilter { status, name, tag, since, origin } = filter;
+    let texts = origin.texts().map(|(_, text)| text);
+    let mut texts = [name.as_ref(), tag.as_ref()].into_iter().chain(texts).flatten();
+    if texts.any(|text| text.contains('\0')) {
+        return Err(Error::invalid("the filter has a NUL character, which no text has"));
     }
     if let Some(status) = status {
         statement = statement.with(status.as_str());
@@ -181,6 +218,17 @@ fn statement(filter: &SimulationFilter, limit: u32, cursor: Option<&str>) -> Res
     if let Some(since) = since {
         statement = statement.with(*since);
         conditions.push(format!("started_at >= ${}", statement.count()));
+    }
+    for (column, text) in origin.texts() {
+        let Some(text) = text else { continue };
+        statement = statement.with(name_pattern(text));
+        let place = statement.count();
+        conditions.push(match column {
+            "model" => format!(
+                "EXISTS (SELECT FROM pg_catalog.unnest(models) AS model WHERE model ILIKE ${place})"
+            ),
+            column => format!("{column} ILIKE ${place}"),
+        });
     }
     if let Some(cursor) = cursor {
         let place: Position = cursor::decode(CURSOR, cursor)?;

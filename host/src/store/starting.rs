@@ -138,9 +138,9 @@ impl NewSimulation {
     /// environment of the start, or else a new id and this process's environment.
     pub fn new(mut start: SimulationStart, planned_scenarios: u32, plan_sha256: [u8; 32]) -> Self {
         start.resolve_modal_environment();
+        start.origin.normalize();
         start.tags.sort_unstable();
         start.tags.dedup();
-        start.origin.normalize();
         let simulation_id = start.simulation_id.unwrap_or_else(identity::new_id);
         NewSimulation { simulation_id, planned_scenarios, plan_sha256, start }
     }

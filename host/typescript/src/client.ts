@@ -79,6 +79,18 @@ export interface SimulationQuery extends CallOptions {
   tag?: string;
   /** Only those whose evaluation began then or later: a date or a time (RFC 3339), or a duration such as 7d. */
   since?: string;
+  /** Only those one of whose models contains this text, as `name`. */
+  model?: string;
+  /** Only those whose provider contains this text, as `name`. */
+  provider?: string;
+  /** Only those whose agent contains this text, as `name`. */
+  agent?: string;
+  /** Only those whose task contains this text, as `name`. */
+  task?: string;
+  /** Only those whose data set contains this text, as `name`. */
+  dataset?: string;
+  /** Only those whose tool contains this text, as `name`. */
+  tool?: string;
   /** The maximum number, from 1 to 10,000. */
   limit?: number;
   /** The cursor of the previous page. */

@@ -2597,15 +2597,23 @@ export interface operations {
     list_simulations: {
         parameters: {
             query?: {
+                /** @description Only those whose agent contains this text, in any case, as `name`. */
+                agent?: string;
                 /** @description The cursor that the previous page returned. */
                 cursor?: string;
+                /** @description Only those whose data set contains this text, in any case, as `name`. */
+                dataset?: string;
                 /** @description How many at most. Default: 50. */
                 limit?: number;
+                /** @description Only those one of whose models contains this text, in any case, as `name`. */
+                model?: string;
                 /**
                  * @description Only those whose name contains this text, in any case; if it has `*` or `?`, those whose whole name
                  *     matches it.
                  */
                 name?: string;
+                /** @description Only those whose provider contains this text, in any case, as `name`. */
+                provider?: string;
                 /**
                  * @description Only those whose evaluation began then or later: a date or a time (RFC 3339), or a duration before
                  *     now, such as 7d.
@@ -2615,6 +2623,10 @@ export interface operations {
                 status?: components["schemas"]["SimulationStatus"];
                 /** @description Only those with this tag. */
                 tag?: string;
+                /** @description Only those whose task contains this text, in any case, as `name`. */
+                task?: string;
+                /** @description Only those that this tool ran, in any case, as `name`. */
+                tool?: string;
             };
             header?: never;
             path?: never;

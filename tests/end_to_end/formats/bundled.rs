@@ -64,6 +64,27 @@ fn every_log_is_recognised_and_recorded_whole() {
 }
 
 #[test]
+fn an_error_has_a_code_if_it_names_one_and_a_failed_assertion_is_no_error() {
+    let database = TestDatabase::new();
+    let (program, files) = (Program::on(&database), Files::new());
+    recorded(&program, &files, &log("promptfoo/genuine/errors.json"));
+    let rows = database.query(
+        "SELECT jsonb_build_array(status, error_code, error_category, count(*))::text
+         FROM arc_recorder.outcomes GROUP BY status, error_code, error_category ORDER BY 1",
+    );
+    let found: Vec<Value> =
+        rows.iter().map(|row| serde_json::from_str(row.get(0)).unwrap()).collect();
+    assert_eq!(
+        found,
+        [
+            json!(["error", "500", "model_error", 2]),
+            json!(["error", "ECONNREFUSED", "network", 2]),
+            json!(["success", null, null, 6]),
+        ]
+    );
+}
+
+#[test]
 fn an_archive_and_the_same_log_as_json_have_the_same_outcomes() {
     let database = TestDatabase::new();
     let (program, files) = (Program::on(&database), Files::new());

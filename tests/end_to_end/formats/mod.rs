@@ -2,12 +2,14 @@
 
 mod bundled;
 mod figures;
+mod folders;
 mod hostile;
 mod registry;
 mod revisions;
 mod scores;
 mod selections;
 mod templates;
+mod traces;
 mod work;
 
 use std::path::PathBuf;

@@ -32,7 +32,7 @@ use arc_format_kit::{
 use crate::bench::RESOLVED;
 use crate::time::between;
 use crate::trial::REWARD;
-use crate::{TRIALS_BESIDE, TRIALS_IN_OTHER_FILES, identity, origin};
+use crate::{identity, origin};
 
 const AT: fn(&'static str) -> Place<'static> = |member| Place { object: "", member };
 
@@ -45,7 +45,7 @@ pub(crate) fn suite(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
         reader.decoration(|reader| {
             let id = reader.text(id, AT("id")).and_then(identity);
             let summary = if total.is_some() || stats.is_some() {
-                harbor(reader, root, [total, stats, start, end])
+                harbor(reader, [total, stats, start, end])
             } else {
                 SuiteSummary { run: terminal_bench(reader, root, accuracy), ..Default::default() }
             };
@@ -102,11 +102,7 @@ fn terminal_bench<'a>(
     }
 }
 
-fn harbor<'a>(
-    reader: &mut Reader<'a>,
-    root: Value<'a>,
-    members: [Option<Value<'a>>; 4],
-) -> SuiteSummary {
+fn harbor<'a>(reader: &mut Reader<'a>, members: [Option<Value<'a>>; 4]) -> SuiteSummary {
     let [total, stats, start, end] = members;
     let names = ["n_input_tokens", "n_output_tokens", "cost_usd", "evals", "n_cancelled_trials"];
     let [input, output, cost, evals, cancelled] = reader.object(stats, AT("stats"), names);
@@ -127,13 +123,6 @@ fn harbor<'a>(
     let is_finished = end.is_some();
     let [start, end] = [(start, "started_at"), (end, "finished_at")]
         .map(|(value, member)| reader.text(value, AT(member)).unwrap_or_default());
-    if root.member("trial_results").and_then(Value::element_count).unwrap_or_default() == 0 {
-        reader.warning(
-            "/trial_results".to_owned(),
-            TRIALS_IN_OTHER_FILES,
-            TRIALS_BESIDE.to_owned(),
-        );
-    }
     let groups: Vec<Group> = evals
         .and_then(Value::members)
         .unwrap_or_default()

@@ -2,9 +2,9 @@
 //!
 //! | file | its results |
 //! |---|---|
-//! | terminal-bench's `results.json` of a run | `/results/*` |
+//! | terminal-bench's `results.json` of a run | `/results/*`; the same trials are in `*/*/results.json` below its folder |
 //! | terminal-bench's `results.json` of one trial | the document |
-//! | Harbor's `result.json` of a job | `/trial_results/*`. Recent versions write none there but a `result.json` for each trial, in a folder beside this file; such a file is refused with [`TRIALS_IN_OTHER_FILES`], or, if it is 4,096 bytes or longer, has no results and a warning |
+//! | Harbor's `result.json` of a job | `/trial_results/*`, or, in recent versions, each trial in its own `*/result.json` below its folder. A job that is passed as a result is refused with [`TRIALS_IN_OTHER_FILES`] |
 //! | Harbor's `result.json` of one trial | the document |
 //!
 //! Fields of a result of **terminal-bench**:
@@ -71,16 +71,8 @@ use arc_format_kit::{
     Format, Header, Items, Layout, Outcome, PlannedScenario, SuiteSummary, Violation,
 };
 
-/// The file is a job's own, and the trials are in files beside it. A violation if the file is
-/// passed as a result, and a warning if it is passed as a header.
+/// The violation of a job that is passed as a result: its trials are results, in files of their own.
 pub const TRIALS_IN_OTHER_FILES: &str = "trials_in_other_files";
-
-/// The sentence for people about [`TRIALS_IN_OTHER_FILES`].
-const TRIALS_BESIDE: &str = "this file of a job has no trials: each has its own result.json in a \
-                             folder beside this file; record those";
-
-/// The length from which `detect` does not see the whole file.
-const HEAD_LIMIT: usize = 4096;
 
 /// Results of terminal-bench and Harbor.
 #[derive(Debug)]
@@ -95,31 +87,31 @@ impl Format for HarborFormat {
 
     fn detect(_file_name: &str, head: &[u8]) -> Option<Layout> {
         let outline = Outline::of(head);
-        let layout = |items, header| Some(Layout { items, header, classify_items: false });
+        let run = |elements: &str, files: &str| Layout {
+            items: Items::ElementsOrFiles(elements.to_owned(), files.to_owned()),
+            header: Header::EnclosingDocument,
+            classify_items: false,
+        };
         if outline.has_all(&["/results/*/trial_name", "/results/*/task_id"]) {
-            return layout(Items::Elements("/results/*".to_owned()), Header::EnclosingDocument);
+            return Some(run("/results/*", "*/*/results.json"));
         }
         if outline.has_all(&["/n_total_trials", "/stats", "/started_at"]) {
-            // A small file is seen as a whole. If it has no trials, it is refused as one document.
-            if head.len() < HEAD_LIMIT && !outline.has("/trial_results") {
-                return layout(Items::Documents, Header::None);
-            }
-            return layout(
-                Items::Elements("/trial_results/*".to_owned()),
-                Header::EnclosingDocument,
-            );
+            return Some(run("/trial_results/*", "*/result.json"));
         }
         let bench = outline.has_all(&["/trial_name", "/task_id", "/instruction"]);
         let trial = outline.has_all(&["/task_name", "/trial_name", "/trial_uri"]);
-        if bench || trial { layout(Items::Documents, Header::None) } else { None }
+        (bench || trial).then_some(Layout {
+            items: Items::Documents,
+            header: Header::None,
+            classify_items: false,
+        })
     }
 
     fn outcome(header: Option<&str>, item: &str) -> Result<Outcome, Vec<Violation>> {
         let (mut reader, root) = Reader::new(item)?;
         let answer = Members::read(&mut reader, root).and_then(|members| {
             if members.of_job() {
-                reader.violation(String::new(), TRIALS_IN_OTHER_FILES, TRIALS_BESIDE.to_owned());
-                None
+                refuse_job(&mut reader)
             } else if members.of_harbor() {
                 trial::outcome(&mut reader, &members)
             } else {
@@ -137,8 +129,7 @@ impl Format for HarborFormat {
         let (mut reader, root) = Reader::new(item)?;
         let answer = Members::read(&mut reader, root).and_then(|members| {
             if members.of_job() {
-                reader.violation(String::new(), TRIALS_IN_OTHER_FILES, TRIALS_BESIDE.to_owned());
-                return None;
+                return refuse_job(&mut reader);
             }
             let planned = if members.of_harbor() {
                 trial::planned(&mut reader, &members)?
@@ -213,6 +204,13 @@ impl<'a> Members<'a> {
     fn of_job(&self) -> bool {
         self.get("n_total_trials").is_some() && !self.of_harbor() && self.get("task_id").is_none()
     }
+}
+
+fn refuse_job<T>(reader: &mut Reader) -> Option<T> {
+    let message = "this is a job without trials: each has its own result.json, in a folder beside the \
+                   job's file; record the folder of the job";
+    reader.violation(String::new(), TRIALS_IN_OTHER_FILES, message.to_owned());
+    None
 }
 
 /// Returns a key, place or run id within its limit; `None` if it is empty.

@@ -12,7 +12,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use arc_format_harbor::{HarborFormat, TRIALS_IN_OTHER_FILES};
-use arc_format_kit::{Aggregation, Format, MissingPolicy, Outcome, RunReport, RunStatus, finite};
+use arc_format_kit::{
+    Aggregation, Format, Items, MissingPolicy, Outcome, RunReport, RunStatus, finite,
+};
 use arc_format_testing::{FramedFile, accepted, agrees, frame, rejected, scores};
 
 const FOLDER: &str =
@@ -118,12 +120,16 @@ fn the_files_of_a_job_folder_are_results_of_one_run() {
 }
 
 #[test]
-fn the_file_of_a_job_says_where_the_trials_are() {
+fn the_trials_of_a_job_are_in_files_below_its_folder() {
     for name in ["job-folder", "three-trials-each", "rewards-beyond-1"] {
         let file = framed(&format!("{name}/result.json"));
-        let [document] = &*file.documents else { panic!("{file:?}") };
+        let items =
+            Items::ElementsOrFiles("/trial_results/*".to_owned(), "*/result.json".to_owned());
+        assert_eq!((&file.layout.items, file.documents.len()), (&items, 0));
+        // A caller that passes the job as a result gets to know it, too.
         let expected = [(String::new(), TRIALS_IN_OTHER_FILES)];
-        assert_eq!(rejected::<HarborFormat>(None, document), expected);
+        let job = file.header.unwrap();
+        assert_eq!(rejected::<HarborFormat>(None, &job), expected);
     }
 }
 

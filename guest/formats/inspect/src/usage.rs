@@ -143,9 +143,13 @@ fn of_calls<'a>(reader: &mut Reader<'a>, usage: Value<'a>, place: Place) -> Toke
     let [input, output, cache_read, cache_write, reasoning, total] =
         [(); 6].map(|()| counts.next().flatten().unwrap_or_default());
     // A provider that reports no total has 0 here. Inspect counts cached tokens apart, and reasoning
-    // as output; older versions have the provider's own habit, which the total shows.
-    let sum = input + output + cache_read + cache_write;
+    // as output; older versions have the provider's own habit, which the total shows. A total can
+    // have more tokens, such as those of a provider's tools.
+    let cached = cache_read + cache_write;
+    let sum = input + cached + output;
     let total = if total > 0.0 { total } else { sum };
+    let is_included = [0.0, reasoning].map(|apart| input + output + apart).contains(&total);
+    let input = if is_included || total < sum { input } else { input + cached };
     let reported =
         ReportedTokens { input, cache_read, cache_write, output, reasoning, total: Some(total) };
     TokenUsage { cost_usd: reader.amount(cost, at("total_cost")), ..reported.usage() }

@@ -181,6 +181,28 @@ fn the_models_that_answered_instead_are_named() {
 }
 
 #[test]
+fn cached_tokens_are_counted_once() {
+    let kinds = |usage: Value| {
+        let outcome = accept(json!({"model_usage": {"m": usage}}));
+        let it = &outcome.usage[0];
+        let input = (it.uncached_input_tokens, it.cache_read_tokens, it.cache_write_tokens);
+        (input, it.output_tokens, it.reasoning_tokens, it.total_tokens)
+    };
+    let usage = |total: u32| {
+        json!({"input_tokens": 100, "output_tokens": 20, "reasoning_tokens": 8, "total_tokens": total,
+            "input_tokens_cache_read": 30, "input_tokens_cache_write": 10})
+    };
+    let apart = |total| ((100.0, 30.0, 10.0), 12.0, 8.0, total);
+    assert_eq!(kinds(usage(160)), apart(160.0));
+    // Without a total, and with one that has tokens of another kind.
+    assert_eq!(kinds(usage(0)), apart(160.0));
+    assert_eq!(kinds(usage(500)), apart(500.0));
+    // Older versions: among the input, and reasoning apart.
+    assert_eq!(kinds(usage(120)), ((60.0, 30.0, 10.0), 12.0, 8.0, 120.0));
+    assert_eq!(kinds(usage(128)), ((60.0, 30.0, 10.0), 20.0, 8.0, 128.0));
+}
+
+#[test]
 fn a_wrong_usage_is_a_warning() {
     let outcome = accept(json!({"model_usage": {
         "a": {"input_tokens": "many", "output_tokens": 1.5, "total_tokens": -1, "total_cost": -1},

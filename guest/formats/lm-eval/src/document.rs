@@ -91,9 +91,14 @@ impl<'a> Document<'a> {
         let first = self.lines.first()?;
         let number = first.number(reader)?;
         let task_prompt = first.prompt(reader);
-        let id = match tasks {
-            [task] => format!("{}/{number}", task.name),
-            others => derived_id(reader, first, others, &number, task_prompt.as_deref())?,
+        if tasks.is_empty() {
+            let message = "the line came without the results of its own run and task";
+            reader.warning(String::new(), codes::HEADER_MISSING, message.to_owned());
+        }
+        let id = match (tasks, self.run.as_ref().and_then(|run| run.file_task())) {
+            ([task], _) => format!("{}/{number}", task.name),
+            (_, Some(task)) => format!("{task}/{number}"),
+            (others, None) => derived_id(reader, first, others, &number, task_prompt.as_deref())?,
         };
         let definition = first.row.filter(|row| row.is_object());
         Some(Scenario {
@@ -130,10 +135,6 @@ fn derived_id<'a>(
     number: &str,
     prompt: Option<&str>,
 ) -> Option<String> {
-    if tasks.is_empty() {
-        let message = "the line came without the results of its own run, so its task is not known";
-        reader.warning(String::new(), codes::HEADER_MISSING, message.to_owned());
-    }
     let pointer = line.at("doc_id").pointer();
     let hash: Option<Cow<str>> = line.hash.and_then(Value::decode).map(|hash| hash.text);
     let digits = hash.as_deref().and_then(|hash| hash.get(..HASH_DIGITS));

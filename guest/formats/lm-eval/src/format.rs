@@ -6,9 +6,9 @@ use crate::{document, layout, line, suite};
 
 /// Samples of lm-evaluation-harness, with the results of their run.
 ///
-/// The results of a single task report the figures of its metrics, the number of its documents, and
-/// `total_evaluation_time_seconds`. If there are several tasks, only the start and the status of
-/// the run are taken: the file has the samples of one task only.
+/// The results of the file's task report the figures of its metrics and the number of its documents, and
+/// those of a single task `total_evaluation_time_seconds`. If there are several tasks and the file was
+/// renamed, only the start and the status of the run are taken.
 #[derive(Debug)]
 pub struct LmEvalFormat;
 

@@ -9,6 +9,7 @@ use arc_format_kit::json::{Reader, Text, Value};
 use arc_format_kit::memo::Memo;
 use arc_format_kit::time::of_unix_nanoseconds;
 
+use crate::layout::task_and_date;
 use crate::origin;
 
 /// The name of no metric: `--predict_only` replaces all metrics by it, with the
@@ -18,10 +19,12 @@ pub(crate) const NO_METRIC: &str = "bypass";
 /// Members of a task's results that are not figures.
 const NO_FIGURES: [&str; 3] = ["name", "alias", "sample_len"];
 
-/// The relevant data of a run's results.
+/// The relevant data of a header.
 #[derive(Debug, Default)]
 pub(crate) struct Run {
-    /// Its tasks, without groups.
+    /// The task in the name of the file of samples, in which the tool replaces some characters.
+    file_task: Option<String>,
+    /// Its tasks, without groups; only that of the file, if its name has one.
     pub(crate) tasks: Vec<Task>,
     /// The start of the run.
     pub(crate) date: Option<String>,
@@ -59,10 +62,14 @@ impl Run {
 
     fn parse(header: &str) -> Option<Run> {
         let (mut reader, root) = Reader::new(header).ok()?;
+        let (file_task, root) = parts(root);
         let names = ["configs", "results", "n-samples", "date", "versions"];
-        let [configs, results, samples, date, versions] = reader.root(root, names)?;
+        let Some([configs, results, samples, date, versions]) = reader.root(root, names) else {
+            return Some(Run { file_task, ..Run::default() });
+        };
         let tasks = configs.or(results).and_then(Value::members).unwrap_or_default();
-        let tasks = tasks.into_iter().map(|(name, config)| {
+        let of_file = |(name, _): &(Text, Value)| is_of_file(file_task.as_deref(), &name.text);
+        let tasks = tasks.into_iter().filter(of_file).map(|(name, config)| {
             let figures = results.and_then(|results| results.member(&name.text));
             let counts = samples.and_then(|samples| samples.member(&name.text));
             let version = versions.and_then(|versions| versions.member(&name.text));
@@ -91,8 +98,40 @@ impl Run {
             },
             _ => run,
         };
-        Some(Run { tasks, date: date.and_then(start), origin })
+        Some(Run { file_task, tasks, date: date.and_then(start), origin })
     }
+
+    /// Returns the task in the name of the file of samples, with the spelling of the results if the task
+    /// is among them.
+    pub(crate) fn file_task(&self) -> Option<&str> {
+        let written = self.file_task.as_deref()?;
+        Some(self.tasks.first().map_or(written, |task| &task.name))
+    }
+}
+
+/// Whether a task can be the one in the name of a file; without one, any can.
+pub(crate) fn is_of_file(file_task: Option<&str>, task: &str) -> bool {
+    file_task.is_none_or(|own| in_file_name(task) == in_file_name(own))
+}
+
+/// Returns a header's two parts: the task in the name of the file of samples, and the results. A header
+/// that a caller passes can be only the results.
+pub(crate) fn parts(header: Value) -> (Option<String>, Value) {
+    match header.elements().as_deref() {
+        Some([name, results]) => {
+            let task = name
+                .decode()
+                .and_then(|name| task_and_date(&name.text).map(|(task, _)| task.to_owned()));
+            (task, *results)
+        }
+        _ => (None, header),
+    }
+}
+
+/// Returns a task's name as the tool writes it in the name of a file.
+fn in_file_name(task: &str) -> String {
+    let is_kept = |one: char| one.is_alphanumeric() || one == '_';
+    task.chars().map(|one| if is_kept(one) { one } else { '_' }).collect()
 }
 
 /// Returns the start of a run, of which the tool writes the seconds since 1970.

@@ -42,15 +42,18 @@
 //! the task's first metric, that score is absent. `bypass`, which is no metric, is never
 //! the headline.
 //!
-//! **Tasks.** A line does not name its task, and a results file can have many. Those that the line
-//! cannot belong to are left out: if they have no figure for one of its metrics and its filter, if
-//! they have fewer documents than the line's `doc_id`, or if their `doc_to_text` uses a member that
-//! `doc` does not have. If one is left, it is the task. If not, the id is `doc-HASH/DOC_ID`, of the
-//! start of `doc_hash`, which is the same in every run on the same data, and there is a warning; of
-//! old lines without `doc_hash` it is derived from `doc_id` and prompt. If none is left, the results
-//! are those of another run, and nothing is taken from them.
+//! **Tasks.** A line does not name its task, and a results file can have many. The name of the file of
+//! samples contains the task, and the date of the results that belong to it: results of another date
+//! are not read. Tasks that the line cannot belong to are left out: if their name is not that of the file, if
+//! they have no figure for one of its metrics and its filter, if they have fewer documents than the
+//! line's `doc_id`, or if their `doc_to_text` uses a member that `doc` does not have. If one is left,
+//! it is the task. If none is left, the results are those of another run, nothing is taken from them,
+//! and there is a warning. Without a task, that of the file's name is part of the id; if the file was
+//! renamed, the id is `doc-HASH/DOC_ID`, of the start of `doc_hash`, which is the same in every run on
+//! the same data, with another warning; of old lines without `doc_hash` it is derived from `doc_id`
+//! and prompt.
 //!
-//! **The run's figures** are read if the results are of one task, under the names of the results
+//! **The run's figures** are read if the task is known, or the only one, under the names of the results
 //! (`acc,none`), with their standard errors. A figure is the mean of its score if the task's
 //! `metric_list` has the aggregation `mean`, or none for a metric whose default that is. A metric
 //! that is not listed has the mean if all listed ones have the mean: the tool takes the aggregation of the

@@ -9,7 +9,7 @@ use arc_format_kit::{
     SuiteSummary, Violation,
 };
 
-use crate::header::{Run, figures_of, start};
+use crate::header::{Run, figures_of, is_of_file, parts, start};
 
 /// Metrics whose aggregation is the mean if a task names none.
 const MEAN_BY_DEFAULT: [&str; 5] =
@@ -18,11 +18,21 @@ const MEAN_BY_DEFAULT: [&str; 5] =
 /// See [`arc_format_kit::Format::suite`].
 pub(crate) fn summary(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
     let (mut reader, root) = Reader::new(header)?;
+    let (file_task, root) = parts(root);
+    if root.json() == "null" {
+        return Ok(SuiteSummary::default());
+    }
     let names = ["configs", "results", "higher_is_better", "n-samples", "date"];
     let answer = reader.root(root, names).map(|members| {
         let [configs, results, rising, samples, date] = members;
         let mut summary = SuiteSummary::default();
         if results.and_then(Value::members).is_none_or(|results| results.is_empty()) {
+            return summary;
+        }
+        let all = configs.or(results).and_then(Value::members).unwrap_or_default();
+        let of_file = |name: &str| is_of_file(file_task.as_deref(), name);
+        let tasks: Vec<_> = all.iter().filter(|(name, _)| of_file(&name.text)).collect();
+        if tasks.is_empty() {
             return summary;
         }
         // The tool writes the results at the end of a run, or not at all.
@@ -32,8 +42,7 @@ pub(crate) fn summary(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
         summary.run.created_at = date.clone();
         summary.run.revised_at = date.clone();
         summary.run.started_at = date;
-        let tasks = configs.or(results).and_then(Value::members).unwrap_or_default();
-        if let [(name, task)] = tasks.as_slice() {
+        if let [(name, task)] = *tasks {
             let task = Task::read(configs.and(Some(*task)));
             read_figures(
                 &mut summary.run,
@@ -42,7 +51,8 @@ pub(crate) fn summary(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
                 of_task(rising, &name.text),
             );
             read_counts(&mut summary.run, &task, of_task(samples, &name.text));
-            let seconds = root.member("total_evaluation_time_seconds");
+            // The time of all tasks together.
+            let seconds = root.member("total_evaluation_time_seconds").filter(|_| all.len() == 1);
             summary.execution_time_ms = seconds.and_then(milliseconds);
         }
         summary

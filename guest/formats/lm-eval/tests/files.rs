@@ -29,6 +29,8 @@ fn read(results: &Path, samples: &Path) -> (String, Vec<Outcome>) {
     assert_eq!(LmEvalFormat::detect("results.json", head), None);
     let file = frame::<LmEvalFormat>("", &std::fs::read(samples).unwrap()).unwrap();
     assert_eq!(file.layout.items, Items::Lines);
+    let name = samples.file_name().unwrap().to_str().unwrap();
+    let header = format!("[{name:?},{header}]");
     let read = |item: &String| arc_format_testing::accepted::<LmEvalFormat>(Some(&header), item);
     let outcomes: Vec<Outcome> = file.documents.iter().map(read).collect();
     for outcome in &outcomes {
@@ -53,6 +55,11 @@ fn fixture(run: &str, task: &str) -> (String, Vec<Outcome>) {
     let folder = repository().join("tests/fixtures/formats/lm-eval").join(run);
     let samples = files(&folder, &format!("samples_{task}_")).pop().unwrap();
     read(&files(&folder, "results_").pop().unwrap(), &samples)
+}
+
+/// Returns the results in a header.
+fn results(header: &str) -> serde_json::Value {
+    serde_json::from_str::<serde_json::Value>(header).unwrap()[1].take()
 }
 
 fn report(header: &str) -> RunReport {
@@ -152,23 +159,27 @@ fn the_tasks_of_a_run_are_distinguished() {
         for (number, outcome) in outcomes.iter().enumerate() {
             assert_eq!(outcome.scenario.id, format!("{task}/{number}"));
         }
-        let results: serde_json::Value = serde_json::from_str(&header).unwrap();
         for figure in figures {
-            let expected = results["results"][task][format!("{figure},none")].as_f64().unwrap();
+            let expected =
+                results(&header)["results"][task][format!("{figure},none")].as_f64().unwrap();
             assert!((mean(&outcomes, figure) - expected).abs() < 1e-9, "{task} {figure}");
             assert!(outcomes.iter().all(|outcome| outcome.warnings.is_empty()));
             assert!(outcomes.iter().all(|it| it.headline.as_deref() == Some(figures[0])));
         }
+        let run = report(&header);
+        assert_eq!(run.reported_results, Some(documents as f64));
+        assert_eq!(agrees(&run, &outcomes), figures.len(), "{task}: {run:?}");
         let version = if task == "plain-sums" { "1.0" } else { "2.0" };
+        assert_eq!(run.origin.task.as_deref(), Some(task));
+        assert_eq!(run.origin.task_version.as_deref(), Some(version));
+        // Without the name of the file, only a line shows the task.
+        let alone = results(&header).to_string();
+        let run_of_all = report(&alone);
+        assert!(run_of_all.figures.is_empty() && run_of_all.started_at == run.started_at);
+        assert_eq!(run_of_all.origin.task, None);
         for outcome in &outcomes {
-            let origin = &outcome.origin;
-            assert_eq!(origin.task.as_deref(), Some(task));
-            assert_eq!(origin.task_version.as_deref(), Some(version));
-            assert_eq!((&origin.tool, &origin.provider), (&None, &None), "the report has them");
+            assert_eq!(outcome.origin, Origin::default(), "it is in the report");
         }
-        // The results do not show to which of the tasks the samples belong.
-        assert_eq!(report(&header).origin.task, None);
-        assert!(report(&header).figures.is_empty());
     }
 }
 
@@ -237,12 +248,19 @@ fn a_run_names_its_model_and_its_task() {
 }
 
 #[test]
-fn a_group_of_alike_tasks_is_read_under_made_ids() {
-    for (task, documents) in [("mmlu_anatomy", 12), ("mmlu_virology", 15)] {
+fn the_tasks_of_a_group_are_those_of_the_file_names() {
+    for (task, documents, accuracy) in
+        [("mmlu_anatomy", 12, 0.25), ("mmlu_virology", 15, 1.0 / 3.0)]
+    {
         let (header, outcomes) = fixture("group-of-tasks", task);
-        assert_eq!(outcomes.len(), documents);
-        assert!(values(&outcomes, "acc").iter().all(Option::is_some));
-        assert!(report(&header).figures.is_empty());
+        let ids: Vec<&str> = outcomes.iter().map(|outcome| &*outcome.scenario.id).collect();
+        let expected: Vec<String> =
+            (0..documents).map(|number| format!("{task}/{number}")).collect();
+        assert_eq!(ids, expected);
+        assert!(outcomes.iter().all(|outcome| outcome.warnings.is_empty()));
+        let run = report(&header);
+        assert_eq!(run.figures[0].value, Some(accuracy));
+        assert_eq!(agrees(&run, &outcomes), 1, "{run:?}");
     }
 }
 
@@ -250,13 +268,13 @@ fn a_group_of_alike_tasks_is_read_under_made_ids() {
 fn nothing_is_taken_from_results_that_cannot_be_those_of_the_line() {
     let (_, outcomes) = fixture("results-of-another-run", "mmlu_virology");
     assert_eq!(outcomes.len(), 15);
-    // The other task has 9 documents, so that the first lines could be of it.
-    for outcome in &outcomes[9..] {
-        assert!(outcome.scenario.id.starts_with("doc-"));
+    // The other task has 9 documents, so that the first lines could be of it if the name had no task.
+    for (number, outcome) in outcomes.iter().enumerate() {
+        assert_eq!(outcome.scenario.id, format!("mmlu_virology/{number}"));
         assert_eq!(outcome.execution_time, None);
-        let warned = [("", codes::HEADER_MISSING), ("/doc_id", codes::SCENARIO_ID_MADE)];
-        assert_eq!(warnings(outcome), warned);
+        assert_eq!(warnings(outcome), [("", codes::HEADER_MISSING)]);
     }
+    assert!((mean(&outcomes, "acc") - 1.0 / 3.0).abs() < 1e-9);
 }
 
 #[test]

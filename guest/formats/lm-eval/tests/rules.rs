@@ -89,6 +89,11 @@ fn samples_are_recognised_by_their_first_line() {
     let patterns = ["results_*.json", "results.json", "*_20*T*.json"].map(str::to_owned).to_vec();
     assert_eq!(layout.header, Header::SiblingFile(patterns));
     assert!(layout.classify_items);
+    let dated = "samples_my_task_2026-11-29T15-43-33.901078.jsonl";
+    let layout = LmEvalFormat::detect(dated, br#"{"doc_id": 0, "doc": {"#).unwrap();
+    let own = ["results_DATE.json", "*_DATE.json", "results.json"];
+    let own = own.map(|name| name.replace("DATE", "2026-11-29T15-43-33.901078")).to_vec();
+    assert_eq!(layout.header, Header::SiblingFile(own));
     let array = b"[\n  {\n    \"doc_id\": 0,\n    \"doc\": {";
     assert_eq!(LmEvalFormat::detect("", array).unwrap().items, Items::Documents);
     let mixed = br#"{"target": 1, "resps": [], "arguments": [], "doc_id": 0}"#;
@@ -241,6 +246,24 @@ fn the_task_is_the_one_that_the_line_can_belong_to() {
     // Old results name their figures by the metric only.
     let old = json!({"results": {"old": {"acc": 0.5, "acc_stderr": 0.1}}}).to_string();
     assert_eq!(LmEvalFormat::outcome(Some(&old), &with(&json!({}))).unwrap().scenario.id, "old/7");
+}
+
+#[test]
+fn the_task_in_the_name_of_the_file_is_the_only_one() {
+    let results = header(&[("a/b", &["acc,none"], 100, ""), ("c", &["acc,none"], 100, "")]);
+    let read = |file: &str, results: &str| {
+        let header = format!(r#"["samples_{file}_2026-09-01T00-00-00.1.jsonl",{results}]"#);
+        let outcome = LmEvalFormat::outcome(Some(&header), &with(&json!({}))).unwrap();
+        let run = suite(&header).run;
+        (outcome.scenario.id.clone(), outcome.warnings.len(), run.figures.len(), run.status)
+    };
+    // The tool replaces characters in the name.
+    let completed = Some(RunStatus::Completed);
+    assert_eq!(read("a_b", &results), ("a/b/7".to_owned(), 0, 1, completed));
+    assert_eq!(read("c", &results), ("c/7".to_owned(), 0, 1, completed));
+    for results in [&results, "null"] {
+        assert_eq!(read("other", results), ("other/7".to_owned(), 1, 0, None), "{results}");
+    }
 }
 
 #[test]

@@ -48,16 +48,18 @@ impl<'a> Attributes<'a> {
     pub(crate) fn find(&self, key: &str) -> Option<(String, Value<'a>)> {
         let index = self.list.iter().position(|(other, _)| other.text == key)?;
         let (_, value) = self.list.get(index)?;
-        Some((format!("{}/{index}/value", self.pointer), *value))
+        Some((self.place(index), *value))
+    }
+
+    /// Returns the pointer to the value of the attribute with this index.
+    fn place(&self, index: usize) -> String {
+        format!("{}/{index}/value", self.pointer)
     }
 
     /// Returns an attribute that is a text and not blank.
     pub(crate) fn text(&self, reader: &mut Reader<'a>, key: &str) -> Option<String> {
         let (pointer, value) = self.find(key)?;
-        let value = value.member("stringValue")?;
-        let place = Place { object: &pointer, member: "stringValue" };
-        let text = reader.decoration(|reader| reader.text(Some(value), place))?;
-        Some(text).filter(|text| !text.trim().is_empty())
+        decoded(reader, &pointer, value)
     }
 
     /// Returns the first of these attributes that is a text and not blank.
@@ -73,11 +75,11 @@ impl<'a> Attributes<'a> {
         prefix: &str,
     ) -> BTreeMap<u32, Vec<(&str, String)>> {
         let mut found: BTreeMap<u32, Vec<(&str, String)>> = BTreeMap::new();
-        for key in self.keys() {
+        for (index, (key, value)) in self.list.iter().enumerate() {
             if let Some((number, rest)) =
-                key.strip_prefix(prefix).and_then(|rest| rest.split_once('.'))
+                key.text.strip_prefix(prefix).and_then(|rest| rest.split_once('.'))
                 && let Ok(number) = number.parse()
-                && let Some(text) = self.text(reader, key)
+                && let Some(text) = decoded(reader, &self.place(index), *value)
             {
                 found.entry(number).or_default().push((rest, text));
             }
@@ -98,4 +100,12 @@ impl<'a> Attributes<'a> {
             Some((format!("{pointer}/{member}"), value, number))
         })
     }
+}
+
+/// Decodes a value that is a text and not blank.
+fn decoded<'a>(reader: &mut Reader<'a>, pointer: &str, value: Value<'a>) -> Option<String> {
+    let value = value.member("stringValue")?;
+    let place = Place { object: pointer, member: "stringValue" };
+    let text = reader.decoration(|reader| reader.text(Some(value), place))?;
+    Some(text).filter(|text| !text.trim().is_empty())
 }

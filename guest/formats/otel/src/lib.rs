@@ -2,10 +2,10 @@
 //! as a collector's file exporter writes it.
 //!
 //! **A run is a result**: a case of an evaluation (`test.case.name`; `case_name` of pydantic-evals),
-//! or a run of an agent or a workflow that is not below another (`invoke_agent`, `invoke_workflow`;
-//! `openinference.span.kind` `AGENT`; `traceloop.span.kind` `agent` or `workflow`). A trace with
-//! several runs is several results, each with the spans above it; what else is in the trace is one
-//! more. A trace with one run or none is one result. A conversation of several traces is several
+//! or a run of an agent or a workflow (`invoke_agent`, `invoke_workflow`; `openinference.span.kind`
+//! `AGENT`; `traceloop.span.kind` `agent` or `workflow`), if no other span of generative AI is above
+//! it: the agents of a chain or a graph are one run. A trace with several runs is several results,
+//! each with the spans above it; what else is in the trace is one more. A trace with one run or none is one result. A conversation of several traces is several
 //! results.
 //!
 //! The parts of a result are the spans of generative AI: those with an attribute `gen_ai.*`,
@@ -26,14 +26,14 @@
 //! | `trial`, `place` | a run has no trial number: its id is its place, so each run of a scenario is a trial |
 //! | `key` | the trace's id, with `/` and that of the run's span if there is one |
 //! | `revised_at` | the latest end of a span or time of an evaluation: of two exports of a run, the one with later data counts |
-//! | `status` | that of the run's span if it failed; else of the agent that has no GenAI span above it; without one, of the GenAI span that ended last of those that have none above (an earlier call might have been retried): code 2 is an error, or a timeout or cancellation, depending on `error.type` |
+//! | `status` | that of the run's span if it failed; else of the agent that has no GenAI span above it, or of the agent that it ran last (a workflow can end well after its agent failed); without an agent, of the GenAI span that ended last of those that have none above (an earlier call might have been retried): code 2 is an error, or a timeout or cancellation, depending on `error.type` |
 //! | `scores` | one for each `gen_ai.evaluation.name` of the events `gen_ai.evaluation.result` (or of spans with the same attributes): `gen_ai.evaluation.score.value` unchanged, on no declared scale. Of several with the same name, the latest counts, with a warning if they differ. Without a value, the score is that of `gen_ai.evaluation.score.label` from 0 to 1 (`pass`, `not_relevant`), or none with a warning if the label's value is not known. Also `test.case.result.status`: `pass` is 1, `fail` 0; and of a case of pydantic-evals its `assertions` (1 or 0), `scores` and `labels` |
 //! | `headline` | the evaluation that is called `score`, `overall`, `overall_score` or `reliability_score`; else `test.case.result.status`; else the only evaluation. None, with a warning, of several evaluations: one of them is not the result's own score, and neither is their mean |
 //! | `explanation` of a score | `gen_ai.evaluation.explanation` |
 //! | `execution_time` | the start of the run's span, else the earliest of its GenAI spans |
 //! | `execution_time_ms` | from there to its end, else to their latest |
-//! | `usage`, tokens, `cost_usd` | by the leaf rule: the tokens of a span count if no span below it reports any, and so does its cost, independently (`operation.cost`, `llm.cost.total`, `gen_ai.usage.cost`). A wrapper repeats the calls inside it, however many are stacked. What the largest aggregate has in excess of the calls is not added, with the warning `usage_incomplete`: it can be the sum of a whole conversation, or of calls that another process traces. Calls for embeddings and rankings replace only their own wrappers. The role is `scorer` below an evaluator (`evaluator_name`, `openinference.span.kind` `EVALUATOR`) |
-//! | `origin` | the models that the usage names, else the first that was requested; provider and agent of the first span that names them; `test.suite.name` or pydantic-evals' task and data set. The tool is the instrumentation scope with the most spans, of those of generative AI in the file's header |
+//! | `usage`, tokens, `cost_usd` | by the leaf rule: the tokens of a span count if no span below it reports any, and so does its cost, independently (`operation.cost`, `llm.cost.total`, `gen_ai.usage.cost`). A wrapper repeats the calls inside it, however many are stacked. What the largest aggregate has in excess of the calls is not added, with the warning `usage_incomplete`: it can be the sum of a whole conversation, or of calls that another process traces. Calls for embeddings and rankings replace only their own wrappers. Of two spans with the same `gen_ai.response.id`, one within the time of the other, the inner one counts. The role is `scorer` below an evaluator (`evaluator_name`, `openinference.span.kind` `EVALUATOR`) |
+//! | `origin` | the models that the usage names, without those for embeddings, else the first that was requested; provider and agent of the first span that names them; `test.suite.name` or pydantic-evals' task and data set. The tool is the instrumentation scope with the most spans, of those of generative AI in the file's header, which is the first of several documents |
 //! | `event_count` | the number of its spans |
 //! | `error_message` | the status's message, else `exception.message` of its `exception` event |
 //! | `error_code` | `error.type`, else `exception.type` |

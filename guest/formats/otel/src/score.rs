@@ -73,7 +73,7 @@ pub(crate) fn read<'a>(
     let mut list = scores.into_list();
     let mut headline = overall(&list);
     let only = if let [only] = &list[..] { Some(only.name.clone()) } else { None };
-    if let Some(verdict) = test_verdict(reader, spans)
+    if let Some(verdict) = test_verdict(reader, spans, run)
         && list.iter().all(|score| score.name != VERDICT)
     {
         headline = headline.or_else(|| Some(verdict.name.clone()));
@@ -235,8 +235,9 @@ fn of_label(reader: &mut Reader, pointer: String, label: &str, score: Score) -> 
 }
 
 /// Reads the verdict of the test: `pass` or `fail`.
-fn test_verdict<'a>(reader: &mut Reader<'a>, spans: &[Span<'a>]) -> Option<Score> {
-    let (pointer, label) = spans.iter().find_map(|span| {
+fn test_verdict<'a>(reader: &mut Reader<'a>, spans: &[Span<'a>], run: &Run) -> Option<Score> {
+    let mut own = spans.iter().enumerate().filter(|(number, _)| run.has(*number));
+    let (pointer, label) = own.find_map(|(_, span)| {
         let label = span.attributes.text(reader, VERDICT)?;
         Some((span.attributes.find(VERDICT)?.0, label))
     })?;

@@ -45,12 +45,17 @@ impl Span<'_> {
         matches!(code, Some("2" | r#""2""# | r#""STATUS_CODE_ERROR""#))
     }
 
+    /// Whether it is a part of a result.
+    pub(crate) fn is_part(&self) -> bool {
+        self.is_root() || self.is_generative()
+    }
+
     /// Returns its node in the tree of the trace.
     pub(crate) fn node(&self) -> TreeNode<String> {
-        let kind = match self.kind {
-            _ if self.is_root() => NodeKind::Root,
-            Kind::Other if self.attributes.find("test.suite.name").is_none() => NodeKind::Connector,
-            _ => NodeKind::Part,
+        let kind = match (self.is_root(), self.is_part()) {
+            (true, _) => NodeKind::Root,
+            (_, true) => NodeKind::Part,
+            _ => NodeKind::Connector,
         };
         TreeNode { id: self.id.clone(), parent: self.parent.clone(), kind }
     }
@@ -86,7 +91,9 @@ impl Kind {
 }
 
 /// The attributes that name the kind of a span, and how their values begin.
-const KINDS: [(&str, &str, Kind); 16] = [
+const KINDS: [(&str, &str, Kind); 17] = [
+    // A whole of several cases.
+    ("gen_ai.operation.name", "experiment", Kind::Other),
     ("evaluator_name", "", Kind::Scorer),
     ("case_name", "", Kind::Generative),
     ("gen_ai.operation.name", "invoke_agent", Kind::Agent),

@@ -38,10 +38,10 @@ pub(crate) fn scenario<'a>(
     let mut first =
         |keys: &[&str]| by_start.iter().find_map(|span| span.attributes.first_text(reader, keys));
     let case = first(&CASES);
-    let suite = first(&["test.suite.name"]);
     let agent = first(&AGENTS);
     let conversation = first(&["gen_ai.conversation.id"]);
     let task_prompt = prompt::read(reader, &by_start);
+    let suite = spans.iter().find_map(|span| span.attributes.text(reader, "test.suite.name"));
     let id = match (&case, &suite, &task_prompt) {
         (Some(case), Some(suite), _) => bounded_id(format!("{suite}/{case}")),
         (Some(case), None, _) => bounded_id(case.clone()),
@@ -120,10 +120,15 @@ fn origin<'a>(
     used: &[TokenUsage],
 ) -> Origin {
     let by_start = run.by_start(spans);
-    let mut models: Vec<String> = Vec::new();
+    let embeddings: Vec<String> = by_start
+        .iter()
+        .filter(|span| span.kind == Kind::Embedding)
+        .filter_map(|span| span.attributes.first_text(reader, &usage::MODELS))
+        .collect();
     let agent_calls = used.iter().filter(|calls| calls.is_agent());
+    let mut models: Vec<String> = Vec::new();
     for model in agent_calls.filter_map(|calls| calls.model.as_ref()) {
-        if !models.contains(model) {
+        if !models.contains(model) && !embeddings.contains(model) {
             models.push(model.clone());
         }
     }
@@ -170,7 +175,9 @@ pub(crate) fn revised_at(spans: &[Span], run: &Run) -> Option<String> {
     of_unix_nanoseconds(last)
 }
 
-/// Returns the span that determines the status of the run.
+/// Returns the span that determines the status of the run: its root if that failed, else the
+/// outermost agent, or the last call. A workflow can end without an error although the agent that
+/// it ran last failed; then the agent determines it.
 fn deciding<'s, 'a>(spans: &'s [Span<'a>], run: &Run) -> Option<&'s Span<'a>> {
     let all = || spans.iter().enumerate();
     let is_own = |number: usize| {
@@ -179,18 +186,41 @@ fn deciding<'s, 'a>(spans: &'s [Span<'a>], run: &Run) -> Option<&'s Span<'a>> {
             && spans.get(number).is_some_and(|span| span.is_generative() && !span.is_case)
     };
     let below = run.tree.at_or_below(is_own);
-    let tops = all().filter(|(number, _)| {
-        is_own(*number) && !run.tree.parent(*number).is_some_and(|parent| below.get(parent))
-    });
-    let tops: Vec<&Span> = tops.map(|(_, span)| span).collect();
-    let agent = tops.iter().filter(|span| span.kind == Kind::Agent).min_by_key(|span| span.start);
-    let last = tops.iter().max_by_key(|span| span.end);
+    let tops: Vec<(usize, &Span)> = all()
+        .filter(|(number, _)| {
+            is_own(*number) && !run.tree.parent(*number).is_some_and(|parent| below.get(parent))
+        })
+        .collect();
+    let agents = tops.iter().filter(|(_, span)| span.kind == Kind::Agent);
+    let agent = agents.min_by_key(|(_, span)| span.start);
+    let last = tops.iter().max_by_key(|(_, span)| span.end);
     let root = run.root.and_then(|root| spans.get(root));
-    // If spans are each other's parents, there is no top.
-    root.filter(|root| root.has_failed())
-        .or(agent.or(last).copied())
-        .or(root)
-        .or_else(|| spans.iter().find(|span| span.is_generative()))
+    if let Some(root) = root.filter(|root| root.has_failed()) {
+        return Some(root);
+    }
+    let Some((mut number, mut deciding)) = agent.or(last).copied() else {
+        // If spans are each other's parents, there is no top.
+        return root.or_else(|| spans.iter().find(|span| span.is_generative()));
+    };
+    let mut last_below: Vec<Option<(Option<i128>, usize)>> = vec![None; spans.len()];
+    for (child, span) in all().filter(|(child, _)| !run.is_scoring(*child)) {
+        if let Some(parent) = run.tree.parent(child)
+            && let Some(last) = last_below.get_mut(parent)
+        {
+            *last = (*last).max(Some((span.end, child)));
+        }
+    }
+    // A span that was visited has no last one below it any more, in case of a circle.
+    while !deciding.has_failed()
+        && let Some((_, child)) = last_below.get_mut(number).and_then(Option::take)
+        && let Some(span) = spans.get(child)
+    {
+        number = child;
+        if span.kind == Kind::Agent {
+            deciding = span;
+        }
+    }
+    Some(deciding)
 }
 
 /// Reads from one span how the run ended.

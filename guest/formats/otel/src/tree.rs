@@ -95,9 +95,9 @@ impl Run {
         let is_root = |number: usize| spans.get(number).is_some_and(|span| span.is_root());
         let scoring = tree
             .at_or_below(|number| spans.get(number).is_some_and(|span| span.kind == Kind::Scorer));
-        let roots = tree.at_or_below(is_root);
+        let parts = tree.at_or_below(|number| spans.get(number).is_some_and(Span::is_part));
         let outermost = (0..spans.len()).filter(|number| {
-            is_root(*number) && !tree.parent(*number).is_some_and(|parent| roots.get(parent))
+            is_root(*number) && !tree.parent(*number).is_some_and(|parent| parts.get(parent))
         });
         let start = |number: &usize| {
             let span = spans.get(*number);

@@ -1,5 +1,7 @@
 //! The usage of a trace, with each token counted once.
 
+use std::collections::BTreeMap;
+
 use arc_format_kit::codes;
 use arc_format_kit::json::Reader;
 use arc_format_kit::number::MAX_WHOLE;
@@ -42,8 +44,9 @@ const CACHE_READ: [&str; 6] = [
     "ai.usage.cachedInputTokens",
     "gen_ai.aggregated_usage.cache_read.input_tokens",
 ];
-const CACHE_WRITE: [&str; 6] = [
+const CACHE_WRITE: [&str; 7] = [
     "gen_ai.usage.cache_creation.input_tokens",
+    "gen_ai.usage.cache_write.input_tokens",
     "gen_ai.usage.cache_creation_input_tokens",
     "gen_ai.usage.cache_write_input_tokens",
     "llm.token_count.prompt_details.cache_write",
@@ -64,7 +67,7 @@ const COST: [&str; 4] =
     ["operation.cost", "llm.cost.total", "gen_ai.usage.cost", "gen_ai.usage.total_cost"];
 
 /// The names of the model: that of the answer before that of the request.
-pub(crate) const MODELS: [&str; 8] = [
+pub(crate) const MODELS: [&str; 9] = [
     "gen_ai.response.model",
     "gen_ai.request.model",
     "llm.model_name",
@@ -72,8 +75,16 @@ pub(crate) const MODELS: [&str; 8] = [
     "reranker.model_name",
     "ai.response.model",
     "ai.model.id",
+    "langfuse.observation.model.name",
     "model_name",
 ];
+
+/// The id of the provider's answer.
+const ANSWER: &str = "gen_ai.response.id";
+
+/// Langfuse's usage and cost, which are JSON objects in the form of the provider or its own.
+const LANGFUSE_USAGE: &str = "langfuse.observation.usage_details";
+const LANGFUSE_COST: &str = "langfuse.observation.cost_details";
 
 /// The usage that a span reports.
 #[derive(Default)]
@@ -104,8 +115,8 @@ pub(crate) fn read<'a>(reader: &mut Reader<'a>, spans: &[Span<'a>], run: &Run) -
         let tokens =
             |number: usize| reported.get(number).filter(|_| is_same(number))?.tokens.as_ref();
         let cost = |number: usize| reported.get(number).filter(|_| is_same(number))?.cost;
-        let is_repeated = repeated(spans, run, |number| tokens(number).is_some());
-        let is_repeated_cost = repeated(spans, run, |number| cost(number).is_some());
+        let is_repeated = repeated(reader, spans, run, |number| tokens(number).is_some());
+        let is_repeated_cost = repeated(reader, spans, run, |number| cost(number).is_some());
         let (mut counted, mut largest) = (0.0, None);
         for (number, span) in spans.iter().enumerate() {
             let own_cost = cost(number).filter(|_| !is_repeated_cost.get(number));
@@ -143,40 +154,70 @@ pub(crate) fn read<'a>(reader: &mut Reader<'a>, spans: &[Span<'a>], run: &Run) -
     usage
 }
 
-/// Returns for each span whether a span that reports is below it. Also below an agent are spans
-/// within its time whose parents are in another file.
-fn repeated(spans: &[Span], run: &Run, reports: impl Fn(usize) -> bool) -> Flags {
+/// Returns for each span whether its usage is that of others: those that report and are below it.
+/// Within the time of an agent, spans whose parents are in another file are below it, too; and of
+/// two spans of the same answer, the one within the time of the other is, also if it is beside it,
+/// because the client of a provider can be instrumented more than once.
+fn repeated<'a>(
+    reader: &mut Reader<'a>,
+    spans: &[Span<'a>],
+    run: &Run,
+    reports: impl Fn(usize) -> bool,
+) -> Flags {
     let mut repeated = run.tree.above(&reports);
-    let mut lost: Vec<(i128, i128)> = spans
-        .iter()
-        .enumerate()
+    let all = || spans.iter().enumerate();
+    let lost = all()
         .filter(|(number, span)| span.parent.is_some() && run.tree.parent(*number).is_none())
-        .filter(|(number, _)| reports(*number) || repeated.get(*number))
-        .filter_map(|(_, span)| Some((span.start?, span.end?)))
-        .collect();
-    lost.sort_unstable();
-    // From each on, the earliest end.
-    let mut earliest = i128::MAX;
-    for (_, end) in lost.iter_mut().rev() {
-        earliest = earliest.min(*end);
-        *end = earliest;
+        .filter(|(number, _)| reports(*number) || repeated.get(*number));
+    let lost = Times::of(lost.map(|(_, span)| span));
+    let mut answers: BTreeMap<String, Vec<&Span>> = BTreeMap::new();
+    for (_, span) in all().filter(|(number, _)| reports(*number)) {
+        if let Some(id) = span.attributes.text(reader, ANSWER) {
+            answers.entry(id).or_default().push(span);
+        }
     }
-    for (number, span) in spans.iter().enumerate() {
-        let (Kind::Agent, Some(start), Some(end)) = (span.kind, span.start, span.end) else {
-            continue;
-        };
-        let first_end = |at: usize| lost.get(at).map(|(_, end)| *end);
-        let later = first_end(lost.partition_point(|(lost, _)| *lost <= start));
-        let no_earlier = first_end(lost.partition_point(|(lost, _)| *lost < start));
-        if later.is_some_and(|lost| lost <= end) || no_earlier.is_some_and(|lost| lost < end) {
+    let answers: BTreeMap<String, Times> =
+        answers.into_iter().map(|(id, same)| (id, Times::of(same.into_iter()))).collect();
+    for (number, span) in all().filter(|(number, _)| reports(*number)) {
+        let is_answered = span
+            .attributes
+            .text(reader, ANSWER)
+            .is_some_and(|id| answers.get(&id).is_some_and(|same| same.has_one_within(span)));
+        if is_answered || (span.kind == Kind::Agent && lost.has_one_within(span)) {
             repeated.set(number);
         }
     }
     repeated
 }
 
+/// The times of spans, ordered by start: each start, and the earliest end from there on.
+struct Times(Vec<(i128, i128)>);
+
+impl Times {
+    fn of<'s, 'a: 's>(spans: impl Iterator<Item = &'s Span<'a>>) -> Self {
+        let mut times: Vec<(i128, i128)> =
+            spans.filter_map(|span| Some((span.start?, span.end?))).collect();
+        times.sort_unstable();
+        let mut earliest = i128::MAX;
+        for (_, end) in times.iter_mut().rev() {
+            earliest = earliest.min(*end);
+            *end = earliest;
+        }
+        Times(times)
+    }
+
+    /// Whether one of the spans is within the time of this one and shorter.
+    fn has_one_within(&self, span: &Span) -> bool {
+        let (Some(start), Some(end)) = (span.start, span.end) else { return false };
+        let first_end = |at: usize| self.0.get(at).map(|(_, end)| *end);
+        let later = first_end(self.0.partition_point(|(other, _)| *other <= start));
+        let no_earlier = first_end(self.0.partition_point(|(other, _)| *other < start));
+        later.is_some_and(|other| other <= end) || no_earlier.is_some_and(|other| other < end)
+    }
+}
+
 /// Reads the usage of one span.
-fn of(reader: &mut Reader, span: &Span) -> Reported {
+fn of<'a>(reader: &mut Reader<'a>, span: &Span<'a>) -> Reported {
     let mut read = |keys: &[&str], is_count: bool| {
         let (pointer, value, number) = keys.iter().find_map(|key| span.attributes.number(key))?;
         let fits = (0.0..=MAX_WHOLE).contains(&number) && (!is_count || number.fract() == 0.0);
@@ -203,8 +244,51 @@ fn of(reader: &mut Reader, span: &Span) -> Reported {
         reasoning,
         total,
     };
+    let tokens = input.or(output).or(total).map(|_| counts);
+    let cost = read(&COST, false);
     Reported {
-        tokens: input.or(output).or(total).map(|_| counts.usage()),
-        cost: read(&COST, false),
+        tokens: tokens.or_else(|| of_langfuse(reader, span)).map(ReportedTokens::usage),
+        cost: cost.or_else(|| {
+            amount(&span.attributes.text(reader, LANGFUSE_COST)?, &["/total"])
+                .filter(|cost| *cost > 0.0)
+        }),
     }
+}
+
+/// Reads Langfuse's usage of a span.
+fn of_langfuse<'a>(reader: &mut Reader<'a>, span: &Span<'a>) -> Option<ReportedTokens> {
+    let details = span.attributes.text(reader, LANGFUSE_USAGE)?;
+    let read = |paths: &[&str]| amount(&details, paths).filter(|count| count.fract() == 0.0);
+    let input = read(&["/input", "/prompt_tokens", "/input_tokens"]);
+    let output = read(&["/output", "/completion_tokens", "/output_tokens"]);
+    let total = read(&["/total", "/total_tokens"]);
+    let detail = |paths: &[&str]| read(paths).unwrap_or_default();
+    input.or(output).or(total).map(|_| ReportedTokens {
+        input: input.unwrap_or_default(),
+        cache_read: detail(&[
+            "/input_cached_tokens",
+            "/cache_read_input_tokens",
+            "/prompt_tokens_details/cached_tokens",
+            "/input_tokens_details/cached_tokens",
+        ]),
+        cache_write: detail(&["/cache_creation_input_tokens"]),
+        output: output.unwrap_or_default(),
+        reasoning: detail(&[
+            "/output_reasoning_tokens",
+            "/completion_tokens_details/reasoning_tokens",
+            "/output_tokens_details/reasoning_tokens",
+        ]),
+        total,
+    })
+}
+
+/// Returns the first number of at least 0 at one of these paths in a JSON object.
+fn amount(json: &str, paths: &[&str]) -> Option<f64> {
+    let (mut reader, root) = Reader::new(json).ok()?;
+    reader.root(root, [""])?;
+    paths.iter().find_map(|path| {
+        let mut names = path.split('/').skip(1);
+        let number = names.try_fold(root, |value, name| value.member(name))?.number()?;
+        (0.0..=MAX_WHOLE).contains(&number).then_some(number + 0.0)
+    })
 }

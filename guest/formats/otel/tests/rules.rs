@@ -204,13 +204,13 @@ fn a_span_is_a_root_a_part_or_a_connector() {
         ("llm.request.type", "chat"),
         ("ai.operationId", "ai.generateText"),
         ("evaluator_name", "Contains"),
-        ("test.suite.name", "s"),
     ] {
         assert_eq!(role(key, value), node(NodeKind::Part), "{key}");
     }
-    for key in ["http.request.method", "other.gen_ai.x", "ai.operation.id"] {
+    for key in ["http.request.method", "other.gen_ai.x", "ai.operation.id", "test.suite.name"] {
         assert_eq!(role(key, "x"), node(NodeKind::Connector), "{key}");
     }
+    assert_eq!(role("gen_ai.operation.name", "experiment"), node(NodeKind::Connector));
     let event = r#"{"traceId": "1", "events": [{"name": "gen_ai.evaluation.result"}]}"#;
     let alone = TreeNode { id: None, parent: None, kind: NodeKind::Part };
     assert_eq!(OtelFormat::classify(event), Role::Node("1".into(), alone));
@@ -476,6 +476,37 @@ mod several_runs {
         assert_eq!(found, [("ab01/a", 22.0, 6, 5_000.0), ("ab01/1", 11.0, 3, 5_000.0)]);
     }
 
+    /// A graph has an agent's span for each of its steps.
+    #[test]
+    fn the_agents_of_a_chain_are_one_run() {
+        let kind = |kind: &'static str| [("openinference.span.kind", json!(kind))];
+        let step = |id, from| span(id, "g", from, from + 2, &kind("AGENT"));
+        let found = results(&[
+            call("1", "a", 1),
+            step("a", 1),
+            call("2", "b", 4),
+            step("b", 4),
+            span("g", "", 1, 11, &kind("CHAIN")),
+        ]);
+        let [result] = &found[..] else { panic!("{found:?}") };
+        assert_eq!((result.tokens_used, result.execution_time_ms), (22.0, 10_000.0));
+        assert_eq!(result.key.as_deref(), Some("ab01"));
+    }
+
+    #[test]
+    fn a_case_has_the_suite_above_it() {
+        let case = |id, name: &'static str| {
+            span(id, "s", 1, 2, &[("test.case.name", json!(name)), operation("chat")])
+        };
+        let suite = span("s", "", 0, 9, &[("test.suite.name", json!("suite"))]);
+        for cases in [vec![case("1", "a")], vec![case("1", "a"), case("2", "b")]] {
+            let count = cases.len();
+            let found = results(&[cases, vec![suite.clone()]].concat());
+            let ids: Vec<_> = found.iter().map(|result| &*result.scenario.id).collect();
+            assert_eq!(ids, ["suite/a", "suite/b"][..count]);
+        }
+    }
+
     #[test]
     fn the_same_prompt_is_the_same_scenario() {
         let found = results(&[agent("a", "", 1), agent("b", "", 11)]);
@@ -570,6 +601,30 @@ mod outcomes {
         let mut circle = span("1", "2", 1, 2, &[operation("chat")]);
         circle["status"] = json!({"code": 2});
         assert_eq!(status(&[circle, span("2", "1", 1, 3, &[operation("chat")])]), Error);
+    }
+
+    /// A workflow of Google's ADK, or a trace of OpenAI's agents, ends well whatever its agents do.
+    #[test]
+    fn a_workflow_ends_as_its_last_agent() {
+        use OutcomeStatus::{Error, Success};
+        let workflow = || span("1", "", 1, 20, &[operation("invoke_workflow")]);
+        let chain = || span("2", "1", 1, 20, &[("openinference.span.kind", json!("CHAIN"))]);
+        let agent = |id, from| span(id, "2", from, from + 5, &[operation("invoke_agent")]);
+        let call = || span("9", "8", 11, 12, &[operation("chat")]);
+        let status = |spans: &[Value]| accepted(&trace(spans)).status;
+        let error = |span| failed(span, json!(2), "x");
+        assert_eq!(
+            status(&[call(), error(agent("8", 10)), agent("7", 2), chain(), workflow()]),
+            Error
+        );
+        assert_eq!(
+            status(&[call(), agent("8", 10), error(agent("7", 2)), chain(), workflow()]),
+            Success
+        );
+        // The agent continued after its call failed.
+        assert_eq!(status(&[error(call()), agent("8", 10), chain(), workflow()]), Success);
+        let circle = [agent("2", 3), span("1", "2", 1, 20, &[operation("invoke_agent")])];
+        assert_eq!(status(&circle), Success);
     }
 
     #[test]
@@ -696,6 +751,14 @@ mod outcomes {
             embed("3", "2", "ai.embed.doEmbed", "ai.usage.tokens"),
         ];
         assert_eq!(accepted(&trace(&spans)).tokens_used, 108.0);
+        let call = |id, kind: &'static str, model| {
+            let model = ("gen_ai.response.model", json!(model));
+            span(id, "", 2, 3, &[operation(kind), count("gen_ai.usage.input_tokens", 8), model])
+        };
+        let outcome = accepted(&trace(&[call("1", "embeddings", "e"), call("2", "chat", "m")]));
+        assert_eq!((outcome.usage.len(), outcome.origin.models), (2, vec!["m".to_owned()]));
+        let outcome = accepted(&trace(&[call("1", "embeddings", "e")]));
+        assert_eq!((outcome.tokens_used, outcome.origin.models), (8.0, vec!["e".to_owned()]));
     }
 
     #[test]
@@ -732,6 +795,69 @@ mod outcomes {
                 (Some("ask"), "paris")
             );
         }
+    }
+
+    /// The client of a provider can trace its calls itself, beside another instrumentation.
+    #[test]
+    fn an_answer_that_two_instrumentations_saw_counts_once() {
+        let call = |id, from, to, answer| {
+            let answer = ("gen_ai.response.id", json!(answer));
+            span(
+                id,
+                "1",
+                from,
+                to,
+                &[operation("chat"), count("gen_ai.usage.input_tokens", 40), answer],
+            )
+        };
+        let used = |calls: [Value; 2]| {
+            let [first, second] = calls;
+            accepted(&trace(&[
+                span("1", "", 1, 9, &[("code.function", json!("f"))]),
+                first,
+                second,
+            ]))
+            .tokens_used
+        };
+        assert_eq!(used([call("2", 2, 5, "r"), call("3", 3, 4, "r")]), 40.0);
+        assert_eq!(used([call("2", 3, 4, "r"), call("3", 2, 5, "r")]), 40.0);
+        assert_eq!(used([call("2", 2, 5, "r"), call("3", 3, 4, "s")]), 80.0);
+        // A server that gives all its answers the same id.
+        assert_eq!(used([call("2", 2, 3, "r"), call("3", 3, 4, "r")]), 80.0);
+    }
+
+    #[test]
+    fn langfuse_writes_usage_and_cost_as_json() {
+        for usage in [
+            r#"{"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150,
+                "prompt_tokens_details": {"cached_tokens": 60}, "completion_tokens_details": {"reasoning_tokens": 20}}"#,
+            r#"{"input": 40, "input_cached_tokens": 60, "output": 30, "output_reasoning_tokens": 20, "total": 150}"#,
+        ] {
+            let outcome = accepted(&trace(&[span(
+                "1",
+                "",
+                1,
+                2,
+                &[
+                    ("langfuse.observation.usage_details", json!(usage)),
+                    (
+                        "langfuse.observation.cost_details",
+                        json!(r#"{"input": 0.25, "total": 0.5}"#),
+                    ),
+                    ("langfuse.observation.model.name", json!("m")),
+                    ("langfuse.observation.input", json!(r#"[{"role":"user","content":"Hi"}]"#)),
+                ],
+            )]));
+            assert_eq!(
+                (outcome.tokens_used, outcome.prompt_tokens, outcome.cost_usd),
+                (150.0, 100.0, 0.5)
+            );
+            let [usage] = &outcome.usage[..] else { panic!("{outcome:?}") };
+            assert_eq!((usage.cache_read_tokens, usage.reasoning_tokens), (60.0, 20.0));
+            assert_eq!(outcome.scenario.task_prompt.as_deref(), Some("Hi"));
+        }
+        let odd = [("langfuse.observation.usage_details", json!("[1")), operation("chat")];
+        assert_eq!(accepted(&trace(&[span("1", "", 1, 2, &odd)])).tokens_used, 0.0);
     }
 
     #[test]

@@ -22,11 +22,13 @@ from .types import (
     Deployment,
     Failure,
     FileRecorded,
+    FilesRecorded,
     Health,
     ItemVerdict,
     ListedResults,
     MetricDefinition,
     Metrics,
+    Origin,
     OutcomeList,
     RejectedResult,
     RemovedSimulation,
@@ -35,10 +37,10 @@ from .types import (
     ScenarioOutcome,
     SimulationCompleted,
     SimulationEnded,
-    SimulationPerformance,
-    SimulationStarted,
     SimulationLabels,
     SimulationList,
+    SimulationPerformance,
+    SimulationStarted,
     SimulationStatus,
     Violation,
 )
@@ -211,6 +213,7 @@ class Calls:
         metrics: Optional[Iterable[MetricDefinition]],
         score_scale: Optional[float],
         tags: Optional[Iterable[str]],
+        origin: Optional[Origin],
     ) -> SimulationStarted:
         planned = await self._json(as_list(scenarios, "scenarios"), "the list of scenarios")
         start = {
@@ -218,6 +221,7 @@ class Calls:
             "trials": _count(trials, "trials"),
             "simulation_name": _text(simulation_name, "simulation_name"),
             "tags": _texts(tags, "tags"),
+            "origin": dict(origin or {}),
             "modal_app_id": None if modal_app_id is None else str(modal_app_id),
             "modal_environment": _text(modal_environment, "modal_environment"),
             "sandbox_instances": _count(sandbox_instances, "sandbox_instances"),
@@ -249,6 +253,7 @@ class Calls:
         tag: Optional[str],
         since: Union[datetime, timedelta, str, None],
         status: Optional[str],
+        origin: Mapping[str, Optional[str]],
         limit: Optional[int],
         cursor: Optional[str],
     ) -> SimulationList:
@@ -263,7 +268,7 @@ class Calls:
         while True:
             wanted = _PAGE_SIMULATIONS if limit is None else limit - len(simulations)
             call = self._host.simulations(
-                name, tag, since, status, min(wanted, _PAGE_SIMULATIONS), cursor
+                name, tag, since, status, json.dumps(origin), min(wanted, _PAGE_SIMULATIONS), cursor
             )
             page = await self._answer("list_simulations", call)
             simulations.extend(page["simulations"])
@@ -379,8 +384,42 @@ class Calls:
         score_scale: Optional[float],
         tags: Optional[Iterable[str]],
     ) -> FileRecorded:
-        call = self._host.record_file(
-            os.fspath(path),
+        recorded = await self.record_files(
+            [path],
+            format,
+            header,
+            simulation_name,
+            simulation_id,
+            config_version_id,
+            metrics,
+            score_scale,
+            tags,
+            False,
+            only_one=True,
+        )
+        return recorded["files"][0]
+
+    async def record_files(
+        self,
+        paths: Union[str, os.PathLike[str], Iterable[Union[str, os.PathLike[str]]]],
+        format: Optional[str],
+        header: Union[str, os.PathLike[str], None],
+        simulation_name: Optional[str],
+        simulation_id: Optional[SimulationId],
+        config_version_id: Optional[SimulationId],
+        metrics: Optional[Iterable[MetricDefinition]],
+        score_scale: Optional[float],
+        tags: Optional[Iterable[str]],
+        one_simulation: bool,
+        *,
+        only_one: bool = False,
+    ) -> FilesRecorded:
+        if isinstance(paths, (str, os.PathLike)):
+            paths = [paths]
+        call = self._host.record_files(
+            [os.fspath(path) for path in paths],
+            only_one,
+            one_simulation,
             format,
             None if header is None else os.fspath(header),
             _text(simulation_name, "simulation_name"),
@@ -389,10 +428,10 @@ class Calls:
             _texts(tags, "tags"),
             await self._declaration(metrics, score_scale),
         )
-        answer = await self._answer("record_file", call)
-        for note in answer["notes"]:
-            log.warning("%s: %s", path, note)
-        return cast(FileRecorded, answer["report"])
+        answer = await self._answer("record_files", call)
+        for note in answer.pop("notes"):
+            log.warning("%s", note)
+        return cast(FilesRecorded, answer)
 
     async def record_ids(
         self,

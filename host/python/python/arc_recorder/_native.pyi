@@ -70,6 +70,7 @@ class Host:
         tag: Optional[str],
         since: Optional[str],
         status: Optional[str],
+        origin: str,
         limit: int,
         cursor: Optional[str],
     ) -> Call: ...
@@ -93,9 +94,11 @@ class Host:
         format: Optional[str],
         header: Optional[str],
     ) -> Call: ...
-    def record_file(
+    def record_files(
         self,
-        path: str,
+        paths: list[str],
+        only_one: bool,
+        one_simulation: bool,
         format: Optional[str],
         header: Optional[str],
         simulation_name: Optional[str],

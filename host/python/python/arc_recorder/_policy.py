@@ -20,6 +20,7 @@ from ._calls import (
 from .types import (
     ItemVerdict,
     MetricDefinition,
+    Origin,
     SimulationCompleted,
     SimulationEnded,
     SimulationStarted,
@@ -68,6 +69,7 @@ class Recording:
         metrics: Optional[Iterable[MetricDefinition]],
         score_scale: Optional[float],
         tags: Optional[Iterable[str]],
+        origin: Optional[Origin],
     ) -> SimulationStarted:
         planned: list[Any] = []
         try:
@@ -85,6 +87,7 @@ class Recording:
                 metrics,
                 score_scale,
                 tags,
+                origin,
             )
         except DatabaseError as error:
             self._warn("the simulation's start was not recorded", error)

@@ -11,18 +11,20 @@ from ._calls import SimulationId
 from ._policy import OnError, Recording
 from .types import (
     FileRecorded,
+    FilesRecorded,
     ItemVerdict,
     ListedResults,
     MetricDefinition,
+    Origin,
     OutcomeList,
     RejectedResult,
     RemovedSimulation,
     Revision,
     SimulationCompleted,
     SimulationEnded,
-    SimulationStarted,
     SimulationLabels,
     SimulationList,
+    SimulationStarted,
     SimulationStatus,
 )
 from .client import ArcDBClient
@@ -62,6 +64,7 @@ class ArcAPI:
         metrics: Optional[Iterable[MetricDefinition]] = None,
         score_scale: Optional[float] = None,
         tags: Optional[Iterable[str]] = None,
+        origin: Optional[Origin] = None,
     ) -> SimulationStarted:
         """Starts a simulation and writes its plan.
 
@@ -78,6 +81,8 @@ class ArcAPI:
             metrics: the definitions of metrics, as in `declare_metrics`.
             score_scale: the highest value of the results' own score, whose lowest is 0.
             tags: labels of 1 to 100 bytes; those that an existing simulation lacks are added.
+            origin: who runs what, as far as it is known; it counts instead of what the results name. Without
+                models, those of the metadata's `agent_model`.
 
         Raises:
             ValidationError: if the scenarios or the metrics are not valid, or two scenarios have the
@@ -98,6 +103,7 @@ class ArcAPI:
             metrics,
             score_scale,
             tags,
+            origin,
         )
 
     async def resolve_simulation(self, simulation: SimulationId) -> str:
@@ -118,6 +124,12 @@ class ArcAPI:
         tag: Optional[str] = None,
         since: Union[datetime, timedelta, str, None] = None,
         status: Optional[str] = None,
+        model: Optional[str] = None,
+        provider: Optional[str] = None,
+        agent: Optional[str] = None,
+        task: Optional[str] = None,
+        dataset: Optional[str] = None,
+        tool: Optional[str] = None,
         limit: Optional[int] = None,
         cursor: Optional[str] = None,
     ) -> SimulationList:
@@ -130,13 +142,30 @@ class ArcAPI:
             since: only those whose evaluation began then or later: a time, a duration before now, or a text
                 such as `2026-03-01` or `7d`.
             status: only those with this status.
+            model: only those one of whose models contains this text, as `name`.
+            provider, agent, task, dataset, tool: the same of who ran what.
             limit: the most simulations to return; the answer's `cursor` continues after them.
             cursor: the `cursor` of the previous answer.
 
         Raises:
             ValidationError: if an argument is not valid.
         """
-        return await self._calls.list_simulations(name, tag, since, status, limit, cursor)
+        return await self._calls.list_simulations(
+            name,
+            tag,
+            since,
+            status,
+            {
+                "model": model,
+                "provider": provider,
+                "agent": agent,
+                "task": task,
+                "dataset": dataset,
+                "tool": tool,
+            },
+            limit,
+            cursor,
+        )
 
     async def rename_simulation(self, simulation_id: SimulationId, name: str) -> SimulationLabels:
         """Renames a simulation.
@@ -301,7 +330,7 @@ class ArcAPI:
         `cancelled`.
 
         Args:
-            path: the file.
+            path: the file, also compressed with gzip or zstd; or the folder of one run.
             format: its format, as `arc-host formats list` names it. Default: the one that recognises
                 the file.
             header: the file with the part that all results share, if the format has a separate one.
@@ -331,6 +360,49 @@ class ArcAPI:
             metrics,
             score_scale,
             tags,
+        )
+
+    async def record_files(
+        self,
+        paths: Union[str, PathLike[str], Iterable[Union[str, PathLike[str]]]],
+        *,
+        format: Optional[str] = None,
+        header: Union[str, PathLike[str], None] = None,
+        simulation_name: Optional[str] = None,
+        simulation_id: Optional[SimulationId] = None,
+        config_version_id: Optional[SimulationId] = None,
+        metrics: Optional[Iterable[MetricDefinition]] = None,
+        score_scale: Optional[float] = None,
+        tags: Optional[Iterable[str]] = None,
+        one_simulation: bool = False,
+    ) -> FilesRecorded:
+        """Records files, and folders with all folders in them. The files of one run are one simulation,
+        and every other file is one. Of a folder, the files that a format recognises are recorded, and the
+        others counted. A file that cannot be recorded does not affect the others: the summary lists it.
+
+        Args:
+            paths: files and folders.
+            simulation_id: the one simulation that all results are recorded in.
+            one_simulation: record all files into one simulation, whose id is made from their content.
+                Default: each run and each file that is no part of one is a simulation.
+
+        The other arguments are those of `record_file`, for every file.
+
+        Raises:
+            ValidationError: if a metric is not valid.
+            NotFoundError: if the format does not exist.
+        """
+        return await self._calls.record_files(
+            paths,
+            format,
+            header,
+            simulation_name,
+            simulation_id,
+            config_version_id,
+            metrics,
+            score_scale,
+            tags,
+            one_simulation,
         )
 
     async def complete_simulation(

@@ -200,6 +200,46 @@ class FileRecorded(TypedDict):
     elapsed_seconds: float
 
 
+class FailedFile(TypedDict):
+    """A file that could not be recorded."""
+
+    file: str
+    error: str
+    #: What to do about that, if `error` does not show it.
+    hint: Optional[str]
+
+
+class FilesSummary(TypedDict):
+    """What became of many files."""
+
+    #: Files that were recorded, also in part, and the number of their simulations.
+    files: int
+    simulations: int
+    #: The numbers of results, as in `FileRecorded`.
+    stored: int
+    duplicate: int
+    spooled: int
+    rejected: int
+    failed: int
+    #: Files of folders without results, such as logs and configurations.
+    other_files: int
+    #: Files that could not be recorded, and the first ten of them.
+    failed_files: int
+    failures: list[FailedFile]
+    #: Files that were not recorded because the recording was stopped.
+    stopped_files: int
+    #: The duration in seconds.
+    elapsed_seconds: float
+
+
+class FilesRecorded(TypedDict):
+    """A report on many files."""
+
+    #: The recorded files, in the order of the paths.
+    files: list[FileRecorded]
+    summary: FilesSummary
+
+
 class SimulationStarted(TypedDict):
     """The answer to a start."""
 
@@ -269,6 +309,22 @@ class SupersededResult(TypedDict):
     place: Optional[str]
     #: The tool's own id of the execution.
     result_key: str
+
+
+class Origin(TypedDict, total=False):
+    """Who runs what."""
+
+    #: The models under test.
+    models: list[str]
+    provider: str
+    agent: str
+    agent_version: str
+    task: str
+    task_version: str
+    dataset: str
+    dataset_version: str
+    tool: str
+    tool_version: str
 
 
 class UsageFigures(TypedDict):
@@ -436,7 +492,7 @@ class ScenarioOutcome(TypedDict):
     #: The mark that the result does not count; `None` if it counts.
     invalidation: Optional[Invalidation]
     execution_time_ms: float
-    #: The model that the result names, if it differs from the simulation's, or the simulation has none.
+    #: The model that the result names, else the only one of the simulation.
     model: Optional[str]
     #: All that the result names about who ran it, with the names of the simulation's members.
     origin: Optional[dict[str, Any]]

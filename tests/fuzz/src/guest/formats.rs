@@ -60,7 +60,7 @@ fn file<F: Format>(input: &[u8]) {
     let mut framer = match &layout.items {
         Items::Documents => Framer::new(Container::Auto, limits),
         Items::Lines => Framer::new(Container::Lines, limits),
-        Items::Elements(pointer) => {
+        Items::Elements(pointer) | Items::ElementsOrFiles(pointer, _) => {
             let pattern = ElementPattern::new(pointer).expect("the pattern of a format is valid");
             Framer::of_elements(pattern, limits)
         }
