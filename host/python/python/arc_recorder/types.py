@@ -554,8 +554,23 @@ class SimulationSummary(TypedDict):
     score_figure: Optional[str]
     #: The highest value of the scores as the tool wrote them; None if their scale is unknown.
     score_scale: Optional[float]
-    #: In US dollars, of a completed simulation.
+    #: Who ran what.
+    models: list[str]
+    provider: Optional[str]
+    agent: Optional[str]
+    agent_version: Optional[str]
+    task: Optional[str]
+    task_version: Optional[str]
+    dataset: Optional[str]
+    dataset_version: Optional[str]
+    tool: Optional[str]
+    tool_version: Optional[str]
+    #: The cost of a completed simulation in US dollars, as the tool reports it.
     total_cost_usd: Optional[float]
+    #: Its cost by the price table.
+    computed_cost_usd: Optional[float]
+    #: The agent's tokens of a completed simulation.
+    total_tokens: Optional[int]
     #: When it was recorded.
     created_at: str
     #: When the evaluation began.
