@@ -539,6 +539,15 @@ pub(super) fn dollars(amount: f64) -> String {
     if amount >= 1.0 { format!("${amount:.2}") } else { format!("${amount:.6}") }
 }
 
+/// Formats the end of a text of more characters than these, with a mark.
+pub(super) fn end_of(text: &str, characters: usize) -> String {
+    let omitted = text.chars().count().saturating_sub(characters);
+    match text.char_indices().nth(omitted + 1) {
+        Some((start, _)) if omitted > 0 => format!("…{}", text.get(start..).unwrap_or_default()),
+        _ => text.to_owned(),
+    }
+}
+
 /// Formats the first line of a message that is not blank.
 pub(super) fn first_line(message: &str) -> &str {
     message.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default()
@@ -578,6 +587,14 @@ pub(super) fn tally<N: Ord + fmt::Display>(counts: &BTreeMap<N, i64>) -> String 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_end_of_a_long_text_is_kept() {
+        for (text, expected) in [("a/bcd", "a/bcd"), ("ab/cde", "…/cde"), ("xyéé/cd", "…é/cd")]
+        {
+            assert_eq!(end_of(text, 5), expected);
+        }
+    }
 
     #[test]
     fn an_age_has_its_greatest_unit() {

@@ -36,7 +36,15 @@ const TABLE_ROWS: usize = 1_000;
 /// is left out, and in a narrow list those of [`WIDE`], too.
 const LIST: [(&str, fn(&SimulationSummary) -> String); 9] = [
     ("id", |simulation| simulation.short_id.clone()),
-    ("name", |simulation| simulation.simulation_name.clone().unwrap_or_default()),
+    ("name", |simulation| {
+        let name = simulation.simulation_name.as_deref().unwrap_or_default();
+        // The end of a path says more than its beginning.
+        if name.contains('/') && !output::is_wide() {
+            output::end_of(name, PATH_CHARACTERS)
+        } else {
+            name.to_owned()
+        }
+    }),
     ("model", |simulation| {
         let models = simulation.origin.models.iter();
         // The provider is the same for most of them, and `status` shows it.
@@ -56,6 +64,9 @@ const LIST: [(&str, fn(&SimulationSummary) -> String); 9] = [
     }),
     ("age", |simulation| output::age(simulation.started_at, Timestamp::now())),
 ];
+
+/// How many characters of a path a narrow list has.
+const PATH_CHARACTERS: usize = 18;
 
 /// The columns that only a wide list has.
 const WIDE: [&str; 2] = ["cost", "category"];
