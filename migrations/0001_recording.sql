@@ -95,7 +95,7 @@ CREATE TABLE arc_recorder.simulations (
     dataset_version text,
     tool text,
     tool_version text,
-    -- What was declared at the start, as an object with the same names.
+    -- The declaration at the start, as an object with the same names.
     declared_origin jsonb,
     -- The definitions of metrics that were declared, as a JSON array; the metric without a name is the
     -- score of each result. metric_declarations has the history.

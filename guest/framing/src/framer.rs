@@ -203,7 +203,7 @@ impl Framer {
     }
 }
 
-/// Where a document starts.
+/// The start of a document.
 #[derive(Debug)]
 struct Start {
     offset: u64,

@@ -24,7 +24,7 @@ const MILLION: f64 = 1e6;
 pub(super) enum PricesCommand {
     /// Load a table of prices; it is valid for results that are recorded from then on.
     ///
-    /// The table is a JSON object of models in the form of LiteLLM's: the package litellm has it as
+    /// The table is a JSON object of models in the form of LiteLLM's, which is in the package litellm:
     /// model_prices_and_context_window_backup.json. Costs that were computed with an earlier table
     /// stay, with its date; `arc-host reextract --all` computes them again.
     Load(LoadPrices),

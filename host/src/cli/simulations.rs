@@ -38,7 +38,7 @@ const LIST: [(&str, fn(&SimulationSummary) -> String); 9] = [
     ("id", |simulation| simulation.short_id.clone()),
     ("name", |simulation| {
         let name = simulation.simulation_name.as_deref().unwrap_or_default();
-        // The end of a path says more than its beginning.
+        // The paths of a folder differ in their ends.
         if name.contains('/') && !output::is_wide() {
             output::end_of(name, PATH_CHARACTERS)
         } else {
@@ -66,7 +66,7 @@ const LIST: [(&str, fn(&SimulationSummary) -> String); 9] = [
 ];
 
 /// How many characters of a path a narrow list has.
-const PATH_CHARACTERS: usize = 18;
+const PATH_CHARACTERS: usize = 11;
 
 /// The columns that only a wide list has.
 const WIDE: [&str; 2] = ["cost", "category"];

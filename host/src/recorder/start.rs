@@ -178,7 +178,7 @@ impl Recorder {
     }
 }
 
-/// The member of the metadata that names the model, as the guide has it.
+/// The member of the metadata that names the model, as in the guide.
 const AGENT_MODEL: &str = "agent_model";
 
 /// Takes the model from the metadata if the start names none.

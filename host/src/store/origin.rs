@@ -120,7 +120,7 @@ impl Origin {
         }
     }
 
-    /// Adds what it lacks from another one.
+    /// Adds the members that it lacks from another one.
     pub(crate) fn complete_from(&mut self, other: &Origin) {
         if self.models.is_empty() {
             self.models.clone_from(&other.models);

@@ -116,7 +116,7 @@ pub struct Simulation {
     /// Who ran what: as declared, else as the tool reports it, else as the results name it; the last two
     /// are known when it has ended.
     pub origin: Origin,
-    /// What was declared at the start.
+    /// The declaration at the start.
     pub(super) declared_origin: Origin,
     /// The cost that counts, in US dollars; fixed by completing.
     pub total_cost_usd: Option<f64>,

@@ -603,7 +603,7 @@ mod outcomes {
         assert_eq!(status(&[circle, span("2", "1", 1, 3, &[operation("chat")])]), Error);
     }
 
-    /// A workflow of Google's ADK, or a trace of OpenAI's agents, ends well whatever its agents do.
+    /// A workflow of Google's ADK, or a trace of OpenAI's agents, ends well regardless of its agents.
     #[test]
     fn a_workflow_ends_as_its_last_agent() {
         use OutcomeStatus::{Error, Success};
@@ -833,7 +833,7 @@ mod outcomes {
         assert_eq!(used([call("2", 2, 5, "r"), call("3", 3, 4, "r")]), 40.0);
         assert_eq!(used([call("2", 3, 4, "r"), call("3", 2, 5, "r")]), 40.0);
         assert_eq!(used([call("2", 2, 5, "r"), call("3", 3, 4, "s")]), 80.0);
-        // A server that gives all its answers the same id.
+        // A server all of whose answers have the same id.
         assert_eq!(used([call("2", 2, 3, "r"), call("3", 3, 4, "r")]), 80.0);
     }
 
