@@ -25,6 +25,7 @@ use crate::delivery::{
     Destination, FileIdentity, FileOptions, FileSummary, FilesRecording, FilesSummary, Progress,
     RecordedFile, Sink as _, Stage,
 };
+use crate::documents::{DocumentFile, STANDARD_INPUT};
 use crate::error::{Error, Result};
 use crate::formats::{FileCollection, FoundFile};
 use crate::lock::lock;
@@ -137,6 +138,15 @@ pub(super) async fn run(
     stop_on_interrupt(Arc::clone(&stop), Arc::clone(&recording))?;
 
     let paths = arguments.paths()?;
+    // Nothing is created for paths that do not exist.
+    if !paths.iter().any(|path| path == Path::new(STANDARD_INPUT) || path.exists()) {
+        for path in &paths {
+            if let Err(error) = DocumentFile::open(path) {
+                output::show_error(&error);
+            }
+        }
+        return Ok(CommandStatus::Incomplete);
+    }
     let is_one_file = arguments.is_one_file(&paths);
     let (built_in, formats) = (connection::extractor(global)?, connection::formats(global)?);
     let FormatOptions { format, header } = arguments.format.clone();
