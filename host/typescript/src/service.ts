@@ -1243,6 +1243,11 @@ export interface components {
         RejectedItem: {
             /** @description The first violation's code. */
             code: string;
+            /**
+             * Format: int64
+             * @description The line of the file on which it starts, counted from 1; null if the file has none.
+             */
+            line?: number | null;
             /** @description The first violation as a sentence. */
             message: string;
             /**
@@ -1271,9 +1276,17 @@ export interface components {
         RejectedResult: {
             /** Format: int64 */
             document_bytes: number;
+            /**
+             * Format: int64
+             * @description The line of the file or stream on which it starts, counted from 1.
+             */
+            line?: number | null;
             /** Format: uuid */
             outcome_id: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Its position in the submitted data, counted from 0.
+             */
             position?: number | null;
             /** Format: date-time */
             received_at: string;
