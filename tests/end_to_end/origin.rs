@@ -165,3 +165,73 @@ fn what_a_start_declares_counts_before_what_results_name() {
     let unknown = json!({"scenarios": [], "origin": {"modell": "m"}});
     service.post("/v1/simulations", &unknown).has(400);
 }
+
+/// As a script in CI shows a folder with the results of two models: each list is legible in 80 columns.
+#[test]
+fn a_folder_of_two_models_is_legible_in_80_columns() {
+    let database = TestDatabase::new();
+    let program = Program::on(&database);
+    let files = Files::new();
+    for (model, score) in [("openai/gpt-4o", 1.0), ("anthropic/claude-sonnet-4-5", 0.5)] {
+        let tokens = json!({"prompt_tokens": 100, "completion_tokens": 50});
+        let mut failed = result("weather in a long name of a city", Some(model), tokens.clone());
+        failed["trajectory"]["status"] = "error".into();
+        failed["trajectory"]["error"] =
+            "openai.RateLimitError: Error code: 429 - too many requests\nTraceback".into();
+        failed["reliability_score"] = score.into();
+        let results = [result("sum", Some(model), tokens), failed];
+        let name = model.rsplit('/').next().unwrap();
+        files.write_lines(&format!("logs/{name}/results.jsonl"), &results);
+    }
+    files.write("logs/notes.txt", "no results");
+    let recorded = program.run(["record", files.path("logs").to_str().unwrap()]).ended(0).stdout;
+    assert!(recorded.contains("total: 2 files as 2 simulations"), "{recorded}");
+
+    let lists = [
+        (&["simulations"][..], &["gpt-4o", "claude-s", "1.000", "0.750", "completed"][..]),
+        (&["outcomes", "latest"], &["sum", "weather", "150", "RateLimitError: Error code: 429"]),
+        (&["failures"], &["weather", "RateLimitError: Error code: 429"]),
+    ];
+    for (arguments, texts) in lists {
+        let list = program.run(arguments).ended(0).stdout;
+        assert!(list.lines().all(|line| line.chars().count() <= 80), "{list}");
+        for text in texts {
+            assert!(list.contains(text), "{text}: {list}");
+        }
+        assert!(!list.contains("Traceback"), "{list}");
+    }
+    let whole = program.run(["failures", "--messages"]).ended(0).stdout;
+    let message = "  openai.RateLimitError: Error code: 429 - too many requests\n  Traceback";
+    assert!(whole.contains(message), "{whole}");
+    let failure = program.run(["failures", "--json", "--limit", "1"]).ended(0).json();
+    assert_eq!(failure["error_code"], "openai.RateLimitError");
+    assert_eq!(failure["error_category"], "rate_limit");
+}
+
+#[test]
+fn a_rejected_result_has_its_line_in_the_file() {
+    let database = TestDatabase::new();
+    let program = Program::on(&database);
+    let files = Files::new();
+    let array = "[\n  {\"scenario\": {\"id\": \"a\"}},\n\n  {\"scenario\":\n {\"id\": 1}}\n]";
+    for (name, text, line) in [
+        ("lines.jsonl", "{\"scenario\": {\"id\": \"a\"}}\n\n{\"scenario\": {\"id\": 1}}\n", 3),
+        ("array.json", array, 4),
+    ] {
+        let path = files.write(name, text);
+        let shown = program.run(["record", path.to_str().unwrap()]).ended(2).stdout;
+        assert!(
+            shown.contains(&format!("rejected line {line}: wrong_type at /scenario/id")),
+            "{shown}"
+        );
+        let summary = record(&program, &path, &[]).ended(2).json();
+        assert_eq!(summary["rejected_results"][0]["line"], line);
+        let id = summary["simulation_id"].as_str().unwrap();
+        let rejected = program.run(["rejected", id, "--json"]).ended(0).json();
+        assert_eq!((&rejected["line"], &rejected["position"]), (&json!(line), &json!(1)));
+        let shown = program.run(["rejected", id]).ended(0).stdout;
+        assert!(shown.contains(&format!("line {line}")), "{shown}");
+        let shown = program.run(["validate", path.to_str().unwrap()]).ended(2).stdout;
+        assert!(shown.contains(&format!("line {line}    rejected")), "{shown}");
+    }
+}

@@ -42,6 +42,9 @@ pub(crate) fn summary(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
         let status = read_status(&mut reader, status, eval);
         let is_invalidated = invalidated.is_some_and(|it| it.json() == "true");
         let (metrics, figures) = figures::read(eval, results, is_invalidated);
+        // The suite's figures are the agent's; those of `stats` are of all roles.
+        let has_roles = member("role_usage").and_then(Value::members).unwrap_or_default();
+        let usage = Some(usage).filter(|_| has_roles.is_empty()).unwrap_or_default();
         SuiteSummary {
             total_tokens_used: (usage.total_tokens > 0.0).then_some(usage.total_tokens),
             total_cost_usd: usage.cost_usd,

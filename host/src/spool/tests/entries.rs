@@ -61,13 +61,15 @@ fn submission() -> impl Strategy<Value = Submission> {
     let format = format.prop_map(|format| {
         format.map(|(name, header)| std::sync::Arc::new(ResultFormat::new(name, header)))
     });
-    (document(), maybe(any::<u64>()), maybe(any::<u32>()), ids, places, format).prop_map(
-        |(document, position, trial, (modal_call_id, sandbox_id), not_finite, format)| Submission {
+    let positions = (maybe(any::<u64>()), maybe(any::<u64>()));
+    (document(), positions, maybe(any::<u32>()), ids, places, format).prop_map(
+        |(document, (position, line), trial, ids, not_finite, format)| Submission {
             document,
             position,
+            line,
             trial,
-            modal_call_id,
-            sandbox_id,
+            modal_call_id: ids.0,
+            sandbox_id: ids.1,
             not_finite,
             format,
         },
