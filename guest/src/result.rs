@@ -229,13 +229,16 @@ impl Tokens {
             reasoning,
             total,
         };
-        let total = total.unwrap_or(prompt + completion);
+        let calls =
+            TokenUsage { model: model.map(str::to_owned), cost_usd: cost, ..reported.usage() };
+        let mut total = total.unwrap_or(prompt + completion);
         if let Some(usage) = usage.filter(|_| total > MAX_WHOLE) {
             reader.out_of_range(place, usage, "token counts whose sum is at most 2^53");
         }
-        let calls =
-            TokenUsage { model: model.map(str::to_owned), cost_usd: cost, ..reported.usage() };
         let has_kinds = model.is_some() || cache_read + cache_write + reasoning > 0.0;
+        if has_kinds {
+            total = total.max(calls.total_tokens);
+        }
         let is_used = has_kinds && !calls.is_zero();
         let cost = cost.unwrap_or(0.0);
         Tokens {

@@ -163,7 +163,7 @@ fn unreadable_results_stay_rejected_and_new_reasons_replace_old_ones() {
     // great to be kept, so that its id does not match its bytes.
     database.execute(
         "INSERT INTO arc_recorder.rejected_results
-         SELECT simulation_id, gen_random_uuid(), partition_time, received_at, position, trial, NULL,
+         SELECT simulation_id, gen_random_uuid(), partition_time, received_at, position, line, trial, NULL,
              NULL, violations, extractor_id, NULL, document_bytes + extra, document
          FROM arc_recorder.rejected_results, (VALUES (0), (1)) AS more (extra)
          WHERE position = 7",

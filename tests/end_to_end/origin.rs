@@ -95,7 +95,7 @@ fn tokens_and_cost_are_apart_by_model_and_kind_and_priced() {
         "openai/gpt-4o, unknown",
         "172 (uncached input 50, cache read 60, output 35, reasoning 20)",
         "$0.500000; $0.000640 computed with the prices of 2026-11-01, 2 without a price",
-        "agent, openai/gpt-4o: 150 tokens, $0.000640",
+        "agent, openai/gpt-4o: 150 tokens, $0.000640 computed",
     ] {
         assert!(text.contains(part), "{part} in {text}");
     }

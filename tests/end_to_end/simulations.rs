@@ -158,12 +158,10 @@ fn a_named_simulation_takes_results_and_is_not_completed_by_them() {
 }
 
 #[test]
-fn a_named_simulation_takes_one_file_and_needs_an_id() {
+fn a_named_simulation_needs_an_id_and_is_not_new() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let named = Uuid::now_v7().to_string();
-    let two = program.run(["record", "--simulation", &named, "a.json", "b.json"]).ended(1);
-    assert!(two.stderr.contains("one FILE"), "{}", two.stderr);
     let both = program.run(["record", "--simulation", &named, "--new", "a.json"]).ended(1);
     assert!(both.stderr.contains("cannot be used with '--new'"), "{}", both.stderr);
     let wrong = program.run(["record", "--simulation", "nightly", "a.json"]).ended(1);

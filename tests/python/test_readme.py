@@ -20,8 +20,11 @@ def test_every_block_of_the_readme_runs(database_url: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     printed = done.stdout.splitlines()
+    # Simulations with their short ids and times.
+    assert [line.split()[1] for line in printed[7:9]] == ["running", "completed"]
+    del printed[7:9]
     # The number of rows of the table, and the names of its columns.
-    table = printed.pop(6)
+    table = printed.pop(7)
     assert table.startswith("4 ['simulation_id', 'outcome_id', "), table
     assert printed == [
         "2 outcomes, score 0.9",
@@ -30,5 +33,6 @@ def test_every_block_of_the_readme_runs(database_url: str) -> None:
         "85.0 None",
         "0.85 100.0",
         "0.75",
+        "['baseline']",
         "unrecorded",
     ]

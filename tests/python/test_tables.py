@@ -91,8 +91,14 @@ COLUMNS = [
     "scores",
     "invalidation",
     "execution_time_ms",
+    "model",
+    "origin",
     "tokens_used",
     "cost_usd",
+    "all_roles_tokens",
+    "all_roles_cost_usd",
+    "computed_cost_usd",
+    "usage",
     "error_code",
     "error_category",
     "error_message",
@@ -126,7 +132,7 @@ from arc_recorder import create_sync_arc_api
 with create_sync_arc_api(sys.argv[1]) as api:
     table = api.outcomes(sys.argv[2])
 frame = table.to_polars()
-assert frame.shape == (2, 30), frame.shape
+assert frame.shape == (2, 36), frame.shape
 assert frame["scores"].to_list()[0] == '[{"name": "reliability_score", "value": 1}]'
 assert frame["scenario_id"].to_list() == ["a", "b"]
 assert frame["tokens_used"].sum() == 1 << 41
@@ -193,7 +199,7 @@ def test_some_or_all_simulations_and_outcomes(api: SyncArcAPI, simulation: str) 
         api.outcomes([simulation, str(uuid.uuid4())])
     with pytest.raises(ValidationError, match="empty"):
         api.outcomes([])
-    with pytest.raises(ValidationError, match="UUID"):
+    with pytest.raises(NotFoundError, match="nothing"):
         api.outcomes("nothing")
 
 

@@ -58,6 +58,7 @@ from arc_recorder import (
 )
 from arc_recorder.types import (
     FileRecorded,
+    FilesRecorded,
     Headline,
     ItemVerdict,
     MetricDefinition,
@@ -199,6 +200,9 @@ def evaluate_in_a_thread(url: Optional[str], results: list[dict[str, Any]]) -> O
             assert_type(
                 api.record_file("samples.jsonl", header="results.json", score_scale=5), FileRecorded
             )
+            files = api.record_files(["logs", Path("more.jsonl")], one_simulation=True)
+            assert_type(files, FilesRecorded)
+            print(files["summary"]["stored"])
             print(api.complete_simulation(simulation)["execution_time_seconds"] / 2)
         except ValidationError as error:
             assert_type(error.violations, list[Violation])

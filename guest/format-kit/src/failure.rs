@@ -247,13 +247,21 @@ fn category(
     if is_assertion(message, code) {
         return Some(default);
     }
+    // The first line has the cause, and the others have names of functions and files, but for those that
+    // end with the cause.
+    let first_line = message.trim_start().lines().next().unwrap_or_default();
+    let found = matching(first_line).or_else(|| matching(message));
+    Some(found.unwrap_or(default))
+}
+
+/// Returns the first category with a pattern that the text matches.
+fn matching(message: &str) -> Option<ErrorCategory> {
     let text = searchable(message);
     let occurs = |sign: &Sign| {
         text.match_indices(*sign)
             .any(|(at, _)| text.get(..at).is_some_and(|before| before.ends_with(' ')))
     };
-    let found = SIGNS.iter().find(|(_, signs)| signs.iter().any(occurs));
-    Some(found.map_or(default, |(category, _)| *category))
+    SIGNS.iter().find(|(_, signs)| signs.iter().any(occurs)).map(|(category, _)| *category)
 }
 
 /// Returns the start and the end of the text in lower case, with one space around each word.
@@ -305,6 +313,7 @@ mod tests {
             ("tool 'search' raised", ErrorCategory::ToolError),
             ("ToolError: weather", ErrorCategory::ToolError),
             ("openai.BadRequestError", ErrorCategory::ModelError),
+            ("connect ECONNREFUSED\n    at RateLimitState.run (a.js:1:2)", ErrorCategory::Network),
             ("pydantic.ValidationError: 2 fields", ErrorCategory::ValidationError),
             ("Sandbox terminated", ErrorCategory::SandboxError),
             ("File \"a.py\", line 429, in f\nKeyError: 'x'", ErrorCategory::ValidationError),

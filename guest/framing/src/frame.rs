@@ -11,8 +11,8 @@ pub const HEAD_BYTES: usize = 64 << 10;
 pub struct Frame {
     /// The start, in bytes from the start of the stream, including a byte order mark.
     pub offset: u64,
-    /// The line of the stream on which it starts, counted from 1; `None` if it is not known, because the
-    /// document is not from a stream.
+    /// The line of the stream on which it starts, counted from 1; `None` if the document is not from a
+    /// stream, or has no start.
     pub line: Option<u64>,
     /// The length in the stream. The content is shorter only if it is a head
     /// ([`Problem::DocumentTooLarge`], [`Problem::TrailingText`]).

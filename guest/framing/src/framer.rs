@@ -66,6 +66,7 @@ impl Framer {
                 open: None,
                 frames: VecDeque::new(),
                 starts: VecDeque::new(),
+                replayed: Vec::new(),
             },
             position: 0,
             line: 1,
@@ -128,7 +129,7 @@ impl Framer {
             starts.pop_front();
         }
         let start = starts.front().filter(|start| start.offset == frame.offset);
-        frame.line = start.map(|start| start.line).or(Some(self.line));
+        frame.line = start.map(|start| start.line);
         Some(frame)
     }
 
@@ -197,8 +198,11 @@ impl Framer {
         for start in self.collector.starts.iter_mut().filter(|start| start.line == 0) {
             let index = start.offset.saturating_sub(self.position);
             self.line += count_to(usize::try_from(index).unwrap_or(usize::MAX));
-            start.line = self.line;
+            let since = start.offset..self.position;
+            let since = self.collector.replayed.iter().filter(|newline| since.contains(newline));
+            start.line = self.line - since.count() as u64;
         }
+        self.collector.replayed.clear();
         self.line += count_to(chunk.len());
     }
 }
@@ -219,6 +223,8 @@ struct Collector {
     frames: VecDeque<Frame>,
     /// The starts of the documents in `frames` and of the open one, in the order of the stream.
     starts: VecDeque<Start>,
+    /// The newlines of earlier chunks that were scanned again, in which documents were found.
+    replayed: Vec<u64>,
 }
 
 impl Documents for Collector {
@@ -273,7 +279,12 @@ impl Documents for Collector {
         });
     }
 
-    fn replay(&self, view: View<'_>, from: u64, to: u64) -> Option<Vec<u8>> {
-        self.open.as_ref()?.copy(view, from, to)
+    fn replay(&mut self, view: View<'_>, from: u64, to: u64) -> Option<Vec<u8>> {
+        let bytes = self.open.as_ref()?.copy(view, from, to)?;
+        if from < view.base {
+            let newlines = (from..).zip(&bytes).filter(|(_, byte)| **byte == b'\n');
+            self.replayed = newlines.map(|(offset, _)| offset).collect();
+        }
+        Some(bytes)
     }
 }

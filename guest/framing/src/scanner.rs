@@ -65,7 +65,7 @@ pub(crate) trait Documents {
     fn report(&mut self, offset: u64, problem: Problem);
     /// Returns the bytes of the open document between two offsets, if it is within the limit up to
     /// there.
-    fn replay(&self, view: View<'_>, from: u64, to: u64) -> Option<Vec<u8>>;
+    fn replay(&mut self, view: View<'_>, from: u64, to: u64) -> Option<Vec<u8>>;
 }
 
 /// How a document ended.

@@ -89,7 +89,7 @@ impl Documents for Spans {
         self.spans.push(Span { offset: offset as usize, length: 0, problem: Some(problem) });
     }
 
-    fn replay(&self, view: View<'_>, from: u64, to: u64) -> Option<Vec<u8>> {
+    fn replay(&mut self, view: View<'_>, from: u64, to: u64) -> Option<Vec<u8>> {
         let start = self.open?;
         (to.saturating_sub(start) <= self.limit as u64).then(|| view.between(from, to).to_vec())
     }

@@ -157,6 +157,15 @@ fn the_kinds_of_tokens_are_apart_and_the_model_is_named() {
 }
 
 #[test]
+fn the_total_is_at_least_the_sum_of_its_kinds() {
+    let outcome = accepted(&with_trajectory(
+        r#""token_usage": {"prompt_tokens": 100, "cache_read_tokens": 150, "completion_tokens": 50,
+            "reasoning_tokens": 70}"#,
+    ));
+    assert_eq!((outcome.tokens_used, outcome.usage[0].total_tokens), (370.0, 370.0));
+}
+
+#[test]
 fn neither_a_model_nor_a_kind_that_cannot_be_read_rejects_a_result() {
     let document = with_trajectory(
         r#""model": {"name": "m"}, "token_usage": {"prompt_tokens": 1, "cache_read_tokens": "x"}"#,

@@ -26,7 +26,7 @@ EXTRACTOR = uuid.UUID("00000000-0000-8000-8000-000000000001")
 COLUMNS = [
     "simulation_id", "outcome_id", "partition_time", "scenario_id", "trial", "received_at",
     "execution_time", "status", "headline", "score", "scores", "execution_time_ms", "tokens_used",
-    "cost_usd", "error_code", "error_category", "error_message", "modal_call_id", "metrics",
+    "cost_usd", "all_roles_tokens", "all_roles_cost_usd", "error_code", "error_category", "error_message", "modal_call_id", "metrics",
     "extractor_id", "document_bytes", "document",
 ]  # fmt: skip
 
@@ -98,6 +98,8 @@ class Script:
             reliability["overall_score"],
             orjson.dumps(scores).decode(),
             trajectory["execution_time_seconds"] * 1_000,
+            usage["total_tokens"],
+            usage["total_cost"],
             usage["total_tokens"],
             usage["total_cost"],
             error.split(":", 1)[0] if error else None,

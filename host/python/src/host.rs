@@ -542,7 +542,7 @@ impl Host {
             if let Some(error) = one_failure.filter(|_| only_one) {
                 return Err(error);
             }
-            recording.end().await?;
+            recording.end(&summary).await?;
             Ok(json!({"files": reports, "notes": notes, "summary": summary.since(begun)}))
         })
     }

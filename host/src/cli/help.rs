@@ -101,6 +101,8 @@ const EXAMPLES: &[(&[&str], &str)] = &[
         &["prices", "load"],
         "arc-host prices load model_prices_and_context_window_backup.json --dated 2026-11-01",
     ),
+    (&["prices", "list"], "arc-host prices list"),
+    (&["prices", "list"], "arc-host prices list"),
     (&["prices", "show"], "arc-host prices show openai/gpt-4o anthropic/claude-sonnet-4-5"),
     (&["prune"], "arc-host prune --older-than 180d --dry-run\narc-host prune --older-than 180d"),
     (&["psql"], "arc-host psql\narc-host psql -- -c 'select count(*) from arc_recorder.outcomes'"),

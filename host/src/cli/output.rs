@@ -9,9 +9,7 @@ use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
 
 use anstyle::{AnsiColor, Style};
-use comfy_table::{
-    Cell, CellAlignment, ColumnConstraint, ContentArrangement, Row, Table, Width, presets,
-};
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -36,6 +34,9 @@ const WHOLE_COLUMNS: [&str; 5] = ["simulation", "outcome", "id", "status", "age"
 
 /// From this width on, a list has all its columns.
 const WIDE_LIST: u16 = 110;
+
+/// The spaces beside the text of a column.
+const COLUMN_GAP: usize = 2;
 
 /// A narrower table cannot be read.
 const MIN_WIDTH: u16 = 40;
@@ -139,47 +140,72 @@ impl Output {
         right: &[&str],
         rows: impl IntoIterator<Item = Vec<String>>,
     ) -> Result<()> {
+        let cells = |row: Vec<String>| -> Vec<String> {
+            let last = row.len().saturating_sub(1);
+            let cell = |(index, text): (usize, &String)| match index == last {
+                true => printable(text),
+                false => shortened(text),
+            };
+            row.iter().enumerate().map(cell).collect()
+        };
+        let mut rows: Vec<Vec<String>> = rows.into_iter().map(cells).collect();
+        if let Some(width) = width {
+            fit(usize::from(width), header, right, &mut rows);
+        }
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
         table.set_content_arrangement(ContentArrangement::Disabled);
         table.set_header(header.to_vec());
-        table.set_truncation_indicator("…");
         let is_right: Vec<bool> = header.iter().map(|name| right.contains(name)).collect();
         for row in rows {
-            let last = row.len().saturating_sub(1);
-            let cells = row.iter().zip(&is_right).enumerate().map(|(index, (text, right))| {
+            table.add_row(row.into_iter().zip(&is_right).map(|(text, right)| {
                 let alignment = if *right { CellAlignment::Right } else { CellAlignment::Left };
-                let text = if index == last { printable(text) } else { shortened(text) };
                 Cell::new(text).set_alignment(alignment)
-            });
-            let mut row = Row::from(cells.collect::<Vec<Cell>>());
-            row.max_height(1);
-            table.add_row(row);
-        }
-        if let Some(width) = width {
-            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-            for (column, name) in table.column_iter_mut().zip(header) {
-                let is_whole = right.contains(name) || WHOLE_COLUMNS.contains(name);
-                column.set_constraint(match is_whole {
-                    true => ColumnConstraint::ContentWidth,
-                    false => ColumnConstraint::LowerBoundary(Width::Fixed(min_width(name, width))),
-                });
-            }
+            }));
         }
         self.line(&table.trim_fmt())
+    }
+}
+
+/// Shortens the texts of a table so that its lines have at most `width` characters, if that is possible:
+/// neither numbers nor [`WHOLE_COLUMNS`] are shortened, and errors less than others.
+fn fit(width: usize, header: &[&str], right: &[&str], rows: &mut [Vec<String>]) {
+    let longest = |index: usize, name: &str| {
+        let cells = rows.iter().filter_map(|row| row.get(index)).map(|text| text.chars().count());
+        cells.max().unwrap_or_default().min(width).max(name.len())
+    };
+    let mut widths: Vec<usize> =
+        header.iter().enumerate().map(|(index, name)| longest(index, name)).collect();
+    let is_fixed = |name: &&str| right.contains(name) || WHOLE_COLUMNS.contains(name);
+    while widths.iter().map(|column| column + COLUMN_GAP).sum::<usize>() > width {
+        let columns = widths.iter_mut().zip(header);
+        let reducible = columns.filter(|(column, name)| !is_fixed(name) && **column > name.len());
+        let widest = reducible.max_by_key(|(column, name)| match **name {
+            "error" => **column / 2,
+            _ => **column,
+        });
+        let Some((column, _)) = widest else { break };
+        *column -= 1;
+    }
+    for row in rows {
+        for ((text, name), most) in row.iter_mut().zip(header).zip(&widths) {
+            let length = text.chars().count();
+            if length > *most {
+                // Names and paths differ in their ends.
+                let is_name = ["name", "scenario"].contains(name);
+                let head =
+                    if is_name { most.saturating_sub(1) / 3 } else { most.saturating_sub(1) };
+                let tail = length - most.saturating_sub(1 + head);
+                let begin = text.chars().take(head);
+                *text = begin.chain(['…']).chain(text.chars().skip(tail)).collect();
+            }
+        }
     }
 }
 
 /// Whether a list has room for more than its most important columns.
 pub(super) fn is_wide() -> bool {
     width().is_some_and(|width| width >= WIDE_LIST)
-}
-
-/// Returns the least width of a column whose text is shortened, with the spaces beside it: that of its
-/// name, or of a legible part of a message.
-fn min_width(name: &str, line: u16) -> u16 {
-    let of_name = u16::try_from(name.len() + 2).unwrap_or(u16::MAX);
-    if name == "error" { of_name.max(line / 2) } else { of_name }
 }
 
 /// Returns the number of characters in a line, if it is known.
@@ -509,6 +535,7 @@ pub(super) fn cost(progress: &SimulationProgress) -> String {
     });
     match (progress.total_cost_usd, computed) {
         (0.0, Some(computed)) => computed,
+        (0.0, None) if progress.total_tokens > 0 => "unknown".to_owned(),
         (reported, Some(computed)) => format!("{}; {computed}", dollars(reported)),
         (reported, None) => dollars(reported),
     }
@@ -525,8 +552,10 @@ pub(super) fn usage(usage: &[UsageFigures]) -> Vec<(&'static str, String)> {
             text += ", discarded";
         }
         text += &format!(": {} tokens", count(one.total_tokens));
-        if let Some(cost) = one.cost_usd.or(one.computed_cost_usd) {
-            text += &format!(", {}", dollars(cost));
+        match (one.cost_usd.filter(|cost| *cost > 0.0), one.computed_cost_usd) {
+            (Some(reported), _) => text += &format!(", {}", dollars(reported)),
+            (None, Some(computed)) => text += &format!(", {} computed", dollars(computed)),
+            (None, None) => {}
         }
         printable(&text)
     };
@@ -537,15 +566,6 @@ pub(super) fn usage(usage: &[UsageFigures]) -> Vec<(&'static str, String)> {
 /// Formats an amount of US dollars.
 pub(super) fn dollars(amount: f64) -> String {
     if amount >= 1.0 { format!("${amount:.2}") } else { format!("${amount:.6}") }
-}
-
-/// Formats the end of a text of more characters than these, with a mark.
-pub(super) fn end_of(text: &str, characters: usize) -> String {
-    let omitted = text.chars().count().saturating_sub(characters);
-    match text.char_indices().nth(omitted + 1) {
-        Some((start, _)) if omitted > 0 => format!("…{}", text.get(start..).unwrap_or_default()),
-        _ => text.to_owned(),
-    }
 }
 
 /// Formats the first line of a message that is not blank.
@@ -589,11 +609,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_end_of_a_long_text_is_kept() {
-        for (text, expected) in [("a/bcd", "a/bcd"), ("ab/cde", "…/cde"), ("xyéé/cd", "…é/cd")]
-        {
-            assert_eq!(end_of(text, 5), expected);
-        }
+    fn a_table_fits_and_keeps_what_distinguishes_its_rows() {
+        let text = |text: &str| text.to_owned();
+        let mut rows = vec![
+            vec![
+                text("0192f3c1"),
+                text("logs/of/a/long/path/weather-1"),
+                text("an error of many words"),
+            ],
+            vec![text("0192f3c2"), text("logs/of/a/long/path/weather-2"), text("short")],
+        ];
+        fit(40, &["simulation", "name", "error"], &[], &mut rows);
+        assert_eq!(rows[0], ["0192f3c1", "log…ther-1", "an error of…"]);
+        assert_eq!(rows[1], ["0192f3c2", "log…ther-2", "short"]);
+        let mut wide = vec![vec![text("a/b"), text("1")]];
+        fit(80, &["name", "score"], &["score"], &mut wide);
+        assert_eq!(wide[0], ["a/b", "1"]);
     }
 
     #[test]

@@ -158,6 +158,7 @@ pub(super) async fn run(
     let FileCollection { files, other_files, failures } = collection;
     let mut report = Report {
         verbose: arguments.verbose || files.len() + failures.len() <= SHOWN_FILES,
+        verbose_asked: arguments.verbose,
         problems: 0,
         status: CommandStatus::Complete,
         summary: FilesSummary::new(other_files),
@@ -230,6 +231,8 @@ impl Configuration {
 struct Report<'o> {
     /// Whether every file is shown.
     verbose: bool,
+    /// Whether the caller asked for that.
+    verbose_asked: bool,
     /// How many files with a problem were shown.
     problems: usize,
     status: CommandStatus,
@@ -273,13 +276,32 @@ impl Report<'_> {
         recording.record_each(files, report, show).await?;
         bar.bar.finish_and_clear();
         if self.summary.stopped_files == 0
-            && let Some(ended) = recording.end().await?
-            && ended.status != SimulationStatus::Completed
+            && let Some(ended) = recording.end(&self.summary).await?
         {
-            output::note(&format!(
-                "simulation {} is {}; its results are recorded, and it stays so",
-                ended.simulation_id, ended.status
-            ));
+            if ended.status != SimulationStatus::Completed {
+                output::note(&format!(
+                    "simulation {} is {}; its results are recorded, and it stays so",
+                    ended.simulation_id, ended.status
+                ));
+            }
+            if !self.output.json() {
+                self.output.line(&format!(
+                    "{BOLD}{}{BOLD:#} {} ({})",
+                    output::printable(ended.simulation_name.as_deref().unwrap_or("unnamed")),
+                    ended.simulation_id,
+                    ended.status
+                ))?;
+                let mut fields = output::origin(&ended.origin);
+                fields.extend([
+                    ("progress", output::progress(&ended)),
+                    ("by status", output::tally(&ended.by_status)),
+                    ("errors", output::tally(&ended.by_error_category)),
+                    ("score", output::headline(&ended)),
+                    ("tokens", output::tokens(&ended)),
+                    ("cost", output::cost(&ended)),
+                ]);
+                self.output.fields(&fields)?;
+            }
         }
         Ok(())
     }
@@ -341,11 +363,17 @@ impl Report<'_> {
         let rare = rare.into_iter().filter(|(_, total, _)| *total > 0);
         fields.extend(rare.map(|(name, total, style)| (name, marked(total, style))));
         if summary.other_files > 0 {
-            let text = format!("{}, without results", output::count(summary.other_files));
+            let hint = if self.verbose_asked { "" } else { "; --verbose names them" };
+            let text = format!("{}, without results{hint}", output::count(summary.other_files));
             fields.push(("other files", text));
         }
         fields.push(("time", format!("{:.2} s", summary.elapsed_seconds)));
         self.output.fields(&fields)?;
+        if self.verbose_asked {
+            for name in &summary.other_file_names {
+                self.output.line(&format!("  without results: {}", output::printable(name)))?;
+            }
+        }
         if !self.verbose {
             for failed in &summary.failures {
                 output::show_error_with_hint(&failed.error, failed.hint.as_deref());

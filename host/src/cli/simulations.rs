@@ -1,8 +1,12 @@
 //! The commands that read simulations.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -18,8 +22,8 @@ use crate::extraction::{Violation, violations_of_json};
 use crate::paging::{PAGE_ROWS, Pages};
 use crate::recorder::{duration_hours, time_since};
 use crate::store::{
-    Attachments, OriginFilter, OutcomePage, RecordedOutcome, RejectedResult, SimulationFilter,
-    SimulationStatus,
+    Attachments, Failure, OriginFilter, OutcomeFilter, OutcomePage, RecordedOutcome,
+    RejectedResult, SimulationFilter, SimulationStatus,
 };
 use crate::wire::SimulationSummary;
 
@@ -36,21 +40,8 @@ const TABLE_ROWS: usize = 1_000;
 /// is left out, and in a narrow list those of [`WIDE`], too.
 const LIST: [(&str, fn(&SimulationSummary) -> String); 9] = [
     ("id", |simulation| simulation.short_id.clone()),
-    ("name", |simulation| {
-        let name = simulation.simulation_name.as_deref().unwrap_or_default();
-        // The paths of a folder differ in their ends.
-        if name.contains('/') && !output::is_wide() {
-            output::end_of(name, PATH_CHARACTERS)
-        } else {
-            name.to_owned()
-        }
-    }),
-    ("model", |simulation| {
-        let models = simulation.origin.models.iter();
-        // The provider is the same for most of them, and `status` shows it.
-        let names = models.map(|model| model.rsplit_once('/').map_or(&**model, |(_, name)| name));
-        names.collect::<Vec<_>>().join(", ")
-    }),
+    ("name", |simulation| simulation.simulation_name.clone().unwrap_or_default()),
+    ("model", |simulation| short_models(&simulation.origin.models)),
     ("task", |simulation| simulation.origin.task.clone().unwrap_or_default()),
     ("status", |simulation| simulation.status.to_string()),
     ("score", |simulation| {
@@ -64,9 +55,6 @@ const LIST: [(&str, fn(&SimulationSummary) -> String); 9] = [
     }),
     ("age", |simulation| output::age(simulation.started_at, Timestamp::now())),
 ];
-
-/// How many characters of a path a narrow list has.
-const PATH_CHARACTERS: usize = 11;
 
 /// The columns that only a wide list has.
 const WIDE: [&str; 2] = ["cost", "category"];
@@ -376,7 +364,10 @@ fn table_of_outcomes(
         (any(|one| one.tokens_used > 0), ("tokens", true, |one| output::count(one.tokens_used))),
         (
             output::is_wide() && any(|one| shown_cost(one) > 0.0),
-            ("cost", true, |one| output::dollars(shown_cost(one))),
+            ("cost", true, |one| match shown_cost(one) {
+                0.0 => "–".to_owned(),
+                cost => output::dollars(cost),
+            }),
         ),
     ];
     let mut columns: Vec<Column> =
@@ -411,6 +402,38 @@ fn table_of_outcomes(
     Ok(())
 }
 
+/// Returns the whole message of a failure, of which a list has only the beginning.
+async fn whole_message(source: &Source, failure: &Failure) -> Result<Option<String>> {
+    let scenario_id = Some(failure.scenario_id.clone());
+    let filter = OutcomeFilter { scenario_id, status: Some(failure.status) };
+    let attached = Attachments::default();
+    let read = async |cursor: Option<String>| {
+        let (id, cursor) = (failure.simulation_id, cursor.as_deref());
+        source.outcomes(id, &filter, LISTED_OUTCOMES, cursor, attached).await
+    };
+    let mut pages = Pages::from(None);
+    while failure.error_message.as_ref().is_some_and(|message| message.ends_with('…'))
+        && let Some(page) = pages.next(read).await?
+    {
+        let mut outcomes = page.outcomes.into_iter();
+        if let Some(found) = outcomes.find(|one| one.outcome_id == failure.outcome_id) {
+            return Ok(found.error_message);
+        }
+    }
+    Ok(failure.error_message.clone())
+}
+
+/// Formats models without their providers, which `status` shows, unless several models are then the same.
+fn short_models(models: &[String]) -> String {
+    let short =
+        models.iter().map(|model| model.rsplit_once('/').map_or(&**model, |(_, name)| name));
+    let short: Vec<&str> = short.collect();
+    match short.iter().collect::<BTreeSet<_>>().len() == models.len() {
+        true => short.join(", "),
+        false => models.join(", "),
+    }
+}
+
 /// Returns the agent's cost: as the tool reports it, or else as computed.
 fn shown_cost(outcome: &RecordedOutcome) -> f64 {
     match outcome.cost_usd {
@@ -422,13 +445,33 @@ fn shown_cost(outcome: &RecordedOutcome) -> f64 {
 /// Returns why a run failed, on one line: the first line of its message, and before it the code, unless
 /// the line begins with it. Without a message, the category.
 fn reason(category: Option<&str>, code: Option<&str>, message: Option<&str>) -> String {
-    let line = without_module(output::first_line(message.unwrap_or_default()));
+    let message = message_of(message.unwrap_or_default());
+    let line = without_module(output::first_line(&message));
     let code = code.map(|code| code.rsplit_once('.').map_or(code, |(_, name)| name));
     match code {
         _ if line.is_empty() => code.or(category).unwrap_or_default().to_owned(),
         Some(code) if !line.contains(code) => format!("{code}: {line}"),
         _ => line.to_owned(),
     }
+}
+
+/// Returns the message of an error that is a JSON object or a traceback, whose last line has it; any other
+/// text as it is.
+fn message_of(text: &str) -> Cow<'_, str> {
+    #[derive(Deserialize)]
+    struct Members {
+        message: String,
+    }
+    if text.starts_with('{')
+        && let Ok(Members { message }) = serde_json::from_str(text)
+    {
+        return message.into();
+    }
+    if output::first_line(text).starts_with("Traceback (most recent call last)") {
+        let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        return lines.next_back().unwrap_or_default().into();
+    }
+    text.into()
 }
 
 /// Returns a line that begins with the class of an exception without the modules before its name.
@@ -628,13 +671,18 @@ pub(super) async fn failures(
         return Ok(CommandStatus::Complete);
     }
     let now = Timestamp::now();
-    let mut header = vec!["age", "simulation", "scenario", "category", "error"];
-    header.retain(|name| output::is_wide() || !WIDE.contains(name));
+    let mut header = vec!["age", "simulation", "name", "model", "scenario", "category", "error"];
+    let is_narrow = |name: &&str| *name == "name" || WIDE.contains(name);
+    header.retain(|name| output::is_wide() || !is_narrow(name));
+    let has_model = failures.iter().any(|failure| failure.model.is_some());
+    header.retain(|name| *name != "model" || has_model);
     let rows = failures.iter().map(|failure| {
         let category = failure.error_category.as_deref();
         let cell = |name: &&str| match *name {
             "age" => output::age(failure.execution_time, now),
             "simulation" => output::short_id(failure.simulation_id),
+            "name" => failure.simulation_name.clone().unwrap_or_default(),
+            "model" => short_models(&failure.model.clone().into_iter().collect::<Vec<_>>()),
             "scenario" => failure.scenario_id.clone(),
             "category" => category.unwrap_or_default().to_owned(),
             _ => reason(
@@ -647,7 +695,7 @@ pub(super) async fn failures(
     });
     output.list(&header, &[], rows)?;
     for failure in failures.iter().filter(|_| arguments.messages) {
-        if let Some(message) = &failure.error_message {
+        if let Some(message) = &whole_message(opened.source(), failure).await? {
             let simulation = output::short_id(failure.simulation_id);
             show_message(&format!("{simulation}, {}", failure.scenario_id), message, output)?;
         }

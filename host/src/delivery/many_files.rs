@@ -18,12 +18,19 @@ use crate::extraction::Extractor;
 use crate::formats::{Formats, FoundFile};
 use crate::identity::Fingerprint;
 use crate::recorder::{SimulationProgress, new_simulation_id};
+use crate::store::Origin;
 
 /// How many files are recorded at once, if they are not those of one simulation.
 const FILES_UNDER_WAY: usize = 8;
 
 /// How many files that could not be recorded are listed; all of them are counted.
 const LISTED_FAILURES: usize = 10;
+
+/// How many files without results are named; all of them are counted.
+const NAMED_FILES: usize = 1_000;
+
+/// How many different origins of files are remembered.
+const MAX_ORIGINS: usize = 200;
 
 /// The recording of many files. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -147,12 +154,13 @@ impl FilesRecording {
     }
 
     /// Completes the one simulation of all files, if the recording started it, and returns its progress.
+    /// `summary` is that of its files.
     ///
     /// # Errors
     /// An error of the destination.
-    pub async fn end(&self) -> Result<Option<SimulationProgress>> {
+    pub async fn end(&self, summary: &FilesSummary) -> Result<Option<SimulationProgress>> {
         let FileIdentity::Joint(simulation_id) = self.options.identity else { return Ok(None) };
-        self.destination.end_joint(simulation_id).await
+        self.destination.end_joint(simulation_id, &Origin::of_all(&summary.origins)).await
     }
 }
 
@@ -198,6 +206,8 @@ pub struct FilesSummary {
     pub failed: u64,
     /// Files of folders without results, such as logs and configurations.
     pub other_files: u64,
+    /// The names of the first thousand of them.
+    pub other_file_names: Vec<String>,
     /// Files that could not be recorded.
     pub failed_files: u64,
     /// The first ten of them.
@@ -208,12 +218,17 @@ pub struct FilesSummary {
     pub elapsed_seconds: f64,
     #[serde(skip)]
     simulation_ids: HashSet<Uuid>,
+    /// Who ran what, as the files report it.
+    #[serde(skip)]
+    origins: Vec<Origin>,
 }
 
 impl FilesSummary {
-    /// Returns an empty summary with the number of files without results.
-    pub fn new(other_files: u64) -> Self {
-        FilesSummary { other_files, ..FilesSummary::default() }
+    /// Returns an empty summary with the names of the files without results.
+    pub fn new(mut other_file_names: Vec<String>) -> Self {
+        let other_files = other_file_names.len() as u64;
+        other_file_names.truncate(NAMED_FILES);
+        FilesSummary { other_files, other_file_names, ..FilesSummary::default() }
     }
 
     /// Counts a recorded file.
@@ -227,6 +242,9 @@ impl FilesSummary {
         self.spooled += summary.spooled;
         self.rejected += summary.rejected;
         self.failed += summary.failed;
+        if self.origins.len() < MAX_ORIGINS && !self.origins.contains(&recorded.origin) {
+            self.origins.push(recorded.origin.clone());
+        }
     }
 
     /// Counts a file that could not be recorded.

@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::extraction::OutcomeStatus;
 use crate::formats::OpenedFile;
 use crate::recorder::{Headline, Reconciliation, SimulationProgress, new_simulation_id};
-use crate::store::{SimulationStart, SimulationStatus, SupersededResult};
+use crate::store::{Origin, SimulationStart, SimulationStatus, SupersededResult};
 
 /// The simulation that a file is recorded in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,6 +75,8 @@ pub struct RecordedFile {
     pub incomplete: bool,
     /// Why the simulation could not be completed or read.
     pub completion_error: Option<Error>,
+    /// Who ran what, as the file reports it.
+    pub origin: Origin,
     /// The total duration, in seconds.
     pub elapsed_seconds: f64,
 }
@@ -309,6 +311,7 @@ pub async fn record_file(
         notes,
         incomplete: survey.summary.incomplete,
         completion_error,
+        origin: survey.summary.run.origin.clone(),
         elapsed_seconds,
     })
 }
@@ -411,13 +414,17 @@ fn should_complete(
 }
 
 impl Destination {
-    /// Completes a simulation of several files, and returns its progress; `None` if it waits in the spool
-    /// of a service. One that was ended on purpose stays so.
+    /// Completes a simulation of several files with who ran what by all of them, and returns its progress;
+    /// `None` if it waits in the spool of a service. One that was ended on purpose stays so.
     pub(super) async fn end_joint(
         &self,
         simulation_id: Uuid,
+        origin: &Origin,
     ) -> Result<Option<SimulationProgress>> {
-        match self.complete_simulation(simulation_id, None).await {
+        let suite = origin
+            .known()
+            .map(|origin| format!(r#"{{"run_report":{{"origin":{}}}}}"#, origin.as_str()));
+        match self.complete_simulation(simulation_id, suite.as_deref()).await {
             Ok(DeliveryAnswer::Spooled) => return Ok(None),
             Ok(DeliveryAnswer::Committed(_)) | Err(Error::Conflict(_)) => {}
             Err(error) => return Err(error),

@@ -4,19 +4,24 @@
 use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
 
+use arc_framing::{Container, Framer, Limits, Problem};
+
 use super::Formats;
 use super::opening::{OpenedFile, Recognised, open_recognised};
 use crate::documents::{DocumentFile, FileId, Folder, STANDARD_INPUT, companions, peek};
 use crate::error::{Error, Result};
-use crate::extraction::Extractor;
+use crate::extraction::{Extractor, HEAD_BYTES};
+
+/// The endings of the names of files that can have results of the built-in format.
+const JSON_ENDINGS: [&str; 3] = ["json", "jsonl", "ndjson"];
 
 /// The files to record.
 #[derive(Debug, Default)]
 pub struct FileCollection {
     /// The files, in the order of the paths.
     pub files: Vec<FoundFile>,
-    /// How many files of folders have no results.
-    pub other_files: u64,
+    /// The files of folders that have no results.
+    pub other_files: Vec<String>,
     /// Paths that cannot be recorded, each with the reason.
     pub failures: Vec<(String, Error)>,
 }
@@ -181,10 +186,11 @@ impl Formats {
             use_folder(folder, is_claimed || is_recorded);
             if is_recorded {
                 collection.files.push(file);
+            } else if !is_claimed {
+                collection.other_files.push(file.name);
             }
         }
         for NamedFolder { name, is_used, other_files } in folders {
-            collection.other_files += other_files;
             if !is_used {
                 let error = self.without_results(built_in, &name, other_files);
                 collection.failures.push((name, error));
@@ -220,7 +226,12 @@ impl Formats {
         report: impl FnMut(&str),
     ) -> Result<Option<Recognised>> {
         let (name, head) = peek(path)?;
-        self.recognise(built_in, &name, &head, format, report)
+        let recognised = self.recognise(built_in, &name, &head, format, report)?;
+        let may_be_built_in = format.is_none_or(|format| format == built_in.identity().name);
+        match recognised {
+            None if may_be_built_in && is_named_json(&name) => has_result(built_in, &name, &head),
+            recognised => Ok(recognised),
+        }
     }
 
     /// The error of a folder without results.
@@ -235,6 +246,41 @@ impl Formats {
             }
         });
         error.with_hint(format!("known formats: {}", known.concat().join(", ")))
+    }
+}
+
+/// Whether a file's name is that of JSON.
+fn is_named_json(name: &str) -> bool {
+    let ending = Path::new(name).extension().and_then(|ending| ending.to_str());
+    ending.is_some_and(|ending| JSON_ENDINGS.iter().any(|json| json.eq_ignore_ascii_case(ending)))
+}
+
+/// Recognises a file in whose beginning the built-in format accepts a result, although not the first one.
+///
+/// # Errors
+/// [`Error::Invalid`] if the file ends within a document and has no result.
+fn has_result(built_in: &Extractor, name: &str, head: &[u8]) -> Result<Option<Recognised>> {
+    let is_lines = !name.to_ascii_lowercase().ends_with(".json");
+    let container = if is_lines { Container::Lines } else { Container::Auto };
+    let mut framer = Framer::new(container, Limits::default());
+    let is_whole = head.len() < HEAD_BYTES;
+    if framer.push(head).is_err() || (is_whole && framer.finish().is_err()) {
+        return Ok(None);
+    }
+    let mut session = built_in.session_now();
+    let mut cut_off = None;
+    while let Some(frame) = framer.next_frame() {
+        if let Some(Problem::Truncated(_)) = &frame.problem {
+            cut_off = frame.problem;
+        } else if let Some(text) = frame.text()
+            && let Ok(Ok(_)) = session.extract_scenario(None, text)
+        {
+            return Ok(Some(Recognised::BuiltIn));
+        }
+    }
+    match cut_off {
+        Some(problem) => Err(Error::invalid(format!("{name} has no result: {problem}"))),
+        None => Ok(None),
     }
 }
 

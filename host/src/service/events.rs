@@ -212,7 +212,9 @@ mod tests {
             "invalidated_outcomes": 0, "superseded_outcomes": 0, "superseded_results": [],
             "metrics": [], "metric_definitions": [], "higher_is_better_assumed": [], "warnings": [],
             "recorded_outcomes": count, "by_status": {}, "by_error_category": {},
+            "tags": [], "models": [], "usage": [], "prices_dated": [], "unpriced_outcomes": 0,
             "total_tokens": 0, "total_cost_usd": 0.0, "execution_time_ms": 0.0,
+            "all_roles_tokens": 0, "all_roles_cost_usd": 0.0,
             "created_at": "2026-01-01T00:00:00Z", "started_at": "2026-01-01T00:00:00Z",
         });
         Arc::new(serde_json::from_value(progress).unwrap())

@@ -614,7 +614,7 @@ impl Figures {
     fn add_usage(&mut self, row: &Row) {
         self.usage = serde_json::from_value(row.get("usage")).unwrap_or_default();
         let origins: Vec<Origin> = serde_json::from_value(row.get("origins")).unwrap_or_default();
-        self.origin = Origin::of_results(&origins);
+        self.origin = Origin::of_all(&origins);
         self.computed_cost_usd = row.get("computed_cost_usd");
         self.prices_dated = serde_json::from_value(row.get("prices_dated")).unwrap_or_default();
     }

@@ -132,9 +132,9 @@ impl Origin {
         }
     }
 
-    /// Returns what several results name: all models, and of the other members the values, separated by
-    /// commas if they differ.
-    pub(super) fn of_results(origins: &[Origin]) -> Self {
+    /// Returns what several results or files name: all models, and of the other members the values,
+    /// separated by commas if they differ.
+    pub(crate) fn of_all(origins: &[Origin]) -> Self {
         let mut all = Origin::default();
         let mut values: [Vec<&str>; 9] = Default::default();
         for origin in origins {
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn what_is_declared_counts_before_what_results_name() {
         let results = [origin(&["a", "b"], Some("x")), origin(&["b"], Some("y"))];
-        let named = Origin::of_results(&results);
+        let named = Origin::of_all(&results);
         assert_eq!(named, origin(&["a", "b"], Some("x, y")));
         let mut declared = origin(&["c"], None);
         assert_eq!(declared.known().unwrap().as_str(), r#"{"models":["c"]}"#);

@@ -62,6 +62,8 @@ pub struct Performance {
 pub struct Failure {
     pub outcome_id: Uuid,
     pub simulation_id: Uuid,
+    pub simulation_name: Option<String>,
+    pub model: Option<String>,
     pub scenario_id: String,
     pub execution_time: Timestamp,
     pub status: OutcomeStatus,
@@ -124,12 +126,21 @@ fn shortened(mut message: String) -> String {
 
 fn failures_statement(limit: i64) -> Statement {
     Statement::new(format!(
-        "SELECT outcome_id, simulation_id, scenario_id, execution_time, status, error_code,
-             error_category, pg_catalog.left(modal_call_id, 512),
-             pg_catalog.left(error_message, 1001)
-         FROM arc_recorder.outcomes AS outcome
-         WHERE status <> 'success' AND {}
-         ORDER BY execution_time DESC, outcome_id LIMIT $1",
+        "WITH latest AS MATERIALIZED (
+             SELECT outcome_id, simulation_id, scenario_id, execution_time, outcome.status, error_code,
+                 error_category, pg_catalog.left(modal_call_id, 512) AS modal_call_id,
+                 pg_catalog.left(error_message, 1001) AS error_message, model
+             FROM arc_recorder.outcomes AS outcome
+             WHERE outcome.status <> 'success' AND {}
+             ORDER BY execution_time DESC, outcome_id LIMIT $1
+         )
+         SELECT latest.outcome_id, latest.simulation_id, latest.scenario_id, latest.execution_time,
+             latest.status, latest.error_code, latest.error_category, latest.modal_call_id,
+             latest.error_message, pg_catalog.left(simulation.simulation_name, 512),
+             coalesce(latest.model, CASE WHEN pg_catalog.cardinality(simulation.models) = 1
+                 THEN simulation.models[1] END)
+         FROM latest JOIN arc_recorder.simulations AS simulation USING (simulation_id)
+         ORDER BY latest.execution_time DESC, latest.outcome_id",
         is_current("outcome")
     ))
     .with(limit)
@@ -186,6 +197,8 @@ impl Store {
         let failure = |row: &tokio_postgres::Row| Failure {
             outcome_id: row.get(0),
             simulation_id: row.get(1),
+            simulation_name: row.get(9),
+            model: row.get(10),
             scenario_id: row.get(2),
             execution_time: row.get(3),
             status: OutcomeStatus::from_database(row.get(4)),

@@ -376,6 +376,9 @@ describe! {
     struct Failure of store {
         outcome_id: Uuid,
         simulation_id: Uuid,
+        simulation_name: Option<String>,
+        /// The model that the outcome names, else the only one of its simulation.
+        model: Option<String>,
         scenario_id: String,
         execution_time: Timestamp,
         status: extraction::OutcomeStatus,

@@ -637,11 +637,14 @@ export interface components {
             /** Format: date-time */
             execution_time: string;
             modal_call_id?: string | null;
+            /** @description The model that the outcome names, else the only one of its simulation. */
+            model?: string | null;
             /** Format: uuid */
             outcome_id: string;
             scenario_id: string;
             /** Format: uuid */
             simulation_id: string;
+            simulation_name?: string | null;
             status: components["schemas"]["OutcomeStatus"];
         };
         /** @description The latest failures of all simulations, newest first. */

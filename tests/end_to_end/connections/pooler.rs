@@ -120,8 +120,8 @@ async fn everything_works_behind_a_pooler_in_transaction_mode() {
         .simulations_page(&SimulationFilter::default(), 1, None)
         .await
         .unwrap();
-    // The page, the layout and the short ids.
-    assert_eq!(statements_left(&pooler).await, 3);
+    // The page and the short ids.
+    assert_eq!(statements_left(&pooler).await, 2);
 }
 
 /// Returns how many prepared statements exist in the pooler's sessions.

@@ -38,7 +38,7 @@ fn the_databases_own_errors_are_not_disclosed() {
     let file = service.send(Method::POST, "/v1/files", &headers, format!("{fine}\n{odd}\n"));
     let file = file.has(200).json();
     assert_eq!((&file["stored"], &file["failed"]), (&json!(1), &json!(1)));
-    assert!(file["failure"].as_str().unwrap().starts_with("result 1: "), "{file}");
+    assert!(file["failure"].as_str().unwrap().starts_with("line 2: "), "{file}");
     for answer in [&single, &items[1], &lines[1], &file] {
         assert!(!answer.to_string().contains("hush_hush"), "{answer}");
         assert!(answer.to_string().contains("log"), "{answer}");

@@ -674,6 +674,9 @@ class Failure(TypedDict):
 
     outcome_id: str
     simulation_id: str
+    simulation_name: Optional[str]
+    #: The model that the outcome names, else the only one of its simulation.
+    model: Optional[str]
     scenario_id: str
     execution_time: str
     status: str
