@@ -247,11 +247,17 @@ fn category(
     if is_assertion(message, code) {
         return Some(default);
     }
-    // The first line has the cause, and the others have names of functions and files, but for those that
-    // end with the cause.
-    let first_line = message.trim_start().lines().next().unwrap_or_default();
-    let found = matching(first_line).or_else(|| matching(message));
-    Some(found.unwrap_or(default))
+    Some(matching(&without_frames(message)).unwrap_or(default))
+}
+
+/// Returns a text without the frames of a JavaScript stack, which have names of functions and files.
+fn without_frames(message: &str) -> Cow<'_, str> {
+    const FRAME: &str = "    at ";
+    if !message.contains(FRAME) {
+        return message.into();
+    }
+    let lines = message.lines().filter(|line| !line.starts_with(FRAME));
+    lines.collect::<Vec<_>>().join("\n").into()
 }
 
 /// Returns the first category with a pattern that the text matches.
