@@ -189,8 +189,8 @@ fn a_folder_of_two_models_is_legible_in_80_columns() {
 
     let lists = [
         (&["simulations"][..], &["gpt-4o", "claude-s", "1.000", "0.750", "completed"][..]),
-        (&["outcomes", "latest"], &["sum", "weather", "150", "RateLimitError: Error code: 429"]),
-        (&["failures"], &["weather", "RateLimitError: Error code: 429"]),
+        (&["outcomes", "latest"], &["sum", "of a city", "150", "RateLimitError: Error code: 4"]),
+        (&["failures"], &["of a city", "RateLimitError: Error code: 429"]),
     ];
     for (arguments, texts) in lists {
         let list = program.run(arguments).ended(0).stdout;

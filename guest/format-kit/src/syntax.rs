@@ -65,7 +65,16 @@ pub(crate) fn describe_error(document: &str, error: &serde_json::Error) -> Viola
             message: format!("{name} is not a number in JSON; write null, or leave the member out"),
         };
     }
-    Violation { path, code: codes::MALFORMED_JSON, message: format!("not JSON: {error}") }
+    // The lines of the file are not those of the result.
+    let error = error.to_string();
+    let message = match error.rsplit_once(" at line 1 column ") {
+        Some((problem, column)) => format!("not JSON: {problem} at byte {column} of the result"),
+        None => match error.rsplit_once(" at line ") {
+            Some((problem, place)) => format!("not JSON: {problem} at its line {place}"),
+            None => format!("not JSON: {error}"),
+        },
+    };
+    Violation { path, code: codes::MALFORMED_JSON, message }
 }
 
 /// Returns the JSON Pointer of the value at a byte of a text.

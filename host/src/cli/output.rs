@@ -142,7 +142,7 @@ impl Output {
     ) -> Result<()> {
         let cells = |row: Vec<String>| -> Vec<String> {
             let last = row.len().saturating_sub(1);
-            let cell = |(index, text): (usize, &String)| match index == last {
+            let cell = |(index, text): (usize, &String)| match index == last || width.is_some() {
                 true => printable(text),
                 false => shortened(text),
             };

@@ -400,3 +400,36 @@ fn a_file_of_a_folder_is_recorded_like_one_that_is_named() {
     let named = record(&program, Path::new("-"), &["--name", "x"]);
     assert!(named.stderr.contains("standard input holds no results"), "{}", named.stderr);
 }
+
+#[test]
+fn a_file_whose_first_result_is_refused_is_recorded_and_a_cut_off_one_is_named() {
+    let database = TestDatabase::new();
+    let (program, files) = (Program::on(&database), Files::new());
+    let fine = [result("a", "success", 1.0), result("b", "error", 0.0)].map(|it| it.to_string());
+    let lines = format!("{{\"nothing\": 1}}\n{}\n{{\"scenario\": {{\n", fine.join("\n"));
+    files.write("logs/first.jsonl", lines);
+    files.write("logs/cut.json", "{\"scenario\": {");
+    files.write("logs/settings.json", "{\"retries\": 3}");
+    let record = ["record", files.path("logs").to_str().unwrap(), "--verbose"].map(str::to_owned);
+    let recorded = program.run(&record).ended(1);
+    assert!(recorded.stdout.contains("stored     2"), "{}", recorded.stdout);
+    assert!(recorded.stdout.contains("rejected line 1: missing_scenario"), "{}", recorded.stdout);
+    assert!(recorded.stdout.contains("rejected line 4: "), "{}", recorded.stdout);
+    assert!(recorded.stdout.contains("without results: logs/settings.json"), "{}", recorded.stdout);
+    assert!(recorded.stderr.contains("cut.json has no result: "), "{}", recorded.stderr);
+}
+
+#[test]
+fn one_simulation_of_several_logs_has_who_ran_what() {
+    let database = TestDatabase::new();
+    let (program, files) = (Program::on(&database), Files::new());
+    let log = |name: &str| fixture(name).to_str().unwrap().to_owned();
+    let logs = ["inspect/cases/judge-1-to-10.eval", "inspect/genuine/roles.eval"];
+    let logs = logs.map(|name| log(&format!("formats/{name}")));
+    let shown = program.run(["record", "--one-simulation", &logs[0], &logs[1]]).ended(0).stdout;
+    assert!(shown.contains("mockllm/model, mockllm/agent"), "{shown}");
+    let status = program.run(["status", "latest", "--json"]).ended(0).json();
+    assert_eq!(status["models"], serde_json::json!(["mockllm/model", "mockllm/agent"]));
+    assert_eq!((&status["task"], &status["tool"]), (&"likert, roles".into(), &"inspect_ai".into()));
+    drop(files);
+}
