@@ -615,7 +615,7 @@ mod tests {
             vec![
                 text("0192f3c1"),
                 text("logs/of/a/long/path/weather-1"),
-                text("an error of many words"),
+                text("an error of some length"),
             ],
             vec![text("0192f3c2"), text("logs/of/a/long/path/weather-2"), text("short")],
         ];

@@ -455,8 +455,8 @@ fn reason(category: Option<&str>, code: Option<&str>, message: Option<&str>) -> 
     }
 }
 
-/// Returns the message of an error that is a JSON object or a traceback, whose last line has it; any other
-/// text as it is.
+/// Returns the message of an error that is a JSON object or a traceback (its last line); any other text as
+/// it is.
 fn message_of(text: &str) -> Cow<'_, str> {
     #[derive(Deserialize)]
     struct Members {
