@@ -40,6 +40,12 @@ const MORE_FOUND: &str = "more_found";
 /// The maximum length of the path, the code and the message of a reason, each.
 const REASON_BYTES: usize = 1 << 10;
 
+/// How many usages of a result are stored by role and model; its totals count all of them.
+const MAX_USAGES: usize = 200;
+
+/// The maximum length of a role and of a model in bytes.
+const NAME_BYTES: usize = 512;
+
 /// The maximum number of bytes of all reasons of one result.
 const REASONS_BYTES: usize = 8 << 10;
 
@@ -405,8 +411,8 @@ struct UsageMembers<'o> {
 impl<'o> UsageMembers<'o> {
     fn of(usage: &'o TokenUsage, computed_cost_usd: Option<f64>) -> Self {
         UsageMembers {
-            role: usage.role.as_deref().map(storable_text),
-            model: usage.model.as_deref().map(storable_text),
+            role: usage.role.as_deref().map(short_text),
+            model: usage.model.as_deref().map(short_text),
             uncached_input_tokens: Number(usage.uncached_input_tokens),
             cache_read_tokens: Number(usage.cache_read_tokens),
             cache_write_tokens: Number(usage.cache_write_tokens),
@@ -418,6 +424,11 @@ impl<'o> UsageMembers<'o> {
             discarded: usage.discarded,
         }
     }
+}
+
+/// Returns the beginning of a name that the database can store.
+fn short_text(text: &str) -> Cow<'_, str> {
+    storable_text(text.get(..text.floor_char_boundary(NAME_BYTES)).unwrap_or_default())
 }
 
 /// Returns the cost of calls by the prices; `None` if the model, a price or the kind of a token is
@@ -448,7 +459,8 @@ fn usage_columns(outcome: &Outcome, prices: Option<&PriceTable>) -> UsageColumns
         true => agents.map(|(_, cost)| *cost).sum(),
         false => None,
     };
-    let members = usage.iter().zip(&computed);
+    // A document of a few megabytes can name a hundred thousand models.
+    let members = usage.iter().zip(&computed).take(MAX_USAGES);
     let members: Vec<_> = members.map(|(calls, cost)| UsageMembers::of(calls, *cost)).collect();
     UsageColumns {
         all_roles_tokens: whole(tokens),
