@@ -500,7 +500,8 @@ pub(super) fn origin(origin: &Origin) -> Vec<(&'static str, String)> {
 pub(super) fn tokens(progress: &SimulationProgress) -> String {
     let mut text = count(progress.total_tokens);
     let agent = || progress.usage.iter().filter(|usage| usage.is_agent());
-    let kinds: [(&str, fn(&UsageFigures) -> i64); 5] = [
+    type Kind = (&'static str, fn(&UsageFigures) -> i64);
+    let kinds: [Kind; 5] = [
         ("uncached input", |usage| usage.uncached_input_tokens),
         ("cache read", |usage| usage.cache_read_tokens),
         ("cache write", |usage| usage.cache_write_tokens),
@@ -620,8 +621,8 @@ mod tests {
             vec![text("0192f3c2"), text("logs/of/a/long/path/weather-2"), text("short")],
         ];
         fit(40, &["simulation", "name", "error"], &[], &mut rows);
-        assert_eq!(rows[0], ["0192f3c1", "log…ther-1", "an error of…"]);
-        assert_eq!(rows[1], ["0192f3c2", "log…ther-2", "short"]);
+        assert_eq!(rows[0], ["0192f3c1", "lo…her-1", "an error of som…"]);
+        assert_eq!(rows[1], ["0192f3c2", "lo…her-2", "short"]);
         let mut wide = vec![vec![text("a/b"), text("1")]];
         fit(80, &["name", "score"], &["score"], &mut wide);
         assert_eq!(wide[0], ["a/b", "1"]);

@@ -36,9 +36,12 @@ const LISTED_OUTCOMES: u32 = 100;
 /// The maximum number of rows in a table, whose column widths need all of them at once.
 const TABLE_ROWS: usize = 1_000;
 
-/// The columns of the list, with the text of a simulation's cell. A column in which no simulation has one
+/// A column of the list: its name, and the text of a simulation's cell.
+type ListColumn = (&'static str, fn(&SimulationSummary) -> String);
+
+/// The columns of the list. A column in which no simulation has one
 /// is left out, and in a narrow list those of [`WIDE`], too.
-const LIST: [(&str, fn(&SimulationSummary) -> String); 9] = [
+const LIST: [ListColumn; 9] = [
     ("id", |simulation| simulation.short_id.clone()),
     ("name", |simulation| simulation.simulation_name.clone().unwrap_or_default()),
     ("model", |simulation| short_models(&simulation.origin.models)),
@@ -198,7 +201,7 @@ async fn list(
         });
         return Ok(CommandStatus::Complete);
     }
-    let is_shown = |(name, cell): &(&str, fn(&SimulationSummary) -> String)| {
+    let is_shown = |(name, cell): &ListColumn| {
         (output::is_wide() || !WIDE.contains(name))
             && simulations.iter().any(|simulation| !cell(simulation).is_empty())
     };

@@ -23,7 +23,7 @@ pub(super) fn resemblance(file_name: &str, head: &[u8]) -> Option<&'static str> 
     let head = String::from_utf8_lossy(head);
     let kind = KINDS.iter().find(|(_, texts)| texts.iter().all(|text| head.contains(text)));
     let ending = file_name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
-    kind.map(|(kind, _)| *kind).or_else(|| match ending.as_deref() {
+    kind.map(|(kind, _)| *kind).or(match ending.as_deref() {
         Some("csv" | "tsv") => Some("a table"),
         Some("yaml" | "yml") => Some("a YAML file"),
         _ => None,

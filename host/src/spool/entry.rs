@@ -226,13 +226,14 @@ struct Header {
 /// A call without its document.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[expect(clippy::large_enum_variant, reason = "nearly all calls are results")]
 enum Call {
     /// The document is the configuration.
     Configuration { name: String, user_id: Option<String> },
     /// The document is the list of scenarios.
     Start {
         #[serde(flatten)]
-        start: SimulationStart,
+        start: Box<SimulationStart>,
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         host_clock: bool,
     },
@@ -404,8 +405,7 @@ fn parts(call: SpooledCall) -> (Call, Bytes) {
         SpooledCall::Configuration { name, configuration, user_id } => {
             (Call::Configuration { name, user_id }, configuration.into())
         }
-        SpooledCall::Start { start, host_clock } => {
-            let mut start = *start;
+        SpooledCall::Start { mut start, host_clock } => {
             let scenarios = std::mem::take(&mut start.scenarios);
             (Call::Start { start, host_clock }, scenarios.into())
         }
@@ -472,7 +472,7 @@ fn whole(call: Call, document: &[u8]) -> std::result::Result<SpooledCall, String
         }
         Call::Start { mut start, host_clock } => {
             start.scenarios = text()?;
-            SpooledCall::Start { start: Box::new(start), host_clock }
+            SpooledCall::Start { start, host_clock }
         }
         Call::Result {
             simulation_id,
