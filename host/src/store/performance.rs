@@ -1,5 +1,7 @@
 //! Performance over time: a simulation by the hour, and the latest failures of all simulations.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -126,21 +128,12 @@ fn shortened(mut message: String) -> String {
 
 fn failures_statement(limit: i64) -> Statement {
     Statement::new(format!(
-        "WITH latest AS MATERIALIZED (
-             SELECT outcome_id, simulation_id, scenario_id, execution_time, outcome.status, error_code,
-                 error_category, pg_catalog.left(modal_call_id, 512) AS modal_call_id,
-                 pg_catalog.left(error_message, 1001) AS error_message, model
-             FROM arc_recorder.outcomes AS outcome
-             WHERE outcome.status <> 'success' AND {}
-             ORDER BY execution_time DESC, outcome_id LIMIT $1
-         )
-         SELECT latest.outcome_id, latest.simulation_id, latest.scenario_id, latest.execution_time,
-             latest.status, latest.error_code, latest.error_category, latest.modal_call_id,
-             latest.error_message, pg_catalog.left(simulation.simulation_name, 512),
-             coalesce(latest.model, CASE WHEN pg_catalog.cardinality(simulation.models) = 1
-                 THEN simulation.models[1] END)
-         FROM latest JOIN arc_recorder.simulations AS simulation USING (simulation_id)
-         ORDER BY latest.execution_time DESC, latest.outcome_id",
+        "SELECT outcome_id, simulation_id, scenario_id, execution_time, status, error_code,
+             error_category, pg_catalog.left(modal_call_id, 512),
+             pg_catalog.left(error_message, 1001), model
+         FROM arc_recorder.outcomes AS outcome
+         WHERE status <> 'success' AND {}
+         ORDER BY execution_time DESC, outcome_id LIMIT $1",
         is_current("outcome")
     ))
     .with(limit)
@@ -197,8 +190,8 @@ impl Store {
         let failure = |row: &tokio_postgres::Row| Failure {
             outcome_id: row.get(0),
             simulation_id: row.get(1),
-            simulation_name: row.get(9),
-            model: row.get(10),
+            simulation_name: None,
+            model: row.get(9),
             scenario_id: row.get(2),
             execution_time: row.get(3),
             status: OutcomeStatus::from_database(row.get(4)),
@@ -207,6 +200,26 @@ impl Store {
             modal_call_id: row.get(7),
             error_message: row.get::<_, Option<String>>(8).map(shortened),
         };
-        Ok(rows.iter().map(failure).collect())
+        let mut failures: Vec<Failure> = rows.iter().map(failure).collect();
+        // Not joined: a planner without statistics would read all simulations.
+        let mut ids: Vec<Uuid> = failures.iter().map(|failure| failure.simulation_id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let names = Statement::new(
+            "SELECT simulation_id, pg_catalog.left(simulation_name, 512),
+                 CASE WHEN pg_catalog.cardinality(models) = 1 THEN models[1] END
+             FROM arc_recorder.simulations WHERE simulation_id = ANY ($1)",
+        )
+        .with(ids);
+        let rows = self.rows(&names, "read the names of simulations").await?;
+        let names: HashMap<Uuid, &tokio_postgres::Row> =
+            rows.iter().map(|row| (row.get(0), row)).collect();
+        for failure in &mut failures {
+            if let Some(row) = names.get(&failure.simulation_id) {
+                failure.simulation_name = row.get(1);
+                failure.model = failure.model.take().or_else(|| row.get(2));
+            }
+        }
+        Ok(failures)
     }
 }
