@@ -81,7 +81,7 @@ impl Watchers {
 #[utoipa::path(
     get, path = "/v1/simulations/{simulation_id}/events", tag = "reading",
     operation_id = "simulation_events",
-    params(("simulation_id" = String, Path, description = "The simulation's id, a unique prefix of it, its name, or `latest`")),
+    params(SimulationId),
     responses(
         (status = 200, description = "Events", body = String, content_type = "text/event-stream"),
         (status = "default", description = "An error", body = Problem, content_type = "application/problem+json"),

@@ -13,6 +13,10 @@ use axum::body::{Body, HttpBody as _};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
+use utoipa::IntoParams;
+use utoipa::openapi::Required;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 
 use super::answer::{Answer, Failure, ResultFailures};
 use crate::lock::lock;
@@ -46,6 +50,23 @@ struct ResponseCache {
 /// A request with a key, as far as its body has been read.
 #[derive(Debug)]
 pub(super) struct IdempotentRequest(Option<(String, Sha256)>);
+
+impl IntoParams for IdempotentRequest {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let text = ObjectBuilder::new()
+            .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+            .min_length(Some(1))
+            .max_length(Some(LONGEST_KEY))
+            .pattern(Some("^[!-~]+$"));
+        let described = ParameterBuilder::new()
+            .name("Idempotency-Key")
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some("A retry with the same key gets the first answer"))
+            .schema(Some(text));
+        vec![described.build()]
+    }
+}
 
 impl IdempotentRequest {
     /// Takes the next part of the body.

@@ -8,6 +8,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
+use utoipa::openapi::Required;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use uuid::Uuid;
 
 use super::answer::Failure;
@@ -34,6 +37,18 @@ impl FromRequestParts<SharedApp> for SimulationId {
     async fn from_request_parts(parts: &mut Parts, app: &SharedApp) -> Result<Self, Failure> {
         let reference = path_text(parts, app).await?;
         Ok(SimulationId(app.recorder.resolve_simulation(&reference).await?))
+    }
+}
+
+impl IntoParams for SimulationId {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let described = ParameterBuilder::new()
+            .name("simulation_id")
+            .parameter_in(ParameterIn::Path)
+            .required(Required::True)
+            .description(Some("The simulation's id, a unique prefix of it, its name, or `latest`"))
+            .schema(Some(ObjectBuilder::new().schema_type(Type::String)));
+        vec![described.build()]
     }
 }
 

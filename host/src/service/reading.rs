@@ -40,7 +40,7 @@ const HOURS: f64 = 168.0;
 #[utoipa::path(
     get, path = "/v1/simulations/{simulation_id}/outcomes", tag = "reading",
     operation_id = "list_outcomes",
-    params(("simulation_id" = String, Path, description = "The simulation's id, a unique prefix of it, its name, or `latest`"), OutcomesQuery),
+    params(SimulationId, OutcomesQuery),
     responses(
         (status = 200, description = "A page, or all of them", content(
             (OutcomeList = "application/json"), (OutcomeBody = "application/x-ndjson"),
@@ -168,7 +168,7 @@ impl OutcomeStream {
 #[utoipa::path(
     get, path = "/v1/simulations/{simulation_id}/revisions", tag = "reading",
     operation_id = "list_revisions",
-    params(("simulation_id" = String, Path, description = "The simulation's id, a unique prefix of it, its name, or `latest`")),
+    params(SimulationId),
     responses(
         (status = 200, description = "In order of scenario, key and revision", body = RevisionList),
         (status = "default", description = "An error", body = Problem, content_type = "application/problem+json"),
@@ -187,7 +187,7 @@ pub(super) async fn list_revisions(
 #[utoipa::path(
     get, path = "/v1/simulations/{simulation_id}/rejected", tag = "reading",
     operation_id = "list_rejected",
-    params(("simulation_id" = String, Path, description = "The simulation's id, a unique prefix of it, its name, or `latest`"), PageQuery),
+    params(SimulationId, PageQuery),
     responses(
         (status = 200, description = "A page, in order of receipt", body = RejectedList),
         (status = "default", description = "An error", body = Problem, content_type = "application/problem+json"),
@@ -209,7 +209,7 @@ pub(super) async fn list_rejected(
 #[utoipa::path(
     get, path = "/v1/simulations/{simulation_id}/performance", tag = "reading",
     operation_id = "simulation_performance",
-    params(("simulation_id" = String, Path, description = "The simulation's id, a unique prefix of it, its name, or `latest`"), RangeQuery),
+    params(SimulationId, RangeQuery),
     responses(
         (status = 200, description = "By the hour, and in all", body = Performance),
         (status = "default", description = "An error", body = Problem, content_type = "application/problem+json"),

@@ -13,7 +13,6 @@ use super::app::{App, SharedApp};
 use super::body;
 use super::guard::Caller;
 use super::idempotency::{IdempotentRequest, Keys};
-use super::memory_budget::MemoryPermit;
 use super::parameters::{
     BodyType, MOST_LISTED, Parameters, ReferenceQuery, SimulationId, SimulationsQuery, body_type,
     checked_limit, no_parameters,
@@ -37,20 +36,19 @@ const PAGE: u32 = 50;
 /// A longer body is parsed on its own thread, one at a time.
 const SHORT_BYTES: usize = 64 << 10;
 
-/// A parsed JSON request.
-struct JsonRequest {
-    bytes: Arc<Vec<u8>>,
-    asked: IdempotentRequest,
-    _room: MemoryPermit,
-}
-
-/// Reads a JSON body of at most this many KiB.
-async fn read(app: &App, request: Request, limit_kib: u64) -> Result<JsonRequest, Failure> {
+/// Answers a request with a JSON body of at most this many KiB: with `act` of the body, or with the first
+/// answer if its key is known.
+async fn once<F: Future<Output = Answer> + Send>(
+    app: &App,
+    request: Request,
+    limit_kib: u64,
+    act: impl FnOnce(Arc<Vec<u8>>) -> F,
+) -> Answer {
     let (parts, body) = request.into_parts();
     no_parameters(&parts.uri)?;
     let mut asked = Keys::begin(&parts.headers, parts.uri.path())?;
     let limit = (limit_kib << 10).min(app.body_limit());
-    let (bytes, room) = body::whole(app, body, limit).await?;
+    let (bytes, _room) = body::whole(app, body, limit).await?;
     if !bytes.is_empty() && body_type(&parts.headers)? != BodyType::Json {
         return Err(Failure::new(
             ProblemCode::UnsupportedMediaType,
@@ -58,7 +56,7 @@ async fn read(app: &App, request: Request, limit_kib: u64) -> Result<JsonRequest
         ));
     }
     asked.take(&bytes);
-    Ok(JsonRequest { bytes: Arc::new(bytes), asked, _room: room })
+    app.keys.once(asked, Box::pin(act(Arc::new(bytes)))).await
 }
 
 /// Waits until this body can be parsed: parsing a long one uses several times its size.
@@ -98,7 +96,7 @@ pub(super) fn parse<'b, T: serde::Deserialize<'b>>(bytes: &'b [u8]) -> Result<T,
 /// Keep a version of an agent's configuration.
 #[utoipa::path(
     post, path = "/v1/configurations", tag = "recording", operation_id = "create_configuration",
-    params(("Idempotency-Key" = Option<String>, Header, description = "A retry with the same key gets the first answer", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
+    params(IdempotentRequest),
     request_body = ConfigurationRequest,
     responses(
         (status = 200, description = "The same content has the same id", body = ConfigurationCreated),
@@ -107,10 +105,9 @@ pub(super) fn parse<'b, T: serde::Deserialize<'b>>(bytes: &'b [u8]) -> Result<T,
     )
 )]
 pub(super) async fn create_configuration(State(app): State<SharedApp>, request: Request) -> Answer {
-    let JsonRequest { bytes, asked, _room } =
-        read(&app, request, app.settings.max_configuration_kib).await?;
-    let answer = async {
-        let _turn = turn(&app, &bytes).await;
+    let app = &app;
+    once(app, request, app.settings.max_configuration_kib, |bytes| async move {
+        let _turn = turn(app, &bytes).await;
         let ConfigurationRequest { name, config, user_id } = parsed(&bytes).await?;
         // A string is stored as its text; any other value as the client wrote it.
         let text = match config.read::<String>() {
@@ -121,8 +118,8 @@ pub(super) async fn create_configuration(State(app): State<SharedApp>, request: 
         let (config_version_id, delivered) = kept;
         let spooled = delivered == DeliveryAnswer::Spooled;
         Ok(answer::done(spooled, &ConfigurationCreated { config_version_id, spooled }))
-    };
-    app.keys.once(asked, Box::pin(answer)).await
+    })
+    .await
 }
 
 /// Start a simulation.
@@ -131,7 +128,7 @@ pub(super) async fn create_configuration(State(app): State<SharedApp>, request: 
 /// another plan is a `conflict`.
 #[utoipa::path(
     post, path = "/v1/simulations", tag = "recording", operation_id = "start_simulation",
-    params(("Idempotency-Key" = Option<String>, Header, description = "A retry with the same key gets the first answer", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
+    params(IdempotentRequest),
     request_body = StartSimulationRequest,
     responses(
         (status = 200, description = "It is running, or already has a status", body = StartedBody),
@@ -140,10 +137,9 @@ pub(super) async fn create_configuration(State(app): State<SharedApp>, request: 
     )
 )]
 pub(super) async fn start_simulation(State(app): State<SharedApp>, request: Request) -> Answer {
-    let JsonRequest { bytes, asked, _room } =
-        read(&app, request, app.settings.max_start_kib).await?;
-    let answer = async {
-        let _turn = turn(&app, &bytes).await;
+    let app = &app;
+    once(app, request, app.settings.max_start_kib, |bytes| async move {
+        let _turn = turn(app, &bytes).await;
         let start: StartSimulationRequest = parsed(&bytes).await?;
         let most = app.settings.max_metadata_kib << 10;
         if start.metadata.as_ref().is_some_and(|metadata| metadata.get().len() as u64 > most) {
@@ -161,8 +157,8 @@ pub(super) async fn start_simulation(State(app): State<SharedApp>, request: Requ
         let started = app.delivery.start_simulation(start.into()).await?;
         let spooled = started.spooled;
         Ok(answer::done(spooled, &StartedBody { started: started.simulation, spooled }))
-    };
-    app.keys.once(asked, Box::pin(answer)).await
+    })
+    .await
 }
 
 /// List simulations, newest first.
@@ -190,7 +186,7 @@ pub(super) async fn list_simulations(
 #[utoipa::path(
     get, path = "/v1/simulations/{simulation_id}", tag = "reading",
     operation_id = "simulation_status",
-    params(("simulation_id" = String, Path, description = "The simulation's id, a unique prefix of it, its name, or `latest`")),
+    params(SimulationId),
     responses(
         (status = 200, description = "Progress, score, cost", body = SimulationProgress),
         (status = "default", description = "An error", body = Problem, content_type = "application/problem+json"),
@@ -209,10 +205,7 @@ pub(super) async fn simulation_status(
 #[utoipa::path(
     post, path = "/v1/simulations/{simulation_id}/complete", tag = "recording",
     operation_id = "complete_simulation",
-    params(
-        ("simulation_id" = String, Path, description = "The simulation's id, a unique prefix of it, its name, or `latest`"),
-        ("Idempotency-Key" = Option<String>, Header, description = "A retry with the same key gets the first answer", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
-    ),
+    params(SimulationId, IdempotentRequest),
     request_body(content = Option<SuiteDocument>, content_type = "application/json", description = "The suite's summary, or nothing"),
     responses(
         (status = 200, description = "It is completed", body = SimulationCompleted),
@@ -225,10 +218,9 @@ pub(super) async fn complete_simulation(
     SimulationId(simulation_id): SimulationId,
     request: Request,
 ) -> Answer {
-    let JsonRequest { bytes, asked, _room } =
-        read(&app, request, app.settings.max_suite_kib).await?;
-    let answer = async {
-        let _turn = turn(&app, &bytes).await;
+    let app = &app;
+    once(app, request, app.settings.max_suite_kib, |bytes| async move {
+        let _turn = turn(app, &bytes).await;
         let text = std::str::from_utf8(&bytes).map_err(|_| {
             Failure::new(ProblemCode::InvalidRequest, "the suite's summary is not UTF-8 text")
         })?;
@@ -237,8 +229,8 @@ pub(super) async fn complete_simulation(
             DeliveryAnswer::Committed(completed) => Ok(answer::done(false, &completed)),
             DeliveryAnswer::Spooled => Ok(ended(simulation_id, SimulationStatus::Completed, true)),
         }
-    };
-    app.keys.once(asked, Box::pin(answer)).await
+    })
+    .await
 }
 
 /// Find the simulation that a text refers to.
@@ -262,10 +254,7 @@ pub(super) async fn resolve_simulation(
 #[utoipa::path(
     post, path = "/v1/simulations/{simulation_id}/rename", tag = "recording",
     operation_id = "rename_simulation",
-    params(
-        ("simulation_id" = String, Path, description = "The simulation's id, a unique prefix of it, its name, or `latest`"),
-        ("Idempotency-Key" = Option<String>, Header, description = "A retry with the same key gets the first answer", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
-    ),
+    params(SimulationId, IdempotentRequest),
     request_body = RenameSimulationRequest,
     responses(
         (status = 200, description = "The renamed simulation", body = SimulationLabels),
@@ -277,24 +266,20 @@ pub(super) async fn rename_simulation(
     SimulationId(simulation_id): SimulationId,
     request: Request,
 ) -> Answer {
-    let JsonRequest { bytes, asked, _room } =
-        read(&app, request, app.settings.max_suite_kib).await?;
-    let answer = async {
+    let app = &app;
+    once(app, request, app.settings.max_suite_kib, |bytes| async move {
         let RenameSimulationRequest { simulation_name } = parse(&bytes)?;
         let renamed = app.recorder.rename_simulation(simulation_id, &simulation_name).await?;
         Ok(answer::done(false, &renamed))
-    };
-    app.keys.once(asked, Box::pin(answer)).await
+    })
+    .await
 }
 
 /// Add and remove tags of a simulation.
 #[utoipa::path(
     post, path = "/v1/simulations/{simulation_id}/tags", tag = "recording",
     operation_id = "tag_simulation",
-    params(
-        ("simulation_id" = String, Path, description = "The simulation's id, a unique prefix of it, its name, or `latest`"),
-        ("Idempotency-Key" = Option<String>, Header, description = "A retry with the same key gets the first answer", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
-    ),
+    params(SimulationId, IdempotentRequest),
     request_body = TagSimulationRequest,
     responses(
         (status = 200, description = "The simulation with its tags", body = SimulationLabels),
@@ -306,14 +291,13 @@ pub(super) async fn tag_simulation(
     SimulationId(simulation_id): SimulationId,
     request: Request,
 ) -> Answer {
-    let JsonRequest { bytes, asked, _room } =
-        read(&app, request, app.settings.max_suite_kib).await?;
-    let answer = async {
+    let app = &app;
+    once(app, request, app.settings.max_suite_kib, |bytes| async move {
         let TagSimulationRequest { add, remove } = parse(&bytes)?;
         let tagged = app.recorder.tag_simulation(simulation_id, &add, &remove).await?;
         Ok(answer::done(false, &tagged))
-    };
-    app.keys.once(asked, Box::pin(answer)).await
+    })
+    .await
 }
 
 /// Remove a simulation permanently, with all its data.
@@ -323,7 +307,7 @@ pub(super) async fn tag_simulation(
 #[utoipa::path(
     post, path = "/v1/simulations/{simulation_id}/remove", tag = "operation",
     operation_id = "remove_simulation",
-    params(("simulation_id" = String, Path, description = "The simulation's id, a unique prefix of it, its name, or `latest`")),
+    params(SimulationId),
     responses(
         (status = 200, description = "It is removed", body = RemovedSimulation),
         (status = "default", description = "An error", body = Problem, content_type = "application/problem+json"),
@@ -347,10 +331,7 @@ pub(super) async fn remove_simulation(
 #[utoipa::path(
     post, path = "/v1/simulations/{simulation_id}/metrics", tag = "recording",
     operation_id = "declare_metrics",
-    params(
-        ("simulation_id" = String, Path, description = "The simulation's id, a unique prefix of it, its name, or `latest`"),
-        ("Idempotency-Key" = Option<String>, Header, description = "A retry with the same key gets the first answer", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
-    ),
+    params(SimulationId, IdempotentRequest),
     request_body = DeclareMetricsRequest,
     responses(
         (status = 200, description = "The progress with the new figures", body = SimulationProgress),
@@ -362,15 +343,14 @@ pub(super) async fn declare_metrics(
     SimulationId(simulation_id): SimulationId,
     request: Request,
 ) -> Answer {
-    let JsonRequest { bytes, asked, _room } =
-        read(&app, request, app.settings.max_suite_kib).await?;
-    let answer = async {
-        let _turn = turn(&app, &bytes).await;
+    let app = &app;
+    once(app, request, app.settings.max_suite_kib, |bytes| async move {
+        let _turn = turn(app, &bytes).await;
         let DeclareMetricsRequest { metrics } = parsed(&bytes).await?;
         let progress = app.recorder.declare_metrics(simulation_id, &metrics).await?;
         Ok(answer::done(false, &progress))
-    };
-    app.keys.once(asked, Box::pin(answer)).await
+    })
+    .await
 }
 
 /// Select the revision of a result that counts.
@@ -379,10 +359,7 @@ pub(super) async fn declare_metrics(
 #[utoipa::path(
     post, path = "/v1/simulations/{simulation_id}/revisions", tag = "recording",
     operation_id = "select_revision",
-    params(
-        ("simulation_id" = String, Path, description = "The simulation's id, a unique prefix of it, its name, or `latest`"),
-        ("Idempotency-Key" = Option<String>, Header, description = "A retry with the same key gets the first answer", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
-    ),
+    params(SimulationId, IdempotentRequest),
     request_body = SelectRevisionRequest,
     responses(
         (status = 200, description = "All revisions of the result", body = RevisionList),
@@ -394,15 +371,14 @@ pub(super) async fn select_revision(
     SimulationId(simulation_id): SimulationId,
     request: Request,
 ) -> Answer {
-    let JsonRequest { bytes, asked, _room } =
-        read(&app, request, app.settings.max_suite_kib).await?;
-    let answer = async {
+    let app = &app;
+    once(app, request, app.settings.max_suite_kib, |bytes| async move {
         let SelectRevisionRequest { result_key, revision } = parse(&bytes)?;
         let selected =
             app.recorder.select_revision(simulation_id, result_key.as_deref(), revision).await?;
         Ok(answer::done(false, &RevisionList { revisions: selected }))
-    };
-    app.keys.once(asked, Box::pin(answer)).await
+    })
+    .await
 }
 
 /// Compare a list of recorded results with those of their simulation.
@@ -413,10 +389,7 @@ pub(super) async fn select_revision(
 #[utoipa::path(
     post, path = "/v1/simulations/{simulation_id}/result-list", tag = "recording",
     operation_id = "compare_results",
-    params(
-        ("simulation_id" = String, Path, description = "The simulation's id, a unique prefix of it, its name, or `latest`"),
-        ("Idempotency-Key" = Option<String>, Header, description = "A retry with the same key gets the first answer", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
-    ),
+    params(SimulationId, IdempotentRequest),
     request_body = ResultList,
     responses(
         (status = 200, description = "The changes", body = ListedResults),
@@ -428,24 +401,20 @@ pub(super) async fn compare_results(
     SimulationId(simulation_id): SimulationId,
     request: Request,
 ) -> Answer {
-    let JsonRequest { bytes, asked, _room } =
-        read(&app, request, app.settings.max_body_mib << 10).await?;
-    let answer = async {
-        let _turn = turn(&app, &bytes).await;
+    let app = &app;
+    once(app, request, app.settings.max_body_mib << 10, |bytes| async move {
+        let _turn = turn(app, &bytes).await;
         let list: ResultList = parsed(&bytes).await?;
         Ok(answer::done(false, &app.recorder.compare_results(simulation_id, &list).await?))
-    };
-    app.keys.once(asked, Box::pin(answer)).await
+    })
+    .await
 }
 
 /// Mark a simulation as failed.
 #[utoipa::path(
     post, path = "/v1/simulations/{simulation_id}/fail", tag = "recording",
     operation_id = "fail_simulation",
-    params(
-        ("simulation_id" = String, Path, description = "The simulation's id, a unique prefix of it, its name, or `latest`"),
-        ("Idempotency-Key" = Option<String>, Header, description = "A retry with the same key gets the first answer", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
-    ),
+    params(SimulationId, IdempotentRequest),
     request_body(content = Option<EndSimulationRequest>, description = "Why"),
     responses(
         (status = 200, description = "It has failed", body = SimulationEnded),
@@ -465,10 +434,7 @@ pub(super) async fn fail_simulation(
 #[utoipa::path(
     post, path = "/v1/simulations/{simulation_id}/cancel", tag = "recording",
     operation_id = "cancel_simulation",
-    params(
-        ("simulation_id" = String, Path, description = "The simulation's id, a unique prefix of it, its name, or `latest`"),
-        ("Idempotency-Key" = Option<String>, Header, description = "A retry with the same key gets the first answer", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
-    ),
+    params(SimulationId, IdempotentRequest),
     request_body(content = Option<EndSimulationRequest>, description = "Why"),
     responses(
         (status = 200, description = "It is cancelled", body = SimulationEnded),
@@ -490,9 +456,8 @@ async fn end(
     status: SimulationStatus,
     request: Request,
 ) -> Answer {
-    let JsonRequest { bytes, asked, _room } =
-        read(&app, request, app.settings.max_suite_kib).await?;
-    let answer = async {
+    let app = &app;
+    once(app, request, app.settings.max_suite_kib, |bytes| async move {
         let EndSimulationRequest { reason } = if bytes.is_empty() {
             EndSimulationRequest::default()
         } else {
@@ -502,8 +467,8 @@ async fn end(
             DeliveryAnswer::Committed(status) => Ok(ended(simulation_id, status, false)),
             DeliveryAnswer::Spooled => Ok(ended(simulation_id, status, true)),
         }
-    };
-    app.keys.once(asked, Box::pin(answer)).await
+    })
+    .await
 }
 
 fn ended(
