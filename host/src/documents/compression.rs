@@ -52,11 +52,19 @@ pub(super) fn decompressed(file: &File) -> io::Result<Option<Box<dyn Read + '_>>
 
 /// Returns at most this many bytes of the content of a file, decompressed.
 pub(super) fn read_start(path: &Path, most_bytes: usize) -> io::Result<Vec<u8>> {
-    let file = File::open(path)?;
-    let mut content = decompressed(&file)?.unwrap_or_else(|| Box::new(&file));
     let mut bytes = Vec::new();
-    content.by_ref().take(most_bytes as u64).read_to_end(&mut bytes)?;
+    read(path, |content| content.take(most_bytes as u64).read_to_end(&mut bytes))?;
     Ok(bytes)
+}
+
+/// Reads the content of a file, decompressed.
+pub(super) fn read<T>(
+    path: &Path,
+    read: impl FnOnce(Box<dyn Read + '_>) -> io::Result<T>,
+) -> io::Result<T> {
+    let file = File::open(path)?;
+    let content = decompressed(&file)?;
+    read(content.unwrap_or_else(|| Box::new(&file)))
 }
 
 #[cfg(test)]

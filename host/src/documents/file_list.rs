@@ -1,12 +1,15 @@
 //! Documents that are files of their own, below the folder of the file that they belong to.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use arc_framing::Frame;
+use sha2::Sha256;
 
-use super::compression::{inner_name, read_start};
-use super::folder::is_hidden;
+use super::compression::{self, inner_name, read_start};
+use super::digest_all;
+use super::folder::{entries, is_hidden};
 use super::frames::frame_of_bytes;
 use crate::error::{Error, Result};
 use crate::extraction::matches_pattern;
@@ -26,8 +29,12 @@ impl FileList {
         FileList { paths, length }
     }
 
-    pub(super) fn paths(&self) -> &[PathBuf] {
-        &self.paths
+    /// Adds the bytes of all files to a digest.
+    pub(super) fn digest(&self, digest: &mut Sha256) -> Result<()> {
+        self.paths.iter().try_for_each(|path| {
+            compression::read(path, |content| digest_all(content, digest))
+                .map_err(|error| unreadable(path, error))
+        })
     }
 
     /// Returns the document with this number, or `None` after the last one.
@@ -48,8 +55,11 @@ impl FileList {
 
 /// Returns at most this many bytes of a file.
 pub(super) fn read(path: &Path, most_bytes: usize) -> Result<Vec<u8>> {
-    read_start(path, most_bytes)
-        .map_err(|error| Error::io(format!("could not read {}", path.display()), error))
+    read_start(path, most_bytes).map_err(|error| unreadable(path, error))
+}
+
+fn unreadable(path: &Path, error: io::Error) -> Error {
+    Error::io(format!("could not read {}", path.display()), error)
 }
 
 /// Returns the files below a folder whose paths match a pattern, in the order of their paths.
@@ -63,16 +73,13 @@ pub(super) fn find(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>> {
         let is_last = segments.peek().is_none();
         let mut next = Vec::new();
         for folder in found {
-            let failed =
-                |error| Error::io(format!("could not read the folder {}", folder.display()), error);
-            for entry in fs::read_dir(&folder).map_err(failed)? {
-                let entry = entry.map_err(failed)?;
-                let name = entry.file_name().to_string_lossy().into_owned();
-                let matched = if is_last { inner_name(&name) } else { &name };
+            for entry in entries(&folder)? {
+                let name = entry.to_string_lossy();
+                let matched = if is_last { inner_name(&name) } else { name.as_ref() };
                 if is_hidden(&name) || !matches_pattern(segment, matched) {
                     continue;
                 }
-                let path = entry.path();
+                let path = folder.join(&entry);
                 let is_wanted = if is_last { path.is_file() } else { path.is_dir() };
                 if is_wanted {
                     next.push(path);

@@ -1,6 +1,7 @@
 //! The files of a folder and of the folders in it.
 
 use std::collections::HashSet;
+use std::ffi::OsString;
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -34,6 +35,14 @@ pub(crate) struct Folder {
     pub(crate) failures: Vec<Error>,
 }
 
+/// Returns the folder that all paths are in; `None` if no path is in one.
+pub(crate) fn shared_parent<'p>(paths: impl Iterator<Item = &'p Path>) -> Option<PathBuf> {
+    paths.filter_map(Path::parent).map(Path::to_owned).reduce(|one, other| {
+        let same = one.components().zip(other.components()).take_while(|(one, other)| one == other);
+        same.map(|(same, _)| same).collect()
+    })
+}
+
 /// Whether a file or a folder with this name is hidden.
 pub(super) fn is_hidden(name: &str) -> bool {
     name.starts_with('.')
@@ -50,8 +59,9 @@ impl Folder {
             if FileId::of(&path).is_some_and(|folder| !seen.insert(folder)) {
                 continue;
             }
-            match entries(&path) {
+            match utf8_entries(&path) {
                 Ok(mut names) => {
+                    names.retain(|name| !is_hidden(name));
                     names.sort_unstable();
                     let mut inner = Vec::new();
                     for name in names {
@@ -71,16 +81,17 @@ impl Folder {
     }
 }
 
-/// Returns the names in a folder that are not hidden. Result files have names in UTF-8.
-fn entries(folder: &Path) -> Result<Vec<String>> {
+/// Returns the names in a folder that are UTF-8, as those of result files are.
+pub(super) fn utf8_entries(folder: &Path) -> Result<Vec<String>> {
+    Ok(entries(folder)?.into_iter().filter_map(|name| name.into_string().ok()).collect())
+}
+
+/// Returns the names in a folder.
+pub(super) fn entries(folder: &Path) -> Result<Vec<OsString>> {
     let failed =
         |error| Error::io(format!("could not read the folder {}", folder.display()), error);
-    let mut names = Vec::new();
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        let name = entry.map_err(failed)?.file_name().into_string();
-        names.extend(name.ok().filter(|name| !is_hidden(name)));
-    }
-    Ok(names)
+    let entries = fs::read_dir(folder).map_err(failed)?;
+    entries.map(|entry| Ok(entry.map_err(failed)?.file_name())).collect()
 }
 
 #[cfg(test)]

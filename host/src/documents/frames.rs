@@ -134,8 +134,8 @@ impl Frames {
         }
     }
 
-    /// Ends the pass: returns the SHA-256 of all bytes of the file, and the members around the
-    /// results, which record whether they are complete.
+    /// Ends the pass: returns the SHA-256 of all bytes of the file and of those with its documents, and
+    /// the members around the results, which record whether they are complete.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io) if the file cannot be read again.

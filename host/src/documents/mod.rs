@@ -44,7 +44,7 @@ use file_list::FileList;
 use listed::DocumentList;
 
 pub(crate) use compression::{Compression, inner_name};
-pub(crate) use folder::{FileId, Folder};
+pub(crate) use folder::{FileId, Folder, shared_parent};
 pub use frames::Frames;
 pub(crate) use header::HEADER_BYTES;
 
@@ -377,19 +377,9 @@ impl DocumentFile {
     /// Returns the SHA-256 of all bytes of the file, and of those with its documents.
     pub(crate) fn sha256(&self) -> Result<[u8; 32]> {
         let mut digest = Sha256::new();
-        let mut reader = self.reader();
-        let mut buffer = vec![0; CHUNK_BYTES];
-        loop {
-            let read = reader.read(&mut buffer).map_err(|error| self.unreadable(error))?;
-            if read == 0 {
-                break;
-            }
-            digest.update(buffer.get(..read).unwrap_or_default());
-        }
+        digest_all(self.reader(), &mut digest).map_err(|error| self.unreadable(error))?;
         if let Documents::Files(files) = &self.documents {
-            for path in files.paths() {
-                digest.update(file_list::read(path, usize::MAX)?);
-            }
+            files.digest(&mut digest)?;
         }
         Ok(digest.finalize().into())
     }
@@ -436,6 +426,17 @@ fn own_name(path: &Path) -> Cow<'_, str> {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy()
 }
 
+/// Adds all bytes of a reader to a digest.
+fn digest_all(mut reader: impl Read, digest: &mut Sha256) -> io::Result<()> {
+    let mut buffer = vec![0; CHUNK_BYTES];
+    loop {
+        match reader.read(&mut buffer)? {
+            0 => return Ok(()),
+            read => digest.update(buffer.get(..read).unwrap_or_default()),
+        }
+    }
+}
+
 fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
@@ -443,7 +444,8 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-fn items_by_name(name: &str) -> ItemLayout {
+/// Returns the layout of a JSON file by the ending of its name.
+pub(crate) fn items_by_name(name: &str) -> ItemLayout {
     let ending = Path::new(name).extension().and_then(|ending| ending.to_str());
     match ending.map(str::to_ascii_lowercase).as_deref() {
         Some("jsonl" | "ndjson") => ItemLayout::Lines,

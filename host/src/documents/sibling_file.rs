@@ -1,9 +1,10 @@
 //! A header in a separate file, in the folder of the file with the results.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::compression::inner_name;
+use super::folder::utf8_entries;
+use super::folder_of;
 use crate::error::{Error, Result};
 use crate::extraction::matches_pattern;
 
@@ -13,18 +14,8 @@ use crate::extraction::matches_pattern;
 /// # Errors
 /// [`Error::Invalid`] if several are equally long; [`Error::Io`] if the folder cannot be read.
 pub(super) fn find(file: &Path, patterns: &[String]) -> Result<Option<PathBuf>> {
-    let folder = match file.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let failed =
-        |error| Error::io(format!("could not read the folder {}", folder.display()), error);
-    let mut names = Vec::new();
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        if let Ok(name) = entry.map_err(failed)?.file_name().into_string() {
-            names.push(name);
-        }
-    }
+    let folder = folder_of(file);
+    let mut names = utf8_entries(folder)?;
     names.sort_unstable();
     let own = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let found = patterns.iter().find_map(|pattern| {
@@ -60,6 +51,8 @@ fn shared_ending(one: &str, other: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -8,9 +8,11 @@ use arc_framing::{Container, Framer, Limits, Problem};
 
 use super::Formats;
 use super::opening::{OpenedFile, Recognised, open_recognised};
-use crate::documents::{DocumentFile, FileId, Folder, STANDARD_INPUT, companions, peek};
+use crate::documents::{
+    DocumentFile, FileId, Folder, STANDARD_INPUT, companions, items_by_name, peek, shared_parent,
+};
 use crate::error::{Error, Result};
-use crate::extraction::{Extractor, HEAD_BYTES};
+use crate::extraction::{Extractor, HEAD_BYTES, ItemLayout};
 
 /// The endings of the names of files that can have results of the built-in format.
 const JSON_ENDINGS: [&str; 3] = ["json", "jsonl", "ndjson"];
@@ -236,7 +238,7 @@ impl Formats {
 
     /// The error of a folder without results.
     fn without_results(&self, built_in: &Extractor, name: &str, files: u64) -> Error {
-        let known = [vec![built_in.identity().name.clone()], self.names().unwrap_or_default()];
+        let known = self.known(built_in);
         let name = if name.is_empty() { "the folder" } else { name };
         let error = Error::invalid(match files {
             0 => format!("{name} has no files"),
@@ -245,7 +247,7 @@ impl Formats {
                 format!("{name} has no results: no format recognises one of its {files} files")
             }
         });
-        error.with_hint(format!("known formats: {}", known.concat().join(", ")))
+        error.with_hint(format!("known formats: {}", known.join(", ")))
     }
 }
 
@@ -260,8 +262,10 @@ fn is_named_json(name: &str) -> bool {
 /// # Errors
 /// [`Error::Invalid`] if the file ends within a document and has no result.
 fn has_result(built_in: &Extractor, name: &str, head: &[u8]) -> Result<Option<Recognised>> {
-    let is_lines = !name.to_ascii_lowercase().ends_with(".json");
-    let container = if is_lines { Container::Lines } else { Container::Auto };
+    let container = match items_by_name(name) {
+        ItemLayout::Lines => Container::Lines,
+        _ => Container::Auto,
+    };
     let mut framer = Framer::new(container, Limits::default());
     let is_whole = head.len() < HEAD_BYTES;
     if framer.push(head).is_err() || (is_whole && framer.finish().is_err()) {
@@ -287,11 +291,7 @@ fn has_result(built_in: &Extractor, name: &str, head: &[u8]) -> Result<Option<Re
 /// Returns the folder that all absolute paths are in.
 fn shared_folder(paths: &[PathBuf]) -> Option<PathBuf> {
     let absolute = paths.iter().filter(|path| path.is_absolute());
-    let folders = absolute.filter_map(|path| path.parent().map(Path::to_owned));
-    folders.reduce(|one, other| {
-        let same = one.components().zip(other.components()).take_while(|(one, other)| one == other);
-        same.map(|(same, _)| same).collect()
-    })
+    shared_parent(absolute.map(PathBuf::as_path))
 }
 
 /// Returns the name for people of a path that a caller named: as it is, without the folder that all

@@ -233,6 +233,11 @@ impl Formats {
         Ok(names)
     }
 
+    /// Returns the names of all formats that can be listed, the built-in one first.
+    pub(crate) fn known(&self, built_in: &Extractor) -> Vec<String> {
+        [vec![built_in.identity().name.clone()], self.names().unwrap_or_default()].concat()
+    }
+
     /// Returns the descriptions of all formats but the built-in one, sorted by name.
     ///
     /// # Errors

@@ -66,7 +66,7 @@ impl Formats {
                 let unrecognised = match named {
                     Some(_) => None,
                     None => Some(Unrecognised {
-                        known: [vec![guide.clone()], self.names()?].concat(),
+                        known: self.known(built_in),
                         resemblance: resemblance(name, &head),
                     }),
                 };
