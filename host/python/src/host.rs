@@ -159,6 +159,42 @@ impl Host {
         }))
     }
 
+    /// Begins a call about the simulation that a text refers to.
+    fn simulation_call<T, F>(
+        &self,
+        py: Python<'_>,
+        reference: &str,
+        work: impl FnOnce(OpenEndpoint, Uuid) -> F + Send + 'static,
+    ) -> PyResult<Call>
+    where
+        T: Serialize + Send + 'static,
+        F: Future<Output = Result<T>> + Send,
+    {
+        let reference = reference.to_owned();
+        self.call(py, move |opened| async move {
+            let simulation_id = opened.source.resolve_simulation(&reference).await?;
+            work(opened, simulation_id).await
+        })
+    }
+
+    /// Begins a recording call about the simulation that a text refers to.
+    fn recording_simulation_call<T, F>(
+        &self,
+        py: Python<'_>,
+        reference: &str,
+        work: impl FnOnce(OpenEndpoint, Uuid) -> F + Send + 'static,
+    ) -> PyResult<Call>
+    where
+        T: Serialize + Send + 'static,
+        F: Future<Output = Result<T>> + Send,
+    {
+        let reference = reference.to_owned();
+        self.recording_call(py, move |opened| async move {
+            let simulation_id = opened.source.resolve_simulation(&reference).await?;
+            work(opened, simulation_id).await
+        })
+    }
+
     /// Begins work on the database or service, which is opened first if needed.
     fn begin<T, F>(
         &self,
@@ -343,10 +379,8 @@ impl Host {
         simulation_id: &str,
         declaration: &str,
     ) -> PyResult<Call> {
-        let reference = simulation_id.to_owned();
         let definitions = Declaration::read(py, Some(declaration))?.definitions();
-        self.recording_call(py, move |opened| async move {
-            let simulation_id = opened.source.resolve_simulation(&reference).await?;
+        self.recording_simulation_call(py, simulation_id, move |opened, simulation_id| async move {
             opened.destination.declare_metrics(simulation_id, &definitions).await
         })
     }
@@ -361,9 +395,7 @@ impl Host {
         result_key: Option<String>,
         revision: Option<i64>,
     ) -> PyResult<Call> {
-        let reference = simulation_id.to_owned();
-        self.recording_call(py, move |opened| async move {
-            let simulation_id = opened.source.resolve_simulation(&reference).await?;
+        self.recording_simulation_call(py, simulation_id, move |opened, simulation_id| async move {
             let result_key = result_key.as_deref();
             opened.destination.select_revision(simulation_id, result_key, revision).await
         })
@@ -371,12 +403,10 @@ impl Host {
 
     /// Compares a list of results, as JSON, with those of their simulation. It goes past the spool.
     fn compare_results(&self, py: Python<'_>, simulation_id: &str, list: &str) -> PyResult<Call> {
-        let reference = simulation_id.to_owned();
         let list: ResultList = serde_json::from_str(list).map_err(|error| {
             errors::exception(py, &Error::invalid("invalid list of results").with_source(error))
         })?;
-        self.recording_call(py, move |opened| async move {
-            let simulation_id = opened.source.resolve_simulation(&reference).await?;
+        self.recording_simulation_call(py, simulation_id, move |opened, simulation_id| async move {
             opened.destination.compare_results(simulation_id, &list).await
         })
     }
@@ -471,7 +501,6 @@ impl Host {
             Some(id) => FileIdentity::Named(simulation(py, id)?),
             None => FileIdentity::OfContent,
         };
-        let one_simulation = one_simulation || simulation_id.is_some();
         let mut options = FileOptions { identity, ..FileOptions::default() };
         options.start.simulation_name = simulation_name;
         options.start.tags = tags;
@@ -519,9 +548,7 @@ impl Host {
                 ))
                 .with_hint("call record_files"));
             }
-            if one_simulation && files.len() > 1 {
-                recording.into_one_simulation(&files).await?;
-            }
+            recording.group(&files, one_simulation).await?;
             let mut one_failure = None;
             let done = |found: FoundFile, recorded: Result<RecordedFile>| {
                 match recorded {
@@ -553,9 +580,7 @@ impl Host {
         simulation_id: &str,
         suite: Option<String>,
     ) -> PyResult<Call> {
-        let reference = simulation_id.to_owned();
-        self.recording_call(py, move |opened| async move {
-            let simulation_id = opened.source.resolve_simulation(&reference).await?;
+        self.recording_simulation_call(py, simulation_id, move |opened, simulation_id| async move {
             match opened.delivery.complete_simulation(simulation_id, suite.as_deref()).await? {
                 DeliveryAnswer::Committed(completed) => Ok(json!(completed)),
                 DeliveryAnswer::Spooled => {
@@ -571,9 +596,8 @@ impl Host {
         simulation_id: &str,
         reason: String,
     ) -> PyResult<Call> {
-        let reference = simulation_id.to_owned();
-        self.recording_call(py, move |opened| async move {
-            end(&opened, &reference, SimulationStatus::Failed, &reason).await
+        self.recording_simulation_call(py, simulation_id, move |opened, simulation_id| async move {
+            end(&opened, simulation_id, SimulationStatus::Failed, &reason).await
         })
     }
 
@@ -583,16 +607,13 @@ impl Host {
         simulation_id: &str,
         reason: String,
     ) -> PyResult<Call> {
-        let reference = simulation_id.to_owned();
-        self.recording_call(py, move |opened| async move {
-            end(&opened, &reference, SimulationStatus::Cancelled, &reason).await
+        self.recording_simulation_call(py, simulation_id, move |opened, simulation_id| async move {
+            end(&opened, simulation_id, SimulationStatus::Cancelled, &reason).await
         })
     }
 
     fn simulation_status(&self, py: Python<'_>, simulation_id: &str) -> PyResult<Call> {
-        let reference = simulation_id.to_owned();
-        self.call(py, move |opened| async move {
-            let simulation_id = opened.source.resolve_simulation(&reference).await?;
+        self.simulation_call(py, simulation_id, move |opened, simulation_id| async move {
             opened.source.simulation_status(simulation_id).await
         })
     }
@@ -640,9 +661,7 @@ impl Host {
         simulation_id: &str,
         name: String,
     ) -> PyResult<Call> {
-        let reference = simulation_id.to_owned();
-        self.recording_call(py, move |opened| async move {
-            let simulation_id = opened.source.resolve_simulation(&reference).await?;
+        self.recording_simulation_call(py, simulation_id, move |opened, simulation_id| async move {
             opened.destination.rename_simulation(simulation_id, &name).await
         })
     }
@@ -655,18 +674,14 @@ impl Host {
         add: Vec<String>,
         remove: Vec<String>,
     ) -> PyResult<Call> {
-        let reference = simulation_id.to_owned();
-        self.recording_call(py, move |opened| async move {
-            let simulation_id = opened.source.resolve_simulation(&reference).await?;
+        self.recording_simulation_call(py, simulation_id, move |opened, simulation_id| async move {
             opened.destination.tag_simulation(simulation_id, &add, &remove).await
         })
     }
 
     /// Removes a simulation with all its data.
     fn remove_simulation(&self, py: Python<'_>, simulation_id: &str) -> PyResult<Call> {
-        let reference = simulation_id.to_owned();
-        self.recording_call(py, move |opened| async move {
-            let simulation_id = opened.source.resolve_simulation(&reference).await?;
+        self.recording_simulation_call(py, simulation_id, move |opened, simulation_id| async move {
             opened.destination.remove_simulation(simulation_id).await
         })
     }
@@ -681,11 +696,9 @@ impl Host {
         limit: u32,
         cursor: Option<String>,
     ) -> PyResult<Call> {
-        let reference = simulation_id.to_owned();
         let filter = OutcomeFilter { scenario_id, status: outcome_status(py, status)? };
         let attached = Attachments { documents: false, trajectories: true };
-        self.call(py, move |opened| async move {
-            let simulation_id = opened.source.resolve_simulation(&reference).await?;
+        self.simulation_call(py, simulation_id, move |opened, simulation_id| async move {
             let cursor = cursor.as_deref();
             let page =
                 opened.source.outcomes(simulation_id, &filter, limit, cursor, attached).await?;
@@ -715,25 +728,19 @@ impl Host {
     }
 
     fn rejected(&self, py: Python<'_>, simulation_id: &str) -> PyResult<Call> {
-        let reference = simulation_id.to_owned();
-        self.call(py, move |opened| async move {
-            let simulation_id = opened.source.resolve_simulation(&reference).await?;
+        self.simulation_call(py, simulation_id, move |opened, simulation_id| async move {
             opened.source.all_rejected(simulation_id).await
         })
     }
 
     fn revisions(&self, py: Python<'_>, simulation_id: &str) -> PyResult<Call> {
-        let reference = simulation_id.to_owned();
-        self.call(py, move |opened| async move {
-            let simulation_id = opened.source.resolve_simulation(&reference).await?;
+        self.simulation_call(py, simulation_id, move |opened, simulation_id| async move {
             opened.source.revisions(simulation_id).await
         })
     }
 
     fn performance(&self, py: Python<'_>, simulation_id: &str, hours: f64) -> PyResult<Call> {
-        let reference = simulation_id.to_owned();
-        self.call(py, move |opened| async move {
-            let simulation_id = opened.source.resolve_simulation(&reference).await?;
+        self.simulation_call(py, simulation_id, move |opened, simulation_id| async move {
             opened.source.performance(simulation_id, hours).await
         })
     }
@@ -841,11 +848,10 @@ fn note_error(health: &mut serde_json::Value, error: &Error) {
 /// Ends a simulation, and returns its id, its status and whether the end is in the spool.
 async fn end(
     opened: &OpenEndpoint,
-    reference: &str,
+    simulation_id: Uuid,
     status: SimulationStatus,
     reason: &str,
 ) -> Result<(Uuid, SimulationStatus, bool)> {
-    let simulation_id = opened.source.resolve_simulation(reference).await?;
     Ok(match opened.delivery.end_simulation(simulation_id, status, reason).await? {
         DeliveryAnswer::Committed(status) => (simulation_id, status, false),
         DeliveryAnswer::Spooled => (simulation_id, status, true),

@@ -194,10 +194,7 @@ pub(super) async fn run(
             header_file: header,
             stop: Arc::clone(&stop),
         };
-        let is_joint = files.len() > 1 && arguments.simulation.is_some();
-        if arguments.one_simulation || is_joint {
-            files_recording.into_one_simulation(&files).await?;
-        }
+        files_recording.group(&files, arguments.one_simulation).await?;
         report.record_all(&files_recording, files, recording).await?;
         if let Destination::Database(recorder) = &files_recording.destination {
             recorder.close().await;

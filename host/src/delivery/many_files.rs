@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::turns::Turns;
 use super::{Destination, FileIdentity, FileOptions, Progress, RecordedFile, record_file};
 use crate::blocking::blocking;
+use crate::documents::shared_parent;
 use crate::error::{Error, Result};
 use crate::extraction::Extractor;
 use crate::formats::{Formats, FoundFile};
@@ -52,14 +53,20 @@ pub struct FilesRecording {
 }
 
 impl FilesRecording {
-    /// Records all files into one simulation: the one of the identity, or, for that of their content, the
-    /// one that is derived from the bytes of all files, the name and the configuration. A simulation
-    /// that does not exist yet is planned with the scenarios of all files, its name defaults to that of
-    /// the folder that has them, and [`FilesRecording::end`] ends it.
+    /// Makes the files those of one simulation if the caller asks for it, or names one for several files. It
+    /// is the one of the identity, or, for that of their content, the one that is derived from the bytes
+    /// of all files, the name and the configuration. A simulation that does not exist yet is planned with
+    /// the scenarios of all files, its name defaults to that of the folder that has them, and
+    /// [`FilesRecording::end`] ends it.
     ///
     /// # Errors
     /// [`Error::Io`] if a file cannot be read; an error of the destination.
-    pub async fn into_one_simulation(&mut self, files: &[FoundFile]) -> Result<()> {
+    pub async fn group(&mut self, files: &[FoundFile], one_simulation: bool) -> Result<()> {
+        let is_named = matches!(self.options.identity, FileIdentity::Named(_));
+        let one_simulation = one_simulation || (is_named && files.len() > 1);
+        if !one_simulation || files.is_empty() {
+            return Ok(());
+        }
         let simulation_id = match self.options.identity {
             FileIdentity::Named(simulation_id) => {
                 match self.destination.source().simulation_status(simulation_id).await {
@@ -166,11 +173,7 @@ impl FilesRecording {
 
 /// Returns the folder that has all files, else the name of the first file.
 fn shared_title(files: &[FoundFile]) -> String {
-    let folders = files.iter().filter_map(|file| Path::new(file.name()).parent());
-    let shared = folders.map(Path::to_owned).reduce(|one, other| {
-        let same = one.components().zip(other.components()).take_while(|(one, other)| one == other);
-        same.map(|(same, _)| same).collect()
-    });
+    let shared = shared_parent(files.iter().map(|file| Path::new(file.name())));
     let first = || files.first().map_or("", FoundFile::name);
     let title = shared.filter(|folder| *folder != Path::new(""));
     title.unwrap_or_else(|| Path::new(first()).with_extension("")).display().to_string()
