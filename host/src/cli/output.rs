@@ -371,9 +371,24 @@ pub(super) fn count(number: impl TryInto<i128>) -> String {
     if number < 0 { format!("-{text}") } else { text }
 }
 
+/// Formats a number of something whose plural ends in s.
+pub(super) fn plural(number: u64, what: &str) -> String {
+    format!("{} {what}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
 /// Formats a number of results.
 pub(super) fn results(number: u64) -> String {
-    format!("{} result{}", count(number), if number == 1 { "" } else { "s" })
+    plural(number, "result")
+}
+
+/// Formats the name, the id and the status of a simulation.
+pub(super) fn title(progress: &SimulationProgress) -> String {
+    format!(
+        "{BOLD}{}{BOLD:#} {} ({})",
+        printable(progress.simulation_name.as_deref().unwrap_or("unnamed")),
+        progress.simulation_id,
+        progress.status
+    )
 }
 
 /// Formats a score from 0 to 1.

@@ -29,6 +29,7 @@ use crate::documents::{DocumentFile, STANDARD_INPUT};
 use crate::error::{Error, Result};
 use crate::formats::{FileCollection, FoundFile};
 use crate::lock::lock;
+use crate::recorder::SimulationProgress;
 use crate::store::{SimulationStart, SimulationStatus};
 
 /// How many rejected results are shown to a person; the JSON output and the database have all of
@@ -282,21 +283,10 @@ impl Report<'_> {
                 ));
             }
             if !self.output.json() {
-                self.output.line(&format!(
-                    "{BOLD}{}{BOLD:#} {} ({})",
-                    output::printable(ended.simulation_name.as_deref().unwrap_or("unnamed")),
-                    ended.simulation_id,
-                    ended.status
-                ))?;
+                self.output.line(&output::title(&ended))?;
                 let mut fields = output::origin(&ended.origin);
-                fields.extend([
-                    ("progress", output::progress(&ended)),
-                    ("by status", output::tally(&ended.by_status)),
-                    ("errors", output::tally(&ended.by_error_category)),
-                    ("score", output::headline(&ended)),
-                    ("tokens", output::tokens(&ended)),
-                    ("cost", output::cost(&ended)),
-                ]);
+                fields.push(("progress", output::progress(&ended)));
+                fields.extend(figures(&ended));
                 self.output.fields(&fields)?;
             }
         }
@@ -337,28 +327,22 @@ impl Report<'_> {
         if self.output.json() {
             return self.output.value(&json!({"summary": summary}));
         }
-        let plural = |total: u64, what: &str| {
-            format!("{} {what}{}", output::count(total), if total == 1 { "" } else { "s" })
-        };
         self.output.line(&format!(
             "{BOLD}total{BOLD:#}: {} as {}",
-            plural(summary.files, "file"),
-            plural(summary.simulations, "simulation")
+            output::plural(summary.files, "file"),
+            output::plural(summary.simulations, "simulation")
         ))?;
         let mut fields = vec![
             ("stored", output::count(summary.stored)),
             ("duplicate", output::count(summary.duplicate)),
             ("rejected", marked(summary.rejected, BAD)),
         ];
-        // Rare, and omitted if zero.
-        let rare = [
+        fields.extend(present([
             ("spooled", summary.spooled, WARNING),
             ("failed", summary.failed, BAD),
             ("failed files", summary.failed_files, BAD),
             ("not recorded", summary.stopped_files, WARNING),
-        ];
-        let rare = rare.into_iter().filter(|(_, total, _)| *total > 0);
-        fields.extend(rare.map(|(name, total, style)| (name, marked(total, style))));
+        ]));
         if summary.other_files > 0 {
             let hint = if self.verbose_asked { "" } else { "; --verbose names them" };
             let text = format!("{}, without results{hint}", output::count(summary.other_files));
@@ -382,6 +366,25 @@ impl Report<'_> {
         }
         Ok(())
     }
+}
+
+/// Formats the figures of a simulation, as fields.
+fn figures(known: &SimulationProgress) -> [(&'static str, String); 5] {
+    [
+        ("by status", output::tally(&known.by_status)),
+        ("errors", output::tally(&known.by_error_category)),
+        ("score", output::headline(known)),
+        ("tokens", output::tokens(known)),
+        ("cost", output::cost(known)),
+    ]
+}
+
+/// Formats rare counts, as fields; those that are zero are left out.
+fn present<const N: usize>(
+    counts: [(&'static str, u64, anstyle::Style); N],
+) -> impl Iterator<Item = (&'static str, String)> {
+    let counts = counts.into_iter().filter(|(_, total, _)| *total > 0);
+    counts.map(|(name, total, style)| (name, marked(total, style)))
 }
 
 /// Formats a count, with a style unless it is zero.
@@ -475,7 +478,6 @@ impl FileDisplay<'_> {
             + summary.rejected
             + summary.failed;
         let rejected = summary.rejected;
-        let style = if rejected > 0 { BAD } else { GOOD };
         output.line(&format!(
             "{BOLD}{}{BOLD:#}: {} as simulation {BOLD}{}{BOLD:#} ({})",
             output::printable(file_name),
@@ -498,27 +500,17 @@ impl FileDisplay<'_> {
         fields.extend([
             ("stored", output::count(summary.stored)),
             ("duplicate", output::count(summary.duplicate)),
-            ("rejected", format!("{style}{}{style:#}", output::count(rejected))),
+            ("rejected", marked(rejected, BAD)),
         ]);
-        // Rare, and omitted if zero.
-        for (what, count, style) in
-            [("spooled", summary.spooled, WARNING), ("failed", summary.failed, BAD)]
-        {
-            if count > 0 {
-                fields.push((what, format!("{style}{}{style:#}", output::count(count))));
-            }
-        }
+        fields.extend(present([
+            ("spooled", summary.spooled, WARNING),
+            ("failed", summary.failed, BAD),
+        ]));
         if let Some(known) = progress {
             if known.completed_scenarios < known.total_scenarios {
                 fields.push(("progress", output::progress(known)));
             }
-            fields.extend([
-                ("by status", output::tally(&known.by_status)),
-                ("errors", output::tally(&known.by_error_category)),
-                ("score", output::headline(known)),
-                ("tokens", output::tokens(known)),
-                ("cost", output::cost(known)),
-            ]);
+            fields.extend(figures(known));
         }
         fields.extend(progress.as_ref().and_then(output::superseded));
         if let Some(reason) =

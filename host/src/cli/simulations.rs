@@ -36,31 +36,104 @@ const LISTED_OUTCOMES: u32 = 100;
 /// The maximum number of rows in a table, whose column widths need all of them at once.
 const TABLE_ROWS: usize = 1_000;
 
-/// A column of the list: its name, and the text of a simulation's cell.
-type ListColumn = (&'static str, fn(&SimulationSummary) -> String);
+/// A column of a list.
+struct Column<T> {
+    name: &'static str,
+    kind: ColumnKind,
+    cell: fn(&T) -> String,
+}
 
-/// The columns of the list. A column in which no simulation has one
-/// is left out, and in a narrow list those of [`WIDE`], too.
-const LIST: [ListColumn; 9] = [
-    ("id", |simulation| simulation.short_id.clone()),
-    ("name", |simulation| simulation.simulation_name.clone().unwrap_or_default()),
-    ("model", |simulation| short_models(&simulation.origin.models)),
-    ("task", |simulation| simulation.origin.task.clone().unwrap_or_default()),
-    ("status", |simulation| simulation.status.to_string()),
-    ("score", |simulation| {
+/// What a column has, and whether it is left out of a narrow list.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ColumnKind {
+    Text,
+    Number,
+    WideText,
+    WideNumber,
+}
+
+impl ColumnKind {
+    fn is_number(self) -> bool {
+        matches!(self, ColumnKind::Number | ColumnKind::WideNumber)
+    }
+
+    fn is_shown(self) -> bool {
+        output::is_wide() || matches!(self, ColumnKind::Text | ColumnKind::Number)
+    }
+}
+
+const fn text<T>(name: &'static str, cell: fn(&T) -> String) -> Column<T> {
+    Column { name, kind: ColumnKind::Text, cell }
+}
+
+const fn number<T>(name: &'static str, cell: fn(&T) -> String) -> Column<T> {
+    Column { name, kind: ColumnKind::Number, cell }
+}
+
+impl<T> Column<T> {
+    /// Leaves the column out of a narrow list.
+    const fn wide(self) -> Self {
+        let Column { name, kind, cell } = self;
+        let kind = if matches!(kind, ColumnKind::Number) {
+            ColumnKind::WideNumber
+        } else {
+            ColumnKind::WideText
+        };
+        Column { name, kind, cell }
+    }
+
+    fn has_text(&self, rows: &[T]) -> bool {
+        rows.iter().any(|row| !(self.cell)(row).is_empty())
+    }
+}
+
+/// Writes a list with those of the columns that its width has room for.
+fn write_list<'c, T: 'c>(
+    columns: impl Iterator<Item = &'c Column<T>>,
+    rows: &[T],
+    output: &mut Output,
+) -> Result<()> {
+    let columns: Vec<&Column<T>> = columns.filter(|column| column.kind.is_shown()).collect();
+    let header: Vec<&str> = columns.iter().map(|column| column.name).collect();
+    let numbers = columns.iter().filter(|column| column.kind.is_number());
+    let numbers: Vec<&str> = numbers.map(|column| column.name).collect();
+    let cells = |row: &T| columns.iter().map(|column| (column.cell)(row)).collect();
+    output.list(&header, &numbers, rows.iter().map(cells))
+}
+
+/// The columns of the list of simulations.
+const SIMULATIONS: [Column<SimulationSummary>; 9] = [
+    text("id", |simulation| simulation.short_id.clone()),
+    text("name", |simulation| simulation.simulation_name.clone().unwrap_or_default()),
+    text("model", |simulation| short_models(&simulation.origin.models)),
+    text("task", |simulation| simulation.origin.task.clone().unwrap_or_default()),
+    text("status", |simulation| simulation.status.to_string()),
+    number("score", |simulation| {
         let score = simulation.overall_score;
         output::scaled_or_raw(score.filter(|_| simulation.score_scale.is_some()), score)
     }),
-    ("plan", |simulation| output::count(simulation.planned_scenarios)),
-    ("cost", |simulation| {
+    number("plan", |simulation| output::count(simulation.planned_scenarios)),
+    number("cost", |simulation: &SimulationSummary| {
         let cost = simulation.total_cost_usd.filter(|cost| *cost > 0.0);
         cost.or(simulation.computed_cost_usd).map(output::dollars).unwrap_or_default()
-    }),
-    ("age", |simulation| output::age(simulation.started_at, Timestamp::now())),
+    })
+    .wide(),
+    text("age", |simulation| output::age(simulation.started_at, Timestamp::now())),
 ];
 
-/// The columns that only a wide list has.
-const WIDE: [&str; 2] = ["cost", "category"];
+/// The columns of the list of failures.
+const FAILURES: [Column<Failure>; 7] = [
+    text("age", |failure| output::age(failure.execution_time, Timestamp::now())),
+    text("simulation", |failure| output::short_id(failure.simulation_id)),
+    text("name", |failure: &Failure| failure.simulation_name.clone().unwrap_or_default()).wide(),
+    text("model", |failure| short_models(failure.model.as_slice())),
+    text("scenario", |failure| failure.scenario_id.clone()),
+    text("category", |failure: &Failure| failure.error_category.clone().unwrap_or_default()).wide(),
+    text("error", |failure| {
+        let category = failure.error_category.as_deref().or(Some(failure.status.as_str()));
+        reason(category, failure.error_code.as_deref(), failure.error_message.as_deref())
+    }),
+];
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -201,13 +274,9 @@ async fn list(
         });
         return Ok(CommandStatus::Complete);
     }
-    let is_shown = |(name, cell): &ListColumn| {
-        (output::is_wide() || !WIDE.contains(name))
-            && simulations.iter().any(|simulation| !cell(simulation).is_empty())
-    };
-    let (header, cells): (Vec<&str>, Vec<_>) = LIST.into_iter().filter(is_shown).unzip();
-    let rows = simulations.iter().map(|one| cells.iter().map(|cell| cell(one)).collect());
-    output.list(&header, &["plan", "score", "cost"], rows)?;
+    // A column in which no simulation has one is left out.
+    let columns = SIMULATIONS.iter().filter(|column| column.has_text(simulations));
+    write_list(columns, simulations, output)?;
     // A person sees the cursor in any case; a program that did not request a page gets only
     // simulations.
     show_cursor(page.cursor.as_deref(), output)?;
@@ -342,60 +411,49 @@ fn table_of_outcomes(
     messages: bool,
     output: &mut Output,
 ) -> Result<()> {
-    type Column = (&'static str, bool, fn(&RecordedOutcome) -> String);
     let differs = |value: fn(&RecordedOutcome) -> Option<&str>| {
         let mut values = outcomes.iter().map(value);
         let first = values.next();
         values.any(|value| Some(value) != first)
     };
     let any = |condition: fn(&RecordedOutcome) -> bool| outcomes.iter().any(condition);
-    let columns: [(bool, Column); 10] = [
-        (true, ("scenario", false, |one| one.scenario_id.clone())),
-        (any(|one| one.trial > 1), ("trial", true, |one| one.trial.to_string())),
-        (any(|one| one.attempt > 1), ("attempt", true, |one| one.attempt.to_string())),
-        (true, ("status", false, |one| one.status.to_string())),
-        (true, ("score", true, |one| output::scaled_or_raw(one.reliability_score, one.score))),
-        (
-            differs(|one| one.headline.as_deref()),
-            ("metric", false, |one| one.headline.clone().unwrap_or_default()),
-        ),
-        (
-            differs(|one| one.model.as_deref()),
-            ("model", false, |one| one.model.clone().unwrap_or_default()),
-        ),
-        (true, ("time", true, |one| output::milliseconds(one.execution_time_ms))),
-        (any(|one| one.tokens_used > 0), ("tokens", true, |one| output::count(one.tokens_used))),
-        (
-            output::is_wide() && any(|one| shown_cost(one) > 0.0),
-            ("cost", true, |one| match shown_cost(one) {
-                0.0 => "–".to_owned(),
-                cost => output::dollars(cost),
-            }),
-        ),
-    ];
-    let mut columns: Vec<Column> =
-        columns.into_iter().filter_map(|(shown, column)| shown.then_some(column)).collect();
-    if any(|one| one.error_category.is_some()) {
-        columns.push(("error", false, |one| {
-            reason(
-                one.error_category.as_deref(),
-                one.error_code.as_deref(),
-                one.error_message.as_deref(),
-            )
-        }));
-    }
+    let several_metrics = differs(|one| one.headline.as_deref());
     if let Some(headline) = outcomes.first().and_then(|one| one.headline.as_deref())
-        && !columns.iter().any(|(name, ..)| *name == "metric")
+        && !several_metrics
     {
         output.line(&format!(" score: {}", output::printable(headline)))?;
     }
-    let header: Vec<&str> = columns.iter().map(|(name, ..)| *name).collect();
-    let numbers: Vec<&str> =
-        columns.iter().filter(|(_, number, _)| *number).map(|(name, ..)| *name).collect();
-    let rows = outcomes
-        .iter()
-        .map(|outcome| columns.iter().map(|(_, _, value)| value(outcome)).collect::<Vec<_>>());
-    output.list(&header, &numbers, rows)?;
+    let columns: [(bool, Column<RecordedOutcome>); 11] = [
+        (true, text("scenario", |one| one.scenario_id.clone())),
+        (any(|one| one.trial > 1), number("trial", |one| one.trial.to_string())),
+        (any(|one| one.attempt > 1), number("attempt", |one| one.attempt.to_string())),
+        (true, text("status", |one| one.status.to_string())),
+        (true, number("score", |one| output::scaled_or_raw(one.reliability_score, one.score))),
+        (several_metrics, text("metric", |one| one.headline.clone().unwrap_or_default())),
+        (
+            differs(|one| one.model.as_deref()),
+            text("model", |one| one.model.clone().unwrap_or_default()),
+        ),
+        (true, number("time", |one| output::milliseconds(one.execution_time_ms))),
+        (any(|one| one.tokens_used > 0), number("tokens", |one| output::count(one.tokens_used))),
+        (
+            any(|one| shown_cost(one) > 0.0),
+            number("cost", |one| match shown_cost(one) {
+                0.0 => "–".to_owned(),
+                cost => output::dollars(cost),
+            })
+            .wide(),
+        ),
+        (
+            any(|one| one.error_category.is_some()),
+            text("error", |one| {
+                let category = one.error_category.as_deref();
+                reason(category, one.error_code.as_deref(), one.error_message.as_deref())
+            }),
+        ),
+    ];
+    let columns = columns.iter().filter_map(|(shown, column)| shown.then_some(column));
+    write_list(columns, outcomes, output)?;
     for outcome in outcomes.iter().filter(|_| messages) {
         if let Some(message) = &outcome.error_message {
             let title = format!("{}, trial {}", outcome.scenario_id, outcome.trial);
@@ -407,6 +465,10 @@ fn table_of_outcomes(
 
 /// Returns the whole message of a failure, of which a list has only the beginning.
 async fn whole_message(source: &Source, failure: &Failure) -> Result<Option<String>> {
+    let listed = failure.error_message.clone();
+    if !listed.as_ref().is_some_and(|message| message.ends_with('…')) {
+        return Ok(listed);
+    }
     let scenario_id = Some(failure.scenario_id.clone());
     let filter = OutcomeFilter { scenario_id, status: Some(failure.status) };
     let attached = Attachments::default();
@@ -415,15 +477,13 @@ async fn whole_message(source: &Source, failure: &Failure) -> Result<Option<Stri
         source.outcomes(id, &filter, LISTED_OUTCOMES, cursor, attached).await
     };
     let mut pages = Pages::from(None);
-    while failure.error_message.as_ref().is_some_and(|message| message.ends_with('…'))
-        && let Some(page) = pages.next(read).await?
-    {
+    while let Some(page) = pages.next(read).await? {
         let mut outcomes = page.outcomes.into_iter();
         if let Some(found) = outcomes.find(|one| one.outcome_id == failure.outcome_id) {
             return Ok(found.error_message);
         }
     }
-    Ok(failure.error_message.clone())
+    Ok(listed)
 }
 
 /// Formats models without their providers, which `status` shows, unless several models are then the same.
@@ -673,30 +733,9 @@ pub(super) async fn failures(
         output::note("no failures");
         return Ok(CommandStatus::Complete);
     }
-    let now = Timestamp::now();
-    let mut header = vec!["age", "simulation", "name", "model", "scenario", "category", "error"];
-    let is_narrow = |name: &&str| *name == "name" || WIDE.contains(name);
-    header.retain(|name| output::is_wide() || !is_narrow(name));
-    let has_model = failures.iter().any(|failure| failure.model.is_some());
-    header.retain(|name| *name != "model" || has_model);
-    let rows = failures.iter().map(|failure| {
-        let category = failure.error_category.as_deref();
-        let cell = |name: &&str| match *name {
-            "age" => output::age(failure.execution_time, now),
-            "simulation" => output::short_id(failure.simulation_id),
-            "name" => failure.simulation_name.clone().unwrap_or_default(),
-            "model" => short_models(&failure.model.clone().into_iter().collect::<Vec<_>>()),
-            "scenario" => failure.scenario_id.clone(),
-            "category" => category.unwrap_or_default().to_owned(),
-            _ => reason(
-                category.or(Some(failure.status.as_str())),
-                failure.error_code.as_deref(),
-                failure.error_message.as_deref(),
-            ),
-        };
-        header.iter().map(cell).collect()
-    });
-    output.list(&header, &[], rows)?;
+    let columns = FAILURES.iter();
+    let columns = columns.filter(|column| column.name != "model" || column.has_text(&failures));
+    write_list(columns, &failures, output)?;
     for failure in failures.iter().filter(|_| arguments.messages) {
         if let Some(message) = &whole_message(opened.source(), failure).await? {
             let simulation = output::short_id(failure.simulation_id);

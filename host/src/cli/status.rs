@@ -10,7 +10,7 @@ use super::CommandStatus;
 use super::connection;
 use super::global::Global;
 use super::options::SimulationArgument;
-use super::output::{self, BOLD, LiveLines, Output};
+use super::output::{self, LiveLines, Output};
 use crate::delivery::Source;
 use crate::error::{Error, Result};
 use crate::recorder::SimulationProgress;
@@ -109,12 +109,6 @@ async fn watch(source: &Source, simulation_id: Uuid, output: &mut Output) -> Res
 
 /// Formats a simulation for people, one value per line.
 fn lines(status: &SimulationProgress) -> Vec<String> {
-    let title = format!(
-        "{BOLD}{}{BOLD:#} {} ({})",
-        output::printable(status.simulation_name.as_deref().unwrap_or("unnamed")),
-        status.simulation_id,
-        status.status
-    );
     let fields = [
         ("progress", output::progress(status)),
         ("successful", output::count(status.successful_outcomes)),
@@ -159,7 +153,7 @@ fn lines(status: &SimulationProgress) -> Vec<String> {
     if let Some(reconciliation) = &status.reconciliation {
         fields.push(("log", output::printable(&reconciliation.summary())));
     }
-    std::iter::once(title).chain(output::named(&fields)).collect()
+    std::iter::once(output::title(status)).chain(output::named(&fields)).collect()
 }
 
 /// Formats a simulation as one line.
