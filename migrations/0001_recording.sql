@@ -566,10 +566,18 @@ RETURN pg_catalog.hashtextextended(simulation_id::text, 6066983);
 -- is why this is a function. ARC01 is the code of the error for programs.
 CREATE FUNCTION arc_recorder.require_not_removed(id uuid) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    removed record;
 BEGIN
     PERFORM pg_advisory_xact_lock_shared(arc_recorder.figures_lock(id));
-    IF EXISTS (SELECT FROM arc_recorder.removed_simulations WHERE simulation_id = id) THEN
-        RAISE EXCEPTION 'simulation % was removed', id USING ERRCODE = 'ARC01';
+    SELECT coalesce(simulation_name, 'unnamed') AS simulation_name, removed_by,
+            to_char(removed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS removed_at
+        INTO removed
+        FROM arc_recorder.removed_simulations WHERE simulation_id = id;
+    IF FOUND THEN
+        RAISE EXCEPTION 'simulation % (%) was removed by % at %',
+            id, removed.simulation_name, removed.removed_by, removed.removed_at
+            USING ERRCODE = 'ARC01';
     END IF;
     RETURN true;
 END

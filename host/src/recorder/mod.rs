@@ -245,8 +245,8 @@ impl Recorder {
 
     /// Starts a simulation from the rows of its plan, which need not fit into memory. The first writer
     /// of an id wins: starting it again with the same plan returns the simulation in its current state.
-    /// Metrics that it does not define in this way yet are declared, and tags that it lacks are added. The warnings are about scenarios
-    /// whose definition is not that of the existing plan, if that can grow.
+    /// Metrics that it does not define in this way yet are declared, and tags that it lacks are added. The
+    /// warnings are about scenarios whose definition is not that of the existing plan, if that can grow.
     ///
     /// # Errors
     /// [`Error::Conflict`] if the id exists with another plan that cannot grow;
@@ -260,10 +260,9 @@ impl Recorder {
         check_tags(&new.start().tags)?;
         self.make_ready().await?;
         let store = &self.shared.store;
-        let (simulation, written) = match store.start_simulation(new, &mut plan).await {
-            Ok(started) => started,
-            Err(error) => return Err(self.with_removal(new.simulation_id, error).await),
-        };
+        let started = store.start_simulation(new, &mut plan).await;
+        let (simulation, written) =
+            started.inspect_err(|_| self.plans().forget(new.simulation_id))?;
         if written {
             // A simulation with the same id might have been removed, and was started at another time.
             self.plans().forget(new.simulation_id);
@@ -359,7 +358,8 @@ impl Recorder {
     ///
     /// # Errors
     /// [`Error::NotFound`] if the simulation does not exist, [`Error::SimulationRemoved`] if it was removed,
-    /// also meanwhile, or an error of the database before anything was stored. An error while storing is the verdict of each affected item.
+    /// also meanwhile, or an error of the database before anything was stored. An error while storing is the
+    /// verdict of each affected item.
     pub fn record_batch(
         &self,
         simulation_id: Uuid,

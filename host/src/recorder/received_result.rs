@@ -88,7 +88,10 @@ impl Recorder {
         });
         match removal {
             None => Ok(verdicts),
-            Some(error) => Err(self.with_removal(simulation_id, error).await),
+            Some(error) => {
+                self.plans().forget(simulation_id);
+                Err(error)
+            }
         }
     }
 

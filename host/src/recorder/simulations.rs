@@ -69,16 +69,4 @@ impl Recorder {
         self.plans().forget(simulation_id);
         removed
     }
-
-    /// Returns an error of a simulation's recording; that of a removed simulation has the details of its
-    /// removal.
-    pub(super) async fn with_removal(&self, simulation_id: Uuid, error: Error) -> Error {
-        match error {
-            Error::SimulationRemoved(_) => {
-                self.plans().forget(simulation_id);
-                self.shared.store.missing_simulation(simulation_id).await
-            }
-            error => error,
-        }
-    }
 }

@@ -91,14 +91,10 @@ impl Store {
 
     /// Returns the error about a simulation that does not exist: it was removed, or never existed.
     pub(crate) async fn missing_simulation(&self, simulation_id: Uuid) -> Error {
-        match self.removed_simulation(simulation_id).await {
-            Ok(Some(removed)) => Error::simulation_removed(format!(
-                "simulation {simulation_id} ({}) was removed by {} at {:.0}",
-                removed.simulation_name.as_deref().unwrap_or("unnamed"),
-                removed.removed_by,
-                removed.removed_at
-            )),
-            Ok(None) => not_found(simulation_id),
+        let require =
+            Statement::new("SELECT arc_recorder.require_not_removed($1)").with(simulation_id);
+        match self.rows(&require, "look for the simulation").await {
+            Ok(_) => not_found(simulation_id),
             Err(error) => error,
         }
     }
