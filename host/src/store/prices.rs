@@ -6,19 +6,19 @@
 //! `output_cost_per_reasoning_token` and `litellm_provider`.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
-use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::Store;
 use super::statement::Statement;
 use crate::error::{Error, Result};
 use crate::identity::Fingerprint;
+use crate::lock::lock;
 
 /// How long a table is used before the database is queried for a newer one.
 const REFRESH: Duration = Duration::from_secs(60);
@@ -108,38 +108,7 @@ impl PriceTable {
     /// [`Error::Invalid`] if it is not an object of objects, a price is not a number from 0, or no model
     /// has a price.
     pub fn parse(name: &str, dated: Date, text: &str) -> Result<Self> {
-        let models: BTreeMap<String, ModelPrices> =
-            serde_json::from_str(text).map_err(|error| {
-                Error::invalid(format!("{name} is not a table of prices: {error}")).with_hint(
-                "a table is a JSON object such as {\"gpt-4o\": {\"input_cost_per_token\": 2.5e-6, \
-                 \"output_cost_per_token\": 1e-5}}",
-            )
-            })?;
-        // LiteLLM's table begins with an example.
-        let is_priced = |(model, prices): &(String, ModelPrices)| {
-            model != "sample_spec" && (prices.input.is_some() || prices.output.is_some())
-        };
-        let models: BTreeMap<String, ModelPrices> = models.into_iter().filter(is_priced).collect();
-        for (model, prices) in &models {
-            let all = [
-                prices.input,
-                prices.output,
-                prices.cache_read,
-                prices.cache_write,
-                prices.reasoning,
-            ];
-            if let Some(price) =
-                all.into_iter().flatten().find(|price| !(0.0..=1.0).contains(price))
-            {
-                return Err(Error::invalid(format!(
-                    "{name} has the price {price} for a token of {model:?} (expected US dollars from 0 \
-                     to 1)"
-                )));
-            }
-        }
-        if models.is_empty() {
-            return Err(Error::invalid(format!("{name} has no model with the price of a token")));
-        }
+        let models = models(name, text)?;
         let mut fingerprint = Fingerprint::new("price table");
         fingerprint.part(name.as_bytes());
         fingerprint.part(dated.to_string().as_bytes());
@@ -200,6 +169,35 @@ impl PriceTable {
     }
 }
 
+/// Reads the prices of a table; see [`PriceTable::parse`].
+fn models(name: &str, text: &str) -> Result<BTreeMap<String, ModelPrices>> {
+    let models: BTreeMap<String, ModelPrices> = serde_json::from_str(text).map_err(|error| {
+        Error::invalid(format!("{name} is not a table of prices: {error}")).with_hint(
+            "a table is a JSON object such as {\"gpt-4o\": {\"input_cost_per_token\": 2.5e-6, \
+             \"output_cost_per_token\": 1e-5}}",
+        )
+    })?;
+    // LiteLLM's table begins with an example.
+    let is_priced = |(model, prices): &(String, ModelPrices)| {
+        model != "sample_spec" && (prices.input.is_some() || prices.output.is_some())
+    };
+    let models: BTreeMap<String, ModelPrices> = models.into_iter().filter(is_priced).collect();
+    for (model, prices) in &models {
+        let all =
+            [prices.input, prices.output, prices.cache_read, prices.cache_write, prices.reasoning];
+        if let Some(price) = all.into_iter().flatten().find(|price| !(0.0..=1.0).contains(price)) {
+            return Err(Error::invalid(format!(
+                "{name} has the price {price} for a token of {model:?} (expected US dollars from 0 \
+                 to 1)"
+            )));
+        }
+    }
+    if models.is_empty() {
+        return Err(Error::invalid(format!("{name} has no model with the price of a token")));
+    }
+    Ok(models)
+}
+
 /// The valid table, as it was when the database was queried last.
 #[derive(Debug, Default)]
 pub(super) struct CachedPrices(Mutex<Option<(Instant, Option<Arc<PriceTable>>)>>);
@@ -221,7 +219,7 @@ impl Store {
         .with(table.dated.to_string())
         .with(serde_json::to_value(&table.models).unwrap_or_default());
         self.change(&insert, "store the prices").await?;
-        *self.prices.0.lock().await = None;
+        *lock(&self.prices.0) = None;
         Ok(())
     }
 
@@ -254,10 +252,11 @@ impl Store {
     /// # Errors
     /// [`Error::Database`] or [`Error::Unavailable`].
     pub async fn prices(&self) -> Result<Option<Arc<PriceTable>>> {
-        let mut cached = self.prices.0.lock().await;
-        let known = match &*cached {
-            Some((read_at, table)) if read_at.elapsed() < REFRESH => return Ok(table.clone()),
-            Some((_, table)) => table.clone(),
+        // The lock is released before the query: nothing waits for that of another batch.
+        let cached = lock(&self.prices.0).clone();
+        let known = match cached {
+            Some((read_at, table)) if read_at.elapsed() < REFRESH => return Ok(table),
+            Some((_, table)) => table,
             None => None,
         };
         let select = Statement::new(
@@ -272,14 +271,15 @@ impl Store {
             Some(row) => match row.get::<_, Option<String>>("prices") {
                 None => known,
                 Some(prices) => {
-                    let mut table =
-                        PriceTable::parse(row.get("name"), date(row.get("dated"))?, &prices)?;
-                    table.price_table_id = row.get("price_table_id");
-                    Some(Arc::new(table))
+                    let name: String = row.get("name");
+                    let models = models(&name, &prices)?;
+                    let (price_table_id, dated) =
+                        (row.get("price_table_id"), date(row.get("dated"))?);
+                    Some(Arc::new(PriceTable { price_table_id, name, dated, models }))
                 }
             },
         };
-        *cached = Some((Instant::now(), table.clone()));
+        *lock(&self.prices.0) = Some((Instant::now(), table.clone()));
         Ok(table)
     }
 }
