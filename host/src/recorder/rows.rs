@@ -17,8 +17,8 @@ use crate::extraction::{
 };
 use crate::json_text::JsonText;
 use crate::store::{
-    AddedFields, OutcomeRow, PriceTable, RejectedRow, ResultKey, ScoreColumns, TokenCounts,
-    UsageColumns, is_agent,
+    AddedFields, NAME_BYTES, OutcomeRow, PriceTable, RejectedRow, ResultKey, ScoreColumns,
+    TokenCounts, UsageColumns, is_agent,
 };
 
 /// The code of violations and warnings about numbers that JSON cannot represent.
@@ -42,9 +42,6 @@ const REASON_BYTES: usize = 1 << 10;
 
 /// How many usages of a result are stored by role and model; its totals count all of them.
 const MAX_USAGES: usize = 200;
-
-/// The maximum length of a role and of a model in bytes.
-const NAME_BYTES: usize = 512;
 
 /// The maximum number of bytes of all reasons of one result.
 const REASONS_BYTES: usize = 8 << 10;

@@ -12,7 +12,7 @@ use super::retry_reason::RetryReason;
 use super::submission::Verdict;
 use crate::backoff::{Backoff, RetryPolicy};
 use crate::error::Error;
-use crate::store::{OutcomeRow, RejectedRow, ResultKey, Store};
+use crate::store::{OutcomeRow, RejectedRow, ResultKey, Store, simulations_of};
 
 /// How long transient errors of the database are retried before the rows fail.
 const RETRY_FOR: Duration = Duration::from_secs(30);
@@ -50,7 +50,7 @@ pub(super) async fn write_all(
                 parts.extend(halves(outcomes, rejected));
             }
             // One of several simulations was removed.
-            Err(Error::SimulationRemoved(_)) if simulations(&outcomes, &rejected).len() > 1 => {
+            Err(Error::SimulationRemoved(_)) if simulations_of(&outcomes, &rejected).len() > 1 => {
                 parts.extend(by_simulation(outcomes, rejected));
             }
             Err(error) => {
@@ -110,12 +110,6 @@ fn halves<O, R>(mut outcomes: Vec<O>, mut rejected: Vec<R>) -> [(Vec<O>, Vec<R>)
     }
     let second = outcomes.split_off(outcomes.len() / 2);
     [(outcomes, Vec::new()), (second, rejected)]
-}
-
-/// Returns the simulations of a part.
-fn simulations(outcomes: &[&OutcomeRow], rejected: &[&RejectedRow]) -> HashSet<Uuid> {
-    let outcomes = outcomes.iter().map(|row| row.key.simulation_id);
-    outcomes.chain(rejected.iter().map(|row| row.key.simulation_id)).collect()
 }
 
 /// Splits a part into one for each simulation.

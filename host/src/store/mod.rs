@@ -71,6 +71,7 @@ pub use metrics::Metrics;
 pub use migrating::MigrationReport;
 pub use migration_script::migration_script_for_empty;
 pub use migrations::SchemaState;
+pub(crate) use origin::NAME_BYTES;
 pub use origin::Origin;
 pub(crate) use outcome_columns::{AddedFields, ScoreColumns, UsageColumns};
 pub use outcome_columns::{OutcomeRow, outcome_columns_of_table};
@@ -96,7 +97,7 @@ pub use sql::SqlAnswer;
 pub(crate) use starting::{ChangedDefinitions, scenario_key, whole};
 pub use starting::{NO_CONFIGURATION, NewSimulation, PlannedRow, SimulationStart};
 pub use writing::{RejectedRow, ResultKey};
-pub(crate) use writing::{Replay, RewriteTransaction, RewrittenOutcome};
+pub(crate) use writing::{Replay, RewriteTransaction, RewrittenOutcome, simulations_of};
 
 use connection::{CONNECT_TIMEOUT, Connector, Manager, Pool};
 

@@ -9,8 +9,8 @@ use tokio_postgres::Row;
 use super::statement::Statement;
 use crate::json_text::JsonText;
 
-/// The maximum length of each text in bytes.
-const TEXT_BYTES: usize = 512;
+/// The maximum length of each text in bytes, also of the models of usages, which are compared with them.
+pub(crate) const NAME_BYTES: usize = 512;
 
 /// The maximum number of models of a simulation.
 const MAX_MODELS: usize = 100;
@@ -179,7 +179,7 @@ pub(super) fn bytes_sql() -> String {
 }
 
 fn normalized(text: String) -> Option<String> {
-    let end = text.floor_char_boundary(TEXT_BYTES);
+    let end = text.floor_char_boundary(NAME_BYTES);
     let text = text.get(..end).unwrap_or_default().replace('\0', "\u{FFFD}");
     Some(text).filter(|text| !text.trim().is_empty())
 }
@@ -228,6 +228,6 @@ mod tests {
         let mut long = origin(&["a\0b", " ", "a\0b"], Some(&"é".repeat(400)));
         long.normalize();
         assert_eq!(long.models, ["a\u{FFFD}b"]);
-        assert_eq!(long.agent.unwrap().len(), TEXT_BYTES);
+        assert_eq!(long.agent.unwrap().len(), NAME_BYTES);
     }
 }

@@ -38,7 +38,7 @@ impl Store {
             "UPDATE arc_recorder.simulations SET simulation_name = $2
              WHERE simulation_id = $1 {RETURNING}"
         ));
-        self.relabelled(simulation_id, update.with(simulation_id).with(name.to_owned())).await
+        self.update_labels(simulation_id, update.with(simulation_id).with(name.to_owned())).await
     }
 
     /// Adds and removes tags of a simulation, and returns its labels. The tags are in order, each once.
@@ -58,10 +58,14 @@ impl Store {
              WHERE simulation_id = $1 {RETURNING}"#
         ));
         let update = update.with(simulation_id).with(add.to_vec()).with(remove.to_vec());
-        self.relabelled(simulation_id, update).await
+        self.update_labels(simulation_id, update).await
     }
 
-    async fn relabelled(&self, simulation_id: Uuid, update: Statement) -> Result<SimulationLabels> {
+    async fn update_labels(
+        &self,
+        simulation_id: Uuid,
+        update: Statement,
+    ) -> Result<SimulationLabels> {
         match self.rows(&update, "label the simulation").await?.first() {
             Some(row) => Ok(SimulationLabels {
                 simulation_id,

@@ -276,6 +276,7 @@ fn statement(filter: &SimulationFilter, limit: u32, cursor: Option<&str>) -> Res
                      + coalesce(pg_catalog.octet_length(score_metric), 0)
                      + coalesce(pg_catalog.octet_length(score_figure), 0)
                      + coalesce(pg_catalog.octet_length(modal_app_id), 0)
+                     + pg_catalog.octet_length(pg_catalog.array_to_string(tags, ','))
                      + {origin_bytes}) OVER place AS bytes
              FROM page WINDOW place AS (ORDER BY created_at DESC, simulation_id DESC)
          )

@@ -15,6 +15,7 @@ use super::metric_declarations::{declared_headline, keep_declaration};
 use super::origin::{self, Origin};
 use super::run_report::{MetricDefinition, MetricDefinitions};
 use super::simulations::{COLUMNS, Simulation, locked_for_change, not_found};
+use super::statement::Statement;
 use crate::error::{Error, Result};
 use crate::identity::{self, Fingerprint};
 use crate::paging::BATCH_ROWS;
@@ -198,70 +199,22 @@ impl Store {
         let failed = |error| Error::postgres("start the simulation", error);
         let mut client = self.client().await?;
         let transaction = client.transaction().await.map_err(failed)?;
+        let simulation_id = new.simulation_id;
         let require = "SELECT arc_recorder.require_not_removed($1)";
-        transaction.query_one(require, &[&new.simulation_id]).await.map_err(failed)?;
-        let insert = transaction
-            .prepare_cached(&format!(
-                "INSERT INTO arc_recorder.simulations (simulation_id, simulation_name,
-                     config_version_id, modal_app_id, modal_environment, sandbox_instances,
-                     metadata, trials, planned_scenarios, plan_sha256, partition_time, started_at,
-                     metrics, headline, tags, declared_origin, {})
-                 SELECT $1, $2, $3, $4, $5, $6, $7::text::json, $8, $9, $10, accepted.at,
-                     accepted.at, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25
-                 FROM (SELECT coalesce($11, pg_catalog.clock_timestamp()) AS at OFFSET 0) AS accepted
-                 ON CONFLICT (simulation_id) DO NOTHING RETURNING {COLUMNS}",
-                origin::COLUMNS.join(", ")
-            ))
-            .await
-            .map_err(failed)?;
-        let NewSimulation { simulation_id, planned_scenarios, plan_sha256, start } = new;
-        let declared = start.declared_metrics();
-        let origin = &start.origin;
-        let declared_origin = origin.known();
-        let row = transaction
-            .query_opt(
-                &insert,
-                &[
-                    simulation_id,
-                    &start.simulation_name,
-                    &start.config_version_id,
-                    &start.modal_app_id,
-                    &start.modal_environment,
-                    &start.sandbox_instances.map(whole),
-                    &start.metadata,
-                    &new.trials(),
-                    &whole(*planned_scenarios),
-                    &plan_sha256.as_slice(),
-                    &start.started_at,
-                    &(!declared.is_empty())
-                        .then(|| serde_json::to_value(&declared).unwrap_or_default()),
-                    &declared_headline(&declared),
-                    &start.tags,
-                    &declared_origin,
-                    &origin.models,
-                    &origin.provider,
-                    &origin.agent,
-                    &origin.agent_version,
-                    &origin.task,
-                    &origin.task_version,
-                    &origin.dataset,
-                    &origin.dataset_version,
-                    &origin.tool,
-                    &origin.tool_version,
-                ],
-            )
-            .await
-            .map_err(failed)?;
+        let require = transaction.prepare_cached(require).await.map_err(failed)?;
+        transaction.query_one(&require, &[&simulation_id]).await.map_err(failed)?;
+        let declared = new.start.declared_metrics();
+        let insert = insertion(new, &declared);
+        let prepared = transaction.prepare_cached(&insert.sql).await.map_err(failed)?;
+        let row = transaction.query_opt(&prepared, &insert.values()).await.map_err(failed)?;
         let Some(row) = row else {
             drop(transaction);
             drop(client);
             self.wait_for_standbys().await?;
-            return Ok((self.simulation(*simulation_id).await?, false));
+            return Ok((self.simulation(simulation_id).await?, false));
         };
         if !declared.is_empty() {
-            keep_declaration(&transaction, *simulation_id, declared.list())
-                .await
-                .map_err(failed)?;
+            keep_declaration(&transaction, simulation_id, declared.list()).await.map_err(failed)?;
         }
         let mut first_order = 1_i32;
         let mut plan = plan.peekable();
@@ -271,7 +224,7 @@ impl Store {
             if first_order == 1 {
                 transaction.batch_execute(lock_scenarios(last)).await.map_err(failed)?;
             }
-            write_plan(&transaction, *simulation_id, new.trials(), first_order, &rows).await?;
+            write_plan(&transaction, simulation_id, new.trials(), first_order, &rows).await?;
             first_order = first_order.saturating_add(i32::try_from(rows.len()).unwrap_or(i32::MAX));
             if last {
                 break;
@@ -348,6 +301,41 @@ impl Store {
         let planned = rows.map_ok(|row| (scenario_key(row.get(0)), row.get(1)));
         planned.try_collect().await.map_err(failed)
     }
+}
+
+/// Makes the statement that writes a simulation, unless its id already exists.
+fn insertion(new: &NewSimulation, declared: &MetricDefinitions) -> Statement {
+    let NewSimulation { simulation_id, planned_scenarios, plan_sha256, start } = new;
+    let places: String = (16..).zip(origin::COLUMNS).map(|(n, _)| format!(", ${n}")).collect();
+    let metrics =
+        (!declared.is_empty()).then(|| serde_json::to_value(declared).unwrap_or_default());
+    let insert = Statement::new(format!(
+        "INSERT INTO arc_recorder.simulations (simulation_id, simulation_name,
+             config_version_id, modal_app_id, modal_environment, sandbox_instances, metadata, trials,
+             planned_scenarios, plan_sha256, partition_time, started_at, metrics, headline, tags,
+             declared_origin, {})
+         SELECT $1, $2, $3, $4, $5, $6, $7::text::json, $8, $9, $10, accepted.at, accepted.at, $12, $13,
+             $14, $15{places}
+         FROM (SELECT coalesce($11, pg_catalog.clock_timestamp()) AS at OFFSET 0) AS accepted
+         ON CONFLICT (simulation_id) DO NOTHING RETURNING {COLUMNS}",
+        origin::COLUMNS.join(", ")
+    ))
+    .with(*simulation_id)
+    .with(start.simulation_name.clone())
+    .with(start.config_version_id.clone())
+    .with(start.modal_app_id.clone())
+    .with(start.modal_environment.clone())
+    .with(start.sandbox_instances.map(whole))
+    .with(start.metadata.clone())
+    .with(new.trials())
+    .with(whole(*planned_scenarios))
+    .with(plan_sha256.to_vec())
+    .with(start.started_at)
+    .with(metrics)
+    .with(declared_headline(declared).map(str::to_owned))
+    .with(start.tags.clone())
+    .with(start.origin.known());
+    start.origin.add_to(insert)
 }
 
 /// The scenarios of a start whose definition is not that of the existing plan.

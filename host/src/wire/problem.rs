@@ -263,10 +263,10 @@ impl From<Error> for Problem {
             error @ Error::SimulationRemoved(_) => {
                 disclosed(ProblemCode::SimulationRemoved, &error)
             }
-            Error::Ambiguous { candidates, detail } => {
-                let error = Error::Ambiguous { candidates: Vec::new(), detail };
-                Problem { candidates, ..disclosed(ProblemCode::AmbiguousSimulation, &error) }
-            }
+            Error::Ambiguous { ref candidates, .. } => Problem {
+                candidates: candidates.clone(),
+                ..disclosed(ProblemCode::AmbiguousSimulation, &error)
+            },
             Error::SpoolFull { limit_bytes, .. } => Problem::new(
                 ProblemCode::SpoolFull,
                 format!("the spool has reached its limit of {limit_bytes} bytes"),

@@ -225,6 +225,8 @@ class FilesSummary(TypedDict):
     failed: int
     #: Files of folders without results, such as logs and configurations.
     other_files: int
+    #: The names of the first thousand of them.
+    other_file_names: list[str]
     #: Files that could not be recorded, and the first ten of them.
     failed_files: int
     failures: list[FailedFile]

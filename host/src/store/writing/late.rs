@@ -1,4 +1,5 @@
-//! Results for simulations that have ended: their figures are marked, see [`super::super::frozen_figures`].
+//! Results for simulations that were removed, which are refused, or have ended: their figures are marked,
+//! see [`super::super::frozen_figures`].
 
 use uuid::Uuid;
 
@@ -16,12 +17,12 @@ pub(super) async fn note(
     rejected: &[&RejectedRow],
 ) -> Result<(), tokio_postgres::Error> {
     let note = transaction.prepare_cached(NOTE).await?;
-    transaction.execute(&note, &[&simulations(outcomes, rejected)]).await?;
+    transaction.execute(&note, &[&simulations_of(outcomes, rejected)]).await?;
     Ok(())
 }
 
 /// Returns the simulations of results, each once.
-pub(super) fn simulations(outcomes: &[&OutcomeRow], rejected: &[&RejectedRow]) -> Vec<Uuid> {
+pub(crate) fn simulations_of(outcomes: &[&OutcomeRow], rejected: &[&RejectedRow]) -> Vec<Uuid> {
     let outcomes = outcomes.iter().map(|row| row.key.simulation_id);
     let mut ids: Vec<Uuid> =
         outcomes.chain(rejected.iter().map(|row| row.key.simulation_id)).collect();

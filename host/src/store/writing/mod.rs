@@ -22,6 +22,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
+pub(crate) use late::simulations_of;
 pub use rejected::RejectedRow;
 pub(crate) use replayed::Replay;
 pub(crate) use rewritten::{RewriteTransaction, RewrittenOutcome};
@@ -209,7 +210,7 @@ impl Store {
         if !client.keeps_statements() {
             return Ok(None);
         }
-        let simulations = late::simulations(outcomes, &[]);
+        let simulations = late::simulations_of(outcomes, &[]);
         let open = OpenTransaction(Some(client));
         let Some(client) = &open.0 else { return Ok(None) };
         let (copied, ended) = outcome::copy_without_look_up(client, &simulations, outcomes).await;
@@ -261,7 +262,7 @@ async fn insert_in_transaction(
         Ok(prepared) => prepared,
         Err(error) => return (Err(error), true),
     };
-    let simulations = late::simulations(outcomes, rejected);
+    let simulations = late::simulations_of(outcomes, rejected);
     let simulations: [&(dyn ToSql + Sync); 1] = [&simulations];
     // They are sent in this order, which is the order of their first polls. If one of them fails, the
     // COMMIT rolls back.
