@@ -85,7 +85,12 @@ impl Failure {
     /// else the code or type that the text starts with.
     pub fn new(message: Option<&str>, kind: Option<&str>, status: OutcomeStatus) -> Self {
         let message = message.filter(|message| !message.trim().is_empty());
-        let code = kind.and_then(code_of_member).or_else(|| code_of_text(message?));
+        Failure::with_code(message, kind.and_then(code_of_member), status)
+    }
+
+    /// Classifies an error text; its code or type can be known already.
+    fn with_code(message: Option<&str>, code: Option<String>, status: OutcomeStatus) -> Self {
+        let code = code.or_else(|| code_of_text(message?));
         Failure {
             category: category(message, code.as_deref(), status),
             code,
@@ -105,15 +110,15 @@ pub fn read<'a, const N: usize>(
         let Some(error) = error else { continue };
         let text = reader.decoded(error, place).unwrap_or(Cow::Borrowed(error.json()));
         if !text.trim().is_empty() {
-            let kind = type_of(reader, error, place);
-            return Failure::new(Some(&text), kind.as_deref(), status);
+            let code = code_of_error(reader, error, place);
+            return Failure::with_code(Some(&text), code, status);
         }
     }
-    Failure::new(None, None, status)
+    Failure::with_code(None, None, status)
 }
 
 /// Returns the type or code that an error object names, or else that of its message.
-fn type_of<'a>(reader: &mut Reader<'a>, error: Value<'a>, place: Place) -> Option<String> {
+fn code_of_error<'a>(reader: &mut Reader<'a>, error: Value<'a>, place: Place) -> Option<String> {
     let mut text = |member| {
         let value = error.member(member)?;
         let place = Place { object: &place.pointer(), member };

@@ -129,6 +129,7 @@ fn an_error_that_is_an_object_has_its_type_and_its_json_text() {
         (r#"{ "message":"it \u00e9 broke","n":1e2 ,"type":"E\u0031" }"#, Some("E1")),
         (r#"{"code": 429}"#, Some("429")),
         (r#"{"name": "the agent", "message": "ToolError: no"}"#, Some("ToolError")),
+        (r#"{"message": "[Errno 111] Connection refused"}"#, Some("Errno 111")),
         (r#"{"message": "it broke"}"#, None),
     ] {
         let outcome = with_error("error", error);
