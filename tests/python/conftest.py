@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import itertools
 import os
 import shutil
@@ -12,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,12 +21,24 @@ from arc_recorder import SyncArcDBClient
 
 pytest_plugins = ["pytester"]
 
+REQUIRED = os.environ.get("ARC_TEST_REQUIRE_TOOLS") == "1"
+
 
 def pytest_configure() -> None:
     # The environment's own variables must not select a database, service or sandbox.
     for name in list(os.environ):
         if name.startswith(("ARC_", "MODAL_", "TIMESCALE_")) and not name.startswith("ARC_TEST_"):
             del os.environ[name]
+
+
+def library(name: str) -> Any:
+    """Imports a library that reads Arrow, or skips the test if it is not installed."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        if REQUIRED:
+            pytest.fail(f"{name} is not installed, and ARC_TEST_REQUIRE_TOOLS is set")
+        return pytest.skip(f"SKIPPED: {name} is not installed")
 
 
 class Server:

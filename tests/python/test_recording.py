@@ -312,6 +312,32 @@ def test_rejected_results_are_listed_and_logged(
         assert api.get_simulation_status(simulation_id)["rejected_results"] == 1
 
 
+def test_a_configuration_that_does_not_exist_is_one_warning(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def warnings() -> list[str]:
+        return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+
+    with create_sync_arc_api(database_url) as api:
+        # The caller's own names of versions, such as a commit or a digest.
+        for name in ("config-1", "2026-01-02", "d41d8cd98f00b204e9800998ecf8427e", "config-1"):
+            assert not api.start_simulation(name, plan(1)).get("configuration_exists")
+        existing = api.create_configuration("agent", {"model": "m-1"})
+        assert api.start_simulation(existing, plan(1)).get("configuration_exists")
+        assert warnings() == []
+        # An id, of another database or with a typing error.
+        unknown = uuid.uuid4()
+        first = api.start_simulation(unknown, plan(1))["simulation_id"]
+        [warning] = warnings()
+        assert first in warning and str(unknown) in warning
+        api.start_simulation(str(unknown), plan(1))
+        with create_sync_arc_api(database_url) as other:
+            other.start_simulation(unknown, plan(1))
+        assert warnings() == [warning]
+        api.start_simulation(str(uuid.uuid4()), plan(1))
+        assert len(warnings()) == 2
+
+
 def test_trials_and_sandboxes_belong_to_their_results(database_url: str) -> None:
     with create_sync_arc_api(database_url) as api:
         simulation_id = api.start_simulation("c", plan(1), trials=3)["simulation_id"]

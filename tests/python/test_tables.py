@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import csv
-import importlib
-import os
+import html
+import re
 import subprocess
 import sys
 import uuid
@@ -24,20 +24,9 @@ from arc_recorder import (
     create_arc_api,
     create_sync_arc_api,
 )
+from arc_recorder._arrow import first_rows
+from conftest import library
 from services import serving
-
-REQUIRED = os.environ.get("ARC_TEST_REQUIRE_TOOLS") == "1"
-
-
-def library(name: str) -> Any:
-    """Imports a library that reads Arrow, or skips the test if it is not installed."""
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        if REQUIRED:
-            pytest.fail(f"{name} is not installed, and ARC_TEST_REQUIRE_TOOLS is set")
-        return pytest.skip(f"SKIPPED: {name} is not installed")
-
 
 def result(scenario_id: str, status: str, score: float) -> dict[str, Any]:
     return {
@@ -116,10 +105,63 @@ def test_a_table_needs_no_library(api: SyncArcAPI, simulation: str) -> None:
     assert isinstance(table, OutcomeTable)
     assert len(table) == 2
     assert table.column_names == COLUMNS
-    assert repr(table) == "<OutcomeTable of 2 outcomes>"
     assert "arrow_array_stream" in repr(table.__arrow_c_stream__())
     assert "arrow_schema" in repr(table.__arrow_c_schema__())
     assert len(api.outcomes(simulation, documents=True).column_names) == len(COLUMNS) + 1
+
+
+def test_a_table_shows_its_first_rows(api: SyncArcAPI) -> None:
+    results = [result(f"s-{number:02}", "success", number / 70) for number in range(23)]
+    results[1]["scenario"]["name"] = "<script>alert('&')</script>"
+    results[2]["trajectory"].update(status="error", error="<b>\nbold\x1b[31m</b>" + "é" * 1_000)
+    table = api.outcomes(record(api, *results))
+
+    first, head, *rows, more, others = repr(table).splitlines()
+    assert first == f"OutcomeTable: 23 outcomes, {len(COLUMNS)} columns"
+    assert head.split() == [
+        "scenario_id",
+        "trial",
+        "attempt",
+        "status",
+        "reliability_score",
+        "execution_time_ms",
+        "cost_usd",
+        "error_category",
+    ]
+    assert len(rows) == 20
+    assert rows[1].split() == ["s-01", "1", "1", "success", "0.0142857", "1500", "0.1"]
+    assert more == "… 3 more outcomes"
+    assert others.startswith("other columns: simulation_id, outcome_id, ")
+    assert len(api.outcomes(status_filter="error")) == 1
+    assert "more outcome" not in repr(api.outcomes(status_filter="error"))
+
+    shown: str = getattr(table, "_repr_html_")()
+    assert re.findall("<th>(.*?)</th>", shown) == COLUMNS
+    cells = [html.unescape(cell) for cell in re.findall("<td>(.*?)</td>", shown)]
+    assert len(cells) == 20 * len(COLUMNS)
+    assert "<script" not in shown and "<b>" not in shown and "\x1b" not in shown
+    assert "<script>alert('&')</script>" in cells
+    [message] = [cell for cell in cells if cell.startswith("<b>")]
+    assert message.startswith("<b>\\nbold\\x1b[31m</b>éé") and message.endswith("é…")
+    assert len(message) == 100
+    assert "23 outcomes" in shown and "… 3 more outcomes" in shown
+
+    empty = api.outcomes(scenario_id="absent")
+    expected = f"OutcomeTable: 0 outcomes, {len(COLUMNS)} columns\ncolumns: {', '.join(COLUMNS)}"
+    assert repr(empty) == expected
+    assert "<tbody></tbody>" in getattr(empty, "_repr_html_")()
+
+
+def test_the_rows_that_a_table_shows_are_those_of_arrow(api: SyncArcAPI, simulation: str) -> None:
+    library("pyarrow")
+    record(api, *(result(f"s-{number:04}", "success", 0.5) for number in range(50)))
+    table = api.outcomes(documents=True)
+    rows = [list(row.values()) for row in table.to_arrow().to_pylist()]
+    assert len(rows) == 52
+    for count in (0, 1, 20, 52, 100):
+        assert first_rows(table, count, 1 << 20) == rows[:count]
+    document = table.column_names.index("document")
+    assert first_rows(table, 1, 10)[0][document] == rows[0][document][:10]
 
 
 def test_polars_reads_it_without_pyarrow(database_url: str, simulation: str) -> None:

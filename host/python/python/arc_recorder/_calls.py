@@ -65,6 +65,12 @@ SimulationId = Union[str, uuid.UUID]
 #: The most rejected results of a batch that are logged one by one.
 _WARNED_RESULTS = 10
 
+#: The form of an id from `create_configuration`.
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+#: The configurations of which a warning was logged in this process, because they do not exist.
+_warned_configurations: set[str] = set()
+
 #: The simulations of a page.
 _PAGE_SIMULATIONS = 1_000
 
@@ -236,11 +242,7 @@ class Calls:
         )
         started = cast(SimulationStarted, await self._answer("start_simulation", call))
         if not started.get("configuration_exists", True) and not started.get("spooled"):
-            log.warning(
-                "simulation %s names the configuration %s, which was not created here",
-                started["simulation_id"],
-                config_version_id,
-            )
+            _warn_of_configuration(str(config_version_id), started["simulation_id"])
         return started
 
     async def resolve_simulation(self, simulation: SimulationId) -> str:
@@ -647,6 +649,22 @@ class Calls:
             raise ValidationError(f"invalid limit: {limit} (expected at least 1)")
         call = self._host.recent_failures(limit)
         return cast("list[Failure]", await self._answer("get_recent_failures", call))
+
+
+def _warn_of_configuration(config_version_id: str, simulation_id: str) -> None:
+    """Logs a warning if a configuration should exist, once in the process.
+
+    An id from `create_configuration` is a UUID. Any other text is the caller's own name of a version, such
+    as a commit, which is recorded as it is.
+    """
+    if not _UUID.fullmatch(config_version_id) or config_version_id in _warned_configurations:
+        return
+    _warned_configurations.add(config_version_id)
+    log.warning(
+        "simulation %s has the configuration %s, which does not exist in this database",
+        simulation_id,
+        config_version_id,
+    )
 
 
 def only_id(verdict: ItemVerdict) -> str:

@@ -69,7 +69,8 @@ class ArcAPI:
         """Starts a simulation and writes its plan.
 
         Args:
-            config_version_id: the id from `create_configuration`; an unknown one logs a warning.
+            config_version_id: the id from `create_configuration`, or your own name of a version. A UUID
+                that is not the id of a configuration logs a warning, once in a process.
             scenarios: dicts, or objects with `to_dict()`, each with an `id`; at most 16 MiB as JSON.
             simulation_name: a display name.
             modal_app_id: the Modal app that runs the evaluation.

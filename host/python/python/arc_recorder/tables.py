@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from html import escape
 from importlib import import_module
 from typing import Any, Optional
 
 from . import _native
+
+#: The most rows that a table shows of itself.
+_SHOWN_ROWS = 20
+
+#: The columns that a table shows as text; a notebook shows all columns.
+_TEXT_COLUMNS = (
+    "scenario_id",
+    "trial",
+    "attempt",
+    "status",
+    "reliability_score",
+    "execution_time_ms",
+    "cost_usd",
+    "error_category",
+)
+
+#: The most characters of a value that are shown, as text and in a notebook.
+_TEXT_CELL = 32
+_HTML_CELL = 100
 
 
 class OutcomeTable:
@@ -17,6 +38,8 @@ class OutcomeTable:
     The columns are `simulation_id` and the fields of an outcome. Ids are text; `execution_time` and
     `received_at` are times in UTC with microseconds; `scores`, `invalidation`, `metrics` and `warnings`
     are JSON as text; a field that an outcome does not have is null.
+
+    A table that is printed, or is the last value of a notebook's cell, shows its first 20 rows.
     """
 
     def __init__(self, table: _native.Table) -> None:
@@ -26,7 +49,59 @@ class OutcomeTable:
         return len(self._table)
 
     def __repr__(self) -> str:
-        return f"<OutcomeTable of {len(self)} outcomes>"
+        lines = [f"OutcomeTable: {self._size()}"]
+        names = self.column_names
+        rows = self._first_rows(_TEXT_CELL)
+        if rows:
+            columns = [
+                self._text_column(name, [row[names.index(name)] for row in rows])
+                for name in _TEXT_COLUMNS
+            ]
+            lines += ["  ".join(cells).rstrip() for cells in zip(*columns)]
+            lines += self._more(len(rows))
+            names = [name for name in names if name not in _TEXT_COLUMNS]
+        label = "other columns" if rows else "columns"
+        return "\n".join([*lines, f"{label}: {', '.join(names)}"])
+
+    def _repr_html_(self) -> str:
+        """Returns the first rows as HTML, which notebooks show."""
+        names = self.column_names
+        rows = self._first_rows(_HTML_CELL)
+        head = "".join(f"<th>{escape(name)}</th>" for name in names)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{escape(_shown(value, _HTML_CELL))}</td>" for value in row) + "</tr>"
+            for row in rows
+        )
+        more = "".join(f"<p>{line}</p>" for line in self._more(len(rows)))
+        return (
+            f'<div style="overflow-x: auto"><p>OutcomeTable: {self._size()}</p>'
+            f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}</div>"
+        )
+
+    def _first_rows(self, characters: int) -> list[list[Any]]:
+        """Returns the first rows. A text that is longer than this has at least one more character."""
+        try:
+            from ._arrow import first_rows
+        except ImportError:
+            # A Python that was built without ctypes.
+            return []
+        # A character has at most 4 bytes.
+        return first_rows(self, _SHOWN_ROWS, 4 * (characters + 1))
+
+    def _size(self) -> str:
+        return f"{_counted(len(self), 'outcome')}, {len(self.column_names)} columns"
+
+    def _more(self, shown: int) -> list[str]:
+        """Returns a line with the number of rows that are not shown, if there are any."""
+        return [f"… {_counted(len(self) - shown, 'more outcome')}"] if 0 < shown < len(self) else []
+
+    @staticmethod
+    def _text_column(name: str, values: list[Any]) -> list[str]:
+        """Returns the name and the values with the same width; numbers are aligned at their end."""
+        cells = [name, *(_shown(value, _TEXT_CELL) for value in values)]
+        width = max(len(cell) for cell in cells)
+        is_number = all(value is None or isinstance(value, (int, float)) for value in values)
+        return [cell.rjust(width) if is_number else cell.ljust(width) for cell in cells]
 
     @property
     def column_names(self) -> list[str]:
@@ -63,6 +138,25 @@ class OutcomeTable:
             ImportError: if polars is not installed.
         """
         return _library("polars").DataFrame(self)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _shown(value: Any, most: int) -> str:
+    """Returns a value as text of a single line, of at most this many characters; a null is empty."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ", timespec="milliseconds").replace("+00:00", "Z")
+    if isinstance(value, float):
+        return f"{value:.6g}" if abs(value) < 1e6 else f"{value:.0f}"
+    # Line breaks, and characters that control a terminal, are shown as their escape sequences.
+    text = "".join(
+        character if character.isprintable() else ascii(character)[1:-1] for character in str(value)
+    )
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _library(name: str) -> Any:
