@@ -156,13 +156,20 @@ fn c_with_the_c_api_of_wasmtime() {
     };
     let reference = Reference::new();
     let (program, lib) = (reference.files.path("verdicts"), c_api.join("lib"));
-    let mut command = Command::new("cc");
-    command.args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&program);
-    command.arg(example("c").join("verdicts.c")).arg("-isystem").arg(c_api.join("include"));
-    command.arg("-L").arg(&lib).arg("-lwasmtime");
-    run(command.arg(format!("-Wl,-rpath,{}", lib.display())));
-    let mut command = Command::new(program);
-    reference.assert_same(&run(command.args([&reference.component, &reference.documents])));
+    // The program is valid as C and as C++.
+    for compiler in [
+        &["cc", "-std=c11"][..],
+        &["c++", "-std=c++17", "-x", "c++"],
+        &["c++", "-std=c++20", "-x", "c++"],
+    ] {
+        let mut command = Command::new(compiler[0]);
+        command.args(&compiler[1..]).args(["-Wall", "-Wextra", "-Werror", "-o"]).arg(&program);
+        command.arg(example("c").join("verdicts.c")).arg("-isystem").arg(c_api.join("include"));
+        command.arg("-L").arg(&lib).arg("-lwasmtime");
+        run(command.arg(format!("-Wl,-rpath,{}", lib.display())));
+        let mut command = Command::new(&program);
+        reference.assert_same(&run(command.args([&reference.component, &reference.documents])));
+    }
 }
 
 #[test]

@@ -1,4 +1,5 @@
 // Prints the verdict on each document of a file, a line each: verdicts COMPONENT DOCUMENTS.
+// It is also C++, in which a `void *` is not converted implicitly.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,7 @@ static char *contents(const char *path, size_t *length) {
   }
   *length = (size_t)ftell(file);
   rewind(file);
-  char *bytes = malloc(*length);
+  char *bytes = (char *)malloc(*length);
   if (bytes == NULL || fread(bytes, 1, *length, file) != *length) {
     perror(path);
     exit(1);
@@ -35,9 +36,10 @@ static wasmtime_component_func_t extract_json;
 
 // A string of the Component Model is bytes with a length, without a NUL at the end.
 static void print_verdict(char *document, size_t length) {
-  wasmtime_component_val_t argument = {.kind = WASMTIME_COMPONENT_STRING,
-                                       .of.string = {length, document}};
-  wasmtime_component_val_t verdict;
+  wasmtime_component_val_t argument, verdict;
+  argument.kind = WASMTIME_COMPONENT_STRING;
+  argument.of.string.size = length;
+  argument.of.string.data = document;
   check(wasmtime_component_func_call(&extract_json, context, &argument, 1, &verdict, 1));
   fwrite(verdict.of.string.data, 1, verdict.of.string.size, stdout);
   putchar('\n');
@@ -73,7 +75,7 @@ int main(int count, char **arguments) {
 
   char *documents = contents(arguments[2], &length);
   for (char *document = documents, *end = documents + length; document < end;) {
-    char *newline = memchr(document, '\n', (size_t)(end - document));
+    char *newline = (char *)memchr(document, '\n', (size_t)(end - document));
     size_t size = (size_t)((newline == NULL ? end : newline) - document);
     print_verdict(document, size);
     document += size + 1;
