@@ -18,7 +18,23 @@ async function component() {
   return execFileSync(program, ['component', '--output', '-'], { maxBuffer: 1 << 28 });
 }
 
-await rm(dist, { recursive: true, force: true });
+/**
+ * Returns the transpiled code with decoders that keep U+FEFF at the start of a text. It fails if the code has no
+ * decoder or another kind of decoder, because a decoder with default options removes the character.
+ */
+function keepByteOrderMarks(code) {
+  const kept = code.replace(/\bnew TextDecoder\b(?:\(\))?(?!\()/g, 'new TextDecoder("utf-8",{ignoreBOM:true})');
+  const decoders = code.match(/\bTextDecoder\b/g) ?? [];
+  const keeping = kept.match(/\bTextDecoder\("utf-8",\{ignoreBOM:true\}\)/g) ?? [];
+  if (decoders.length === 0 || decoders.length !== keeping.length) {
+    throw new Error(
+      `the transpiled code has ${decoders.length} decoders, of which ${keeping.length} keep U+FEFF (expected all of ` +
+        'at least one): adapt build.mjs to this version of jco-transpile',
+    );
+  }
+  return kept;
+}
+
 // The package instantiates the component itself, so that it can replace an instance that trapped.
 const { files } = await transpileBytes(new Uint8Array(await component()), {
   name: 'extractor',
@@ -27,6 +43,13 @@ const { files } = await transpileBytes(new Uint8Array(await component()), {
   // An error of the component is thrown as its payload, which the package converts to an error.
   noComponentErrorWrapping: true,
 });
+const code = new TextDecoder().decode(files['extractor.js']);
+files['extractor.js'] = keepByteOrderMarks(code);
+// The module of `arc-recorder/inlined`, for bundles without files beside them.
+const base64 = Buffer.from(files['extractor.core.wasm']).toString('base64');
+files['inlined.js'] = `export const base64 = '${base64}';\n`;
+files['inlined.d.ts'] = 'export declare const base64: string;\n';
+await rm(dist, { recursive: true, force: true });
 for (const [name, bytes] of Object.entries(files)) {
   const path = join(dist, 'component', name);
   await mkdir(dirname(path), { recursive: true });

@@ -1,5 +1,5 @@
-//! The TypeScript package: packed, installed in an empty folder, and used in Node and in a browser
-//! against a running service.
+//! The TypeScript package: packed, installed in an empty folder, and used in Node, Bun, Deno, workerd
+//! and a browser against a running service.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -34,6 +34,18 @@ fn npm(arguments: &[&str]) -> Command {
     let mut command = Command::new("npm");
     command.args(["--no-audit", "--no-fund", "--no-update-notifier"]).args(arguments);
     command
+}
+
+/// Returns the folder of the programs that `npm ci` has installed; `None` without them.
+fn tools() -> Option<PathBuf> {
+    node_modules().map(|modules| modules.join(".bin"))
+}
+
+/// Asserts that Node's test runner ran tests, and that all of them passed.
+#[track_caller]
+fn assert_all_pass(printed: &str) {
+    assert!(printed.contains("\n# pass ") && printed.contains("\n# fail 0\n"), "{printed}");
+    assert!(!printed.contains("\n# pass 0\n"), "{printed}");
 }
 
 /// Returns the TypeScript blocks of the package's page.
@@ -72,7 +84,7 @@ impl Package {
         let verdicts: Vec<String> =
             documents.iter().map(|document| arc_extractor::extract_json(document)).collect();
         let given = json!({"documents": documents, "verdicts": verdicts});
-        std::fs::write(installed.join("given.json"), given.to_string()).unwrap();
+        std::fs::write(installed.join("documents.json"), given.to_string()).unwrap();
         Package { tarball, installed }
     }
 }
@@ -90,6 +102,8 @@ fn the_package_contains_its_files_and_nothing_else() {
         "LICENSE-MIT",
         "dist/index.js",
         "dist/index.d.ts",
+        "dist/inlined.js",
+        "dist/inlined.d.ts",
         "dist/component/extractor.js",
         "dist/component/extractor.d.ts",
         "dist/component/extractor.core.wasm",
@@ -107,6 +121,22 @@ fn the_package_contains_its_files_and_nothing_else() {
     let modules: Vec<_> = modules.map(|entry| entry.unwrap().file_name()).collect();
     let foreign = modules.iter().filter(|name| !name.to_string_lossy().starts_with('.'));
     assert_eq!(foreign.collect::<Vec<_>>(), ["arc-recorder"]);
+}
+
+#[test]
+fn a_build_without_the_decoders_that_it_replaces_fails() {
+    if node_modules().is_none() {
+        let why = "`npm ci` in host/typescript was not run";
+        return skip_without_tool("the build of the TypeScript package", why);
+    }
+    let files = Files::new();
+    // A component without a text, so the transpiled code has no decoder. The build fails before it removes `dist`.
+    let component = files.write("empty.wasm", b"\0asm\x0d\0\x01\0");
+    let mut build = Command::new("node");
+    build.arg(typescript().join("build.mjs")).env("ARC_COMPONENT", component);
+    let output = build.output().unwrap();
+    let printed = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && printed.contains("has 0 decoders"), "{printed}");
 }
 
 #[test]
@@ -130,9 +160,46 @@ fn it_works_in_node() {
     let mut node = Command::new("node");
     node.args(["--test", "--test-reporter=tap", "node.js"]).current_dir(&package.installed);
     node.env("ARC_TEST_SERVICE", service.url()).env("ARC_TEST_SMALL_SERVICE", small.url());
-    let printed = run(node.env("ARC_TEST_SECRET_SERVICE", secret.url()));
-    assert!(printed.contains("\n# pass ") && printed.contains("\n# fail 0\n"), "{printed}");
-    assert!(!printed.contains("\n# pass 0\n"), "{printed}");
+    assert_all_pass(&run(node.env("ARC_TEST_SECRET_SERVICE", secret.url())));
+}
+
+/// Runs all checks in a runtime other than Node.
+fn assert_works_in(runtime: &str, package: &Package, program: &mut Command) {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    // The page of a browser comes from another server, so the service must allow its origin.
+    let service = Service::start(&Program::on(&database), &files, &["--allow-origins", "*"]);
+    program.args(["runtimes.js", runtime]).current_dir(&package.installed);
+    let printed = run(program.env("ARC_TEST_SERVICE", service.url()));
+    assert!(!printed.contains("FAILED"), "{printed}");
+    assert!(printed.lines().filter(|line| line.starts_with("ok ")).count() >= 20, "{printed}");
+}
+
+/// Runs all checks in a runtime that is a package of npm.
+fn assert_works_in_package(runtime: &str) {
+    let what = format!("the TypeScript package in {runtime}");
+    let Some(package) = package(&what) else { return };
+    let Some(tools) = tools() else {
+        return skip_without_tool(&what, "`npm ci` in host/typescript was not run");
+    };
+    if !tools.join(runtime).exists() {
+        return skip_without_tool(&what, "`npm ci` in host/typescript has not installed it");
+    }
+    assert_works_in(runtime, package, Command::new("node").env("ARC_TEST_TOOLS", tools));
+}
+
+#[test]
+fn it_works_in_bun() {
+    assert_works_in_package("bun");
+}
+
+#[test]
+fn it_works_in_deno() {
+    assert_works_in_package("deno");
+}
+
+#[test]
+fn it_works_in_the_runtime_of_workers() {
+    assert_works_in_package("workerd");
 }
 
 #[test]
@@ -144,16 +211,22 @@ fn it_works_in_a_browser() {
         );
     };
     let Some(package) = package("the TypeScript package in a browser") else { return };
-    let (database, files) = (TestDatabase::new(), Files::new());
-    // The page comes from another server, so the service must allow its origin.
-    let service = Service::start(&Program::on(&database), &files, &["--allow-origins", "*"]);
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut node = Command::new("node");
-    node.arg(tests.join("embedding/browser/in_chromium.mjs")).arg(&package.installed);
-    node.arg("browser.html").arg(format!("?service={}", service.url()));
-    let printed = run(node.env("ARC_TEST_CHROMIUM", chromium));
-    assert!(!printed.contains("FAILED"), "{printed}");
-    assert!(printed.lines().filter(|line| line.starts_with("ok ")).count() >= 12, "{printed}");
+    node.env("ARC_TEST_IN_CHROMIUM", tests.join("embedding/browser/in_chromium.mjs"));
+    assert_works_in("chromium", package, node.env("ARC_TEST_CHROMIUM", chromium));
+}
+
+#[test]
+fn its_page_types_and_bundles_are_correct() {
+    let what = "the bundles of the TypeScript package";
+    let Some(package) = package(what) else { return };
+    let Some(tools) = tools() else {
+        return skip_without_tool(what, "`npm ci` in host/typescript was not run");
+    };
+    let mut node = Command::new("node");
+    node.args(["--test", "--test-reporter=tap", "package.js"]).current_dir(&package.installed);
+    assert_all_pass(&run(node.env("ARC_TEST_TOOLS", tools)));
 }
 
 #[test]

@@ -1,21 +1,11 @@
 // The checks in a browser. The report has a line for each, and is posted at the end.
-import type { Context } from './checks.js';
+import { loadExtractor } from 'arc-recorder';
+import { type Documents, report } from './checks.js';
 import { checks as extraction } from './extraction.js';
 import { checks as service } from './service.js';
 
-const given = (await (await fetch('given.json')).json()) as Omit<Context, 'service'>;
-const context: Context = {
-  ...given,
-  service: new URLSearchParams(location.search).get('service') ?? '',
-};
-
-const lines: string[] = [];
-for (const [name, check] of Object.entries({ ...extraction, ...service })) {
-  try {
-    await check(context);
-    lines.push(`ok ${name}\n`);
-  } catch (error) {
-    lines.push(`FAILED ${name}: ${(error as Error).stack}\n`);
-  }
-}
-await fetch('/done', { method: 'POST', body: lines.join('') });
+const given = (await (await fetch('documents.json')).json()) as Documents;
+const parameters = new URLSearchParams(location.search);
+const urls = { service: parameters.get('service') ?? '', redirects: parameters.get('redirects') ?? '' };
+const body = await report({ ...given, ...urls, load: loadExtractor }, { ...extraction, ...service });
+await fetch('/done', { method: 'POST', body });

@@ -1,5 +1,5 @@
 // Checks of the extraction component that the package loads.
-import { Extractor, RejectedError, loadExtractor } from 'arc-recorder';
+import { ArcError, Extractor, RejectedError, loadExtractor } from 'arc-recorder';
 import { type Check, holds, same, thrown } from './checks.js';
 
 /** Converts a record of the component to its JSON form. */
@@ -27,8 +27,8 @@ function sorted(value: unknown): unknown {
 }
 
 export const checks: Record<string, Check> = {
-  async 'verdicts are identical to those of the host'({ documents, verdicts }) {
-    const extractor = await loadExtractor();
+  async 'verdicts are identical to those of the host'({ documents, verdicts, load }) {
+    const extractor = await load();
     holds(documents.length > 400 && documents.length === verdicts.length, 'the documents are missing');
     documents.forEach((document, index) => {
       const verdict = extractor.verdictJson(document);
@@ -36,16 +36,16 @@ export const checks: Record<string, Check> = {
     });
   },
 
-  async 'records have the same content as the JSON'({ documents, verdicts }) {
-    const extractor = await loadExtractor();
+  async 'records have the same content as the JSON'({ documents, verdicts, load }) {
+    const extractor = await load();
     documents.forEach((document, index) => {
       const json: unknown = JSON.parse(verdicts[index] ?? '');
       same(sorted(asJson(extractor.verdict(document))), sorted(json), document);
     });
   },
 
-  async 'the other functions'() {
-    const extractor = await loadExtractor();
+  async 'the other functions'({ load }) {
+    const extractor = await load();
     const about = extractor.describe();
     same([about.name, about.maxDepth, about.maxDocumentBytes], ['arc-guide', 256, 16 << 20]);
     const text = '[{"scenario": {"id": "é"}}, {"scenario": {"id": "b"}}]';
@@ -62,8 +62,8 @@ export const checks: Record<string, Check> = {
     holds(compressed instanceof RejectedError && compressed.violations[0]?.code === 'not_text', String(compressed));
   },
 
-  async 'an argument that is not a string does not affect later calls'() {
-    const extractor = await loadExtractor();
+  async 'an argument that is not a string does not affect later calls'({ load }) {
+    const extractor = await load();
     const small = '{"scenario": {"id": "a"}}';
     const verdict = extractor.verdictJson(small);
     const error = await thrown(() => extractor.verdictJson(Symbol('x') as unknown as string));
@@ -71,11 +71,31 @@ export const checks: Record<string, Check> = {
     same(extractor.verdictJson(small), verdict);
   },
 
+  async 'U+FEFF at the start of a text is kept'({ load }) {
+    const extractor = await load();
+    const [id, prompt] = ['\ufeffa', '\ufeff'];
+    const scenario = { id, task_prompt: prompt };
+    const verdict = extractor.verdict(JSON.stringify({ scenario }));
+    holds(verdict.verdict === 'accepted', JSON.stringify(verdict));
+    same([verdict.outcome.scenario.id, verdict.outcome.scenario.taskPrompt], [id, prompt]);
+    same(extractor.scenarios(JSON.stringify([scenario])).map(({ id, taskPrompt }) => [id, taskPrompt]), [[id, prompt]]);
+    const json = JSON.parse(extractor.verdictJson(JSON.stringify({ scenario }))) as { outcome: { scenario: typeof scenario } };
+    same([json.outcome.scenario.id, json.outcome.scenario.task_prompt], [id, prompt]);
+  },
+
   async 'the code can be loaded from another source'() {
-    const { module } = await loadExtractor();
+    const { module }: { module: WebAssembly.Module } = await loadExtractor();
     const document = '{"scenario": {"id": "a"}}';
     const expected = new Extractor(module).verdictJson(document);
     same((await loadExtractor(module)).verdictJson(document), expected);
+    // The package's types do not require the platform's own classes.
+    const url = new URL('data:application/wasm;base64,AGFzbQEAAAA=');
+    const sources = [url, { href: url.href }, await fetch(url), await (await fetch(url)).arrayBuffer(), await (await fetch(url)).blob()];
+    for (const source of sources) holds((await loadExtractor(source)).module instanceof WebAssembly.Module, String(source));
+    for (const source of [{}, 'extractor.core.wasm', null] as object[]) {
+      const error = await thrown(() => loadExtractor(source));
+      holds(error instanceof ArcError && error.code === 'invalid_call', String(error));
+    }
     const broken = await thrown(() => loadExtractor(new Uint8Array([0, 97, 115, 109])));
     holds(broken instanceof WebAssembly.CompileError, String(broken));
   },

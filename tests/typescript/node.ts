@@ -2,14 +2,18 @@
 import { readFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { type Socket, connect, createServer } from 'node:net';
-import { test } from 'node:test';
-import { ArcClient, ArcError, Submission } from 'arc-recorder';
-import { type Context, all, holds, same, thrown } from './checks.js';
+import { after, test } from 'node:test';
+import { ArcClient, ArcError, Submission, loadExtractor } from 'arc-recorder';
+import { type Context, type Documents, all, holds, same, thrown } from './checks.js';
 import { checks as extraction } from './extraction.js';
+import { startRedirects } from './redirects.js';
 import { checks as service } from './service.js';
 
-const given = JSON.parse(readFileSync('given.json', 'utf8')) as Omit<Context, 'service'>;
-const context: Context = { ...given, service: process.env.ARC_TEST_SERVICE ?? '' };
+const given = JSON.parse(readFileSync('documents.json', 'utf8')) as Documents;
+const redirects = await startRedirects();
+after(() => redirects.close());
+const urls = { service: process.env.ARC_TEST_SERVICE ?? '', redirects: redirects.url };
+const context: Context = { ...given, ...urls, load: loadExtractor };
 
 for (const [name, check] of Object.entries({ ...extraction, ...service })) {
   test(name, async () => check(context));

@@ -1,5 +1,5 @@
 // Checks of the client against a running service.
-import { ArcClient, ArcError, RejectedError, Submission, loadExtractor } from 'arc-recorder';
+import { ArcClient, ArcError, RejectedError, Submission } from 'arc-recorder';
 import { type Check, all, holds, same, thrown } from './checks.js';
 
 function result(id: string, more: object = {}): object {
@@ -238,7 +238,7 @@ export const checks: Record<string, Check> = {
     holds((await arc.startSimulation(start)).simulation_id.length === 36, 'the simulation has no id');
   },
 
-  async 'an invalid result is reported with its path'({ service }) {
+  async 'an invalid result is reported with its path'({ service, load }) {
     const arc = new ArcClient(service);
     const id = await started(arc, 'a');
     const bad = await failure(() => arc.recordOutcome(id, result('a', { reliability_score: '850' })));
@@ -248,7 +248,7 @@ export const checks: Record<string, Check> = {
     const { rejected } = await arc.rejected(id);
     same(rejected.map(({ outcome_id }) => outcome_id), [bad.outcomeId]);
     // The local extractor returns the same violations before the result is sent.
-    const extractor = await loadExtractor();
+    const extractor = await load();
     const verdict = extractor.verdict(JSON.stringify(result('a', { reliability_score: '850' })));
     same(verdict, { verdict: 'rejected', violations: bad.violations });
     const document = JSON.stringify(result('a'));
@@ -465,5 +465,30 @@ export const checks: Record<string, Check> = {
     stop.abort(new Error('enough'));
     const stopped = await thrown(() => arc.health({ signal: stop.signal }));
     same((stopped as Error).message, 'enough');
+  },
+
+  async 'a redirect is not followed'({ redirects }) {
+    const arc = new ArcClient(redirects, { token: 'arc_secret', retryTimeoutSeconds: 60 });
+    for (const call of [() => arc.health(), () => arc.startSimulation({ scenarios: [{ id: 'a' }] })]) {
+      const error = await inTime('the error', failure(call));
+      same([error.code, error.retryable], ['foreign_answer', false], error.message);
+      holds(error.message.includes(' redirects to '), error.message);
+      // Only browsers hide the target.
+      same(error.message.includes('/target'), error.status !== undefined, error.message);
+      holds(error.hint?.startsWith('use the URL') === true, String(error.hint));
+    }
+    same(await (await fetch(new URL('followed', redirects))).text(), '0', 'the number of followed redirects');
+  },
+
+  async 'requests can be sent by another function'({ service }) {
+    const sent: string[] = [];
+    const arc = new ArcClient(new URL(service), {
+      fetch: (url, init) => {
+        sent.push(`${init?.method} ${url}`);
+        return fetch(url, init as RequestInit);
+      },
+    });
+    same((await arc.health()).status, 'ok');
+    same(sent, [`GET ${new URL('v1/health', service).href}`]);
   },
 };

@@ -1,6 +1,7 @@
 import type { ItemVerdict } from './bodies.js';
 import { ArcError } from './errors.js';
 import { sleep } from './http.js';
+import type { Signal } from './platform.js';
 import { Submission } from './submission.js';
 import type { Result } from './submission.js';
 
@@ -167,7 +168,7 @@ export class ResultBatcher {
   readonly #source: Source;
   readonly #limits: RequestLimits;
   readonly #send: Send;
-  readonly #signal: AbortSignal | undefined;
+  readonly #signal: Signal | undefined;
   readonly #items: Item[] = [];
   #bytes = 0;
   /** The last event of the source. */
@@ -182,7 +183,7 @@ export class ResultBatcher {
     results: Iterable<Result> | AsyncIterable<Result>,
     limits: RequestLimits,
     send: Send,
-    signal: AbortSignal | undefined,
+    signal: Signal | undefined,
   ) {
     this.#source = new Source(results);
     this.#limits = limits;

@@ -32,17 +32,17 @@ import { ArcError, RejectedError } from './errors.js';
 import { RequestLimits, ResultBatcher, failed } from './batching.js';
 import type { Item } from './batching.js';
 import { Http, sleep } from './http.js';
-import type { Call, ClientOptions } from './http.js';
+import type { Call } from './http.js';
+import type { ClientOptions } from './options.js';
+import type { Signal, UrlObject } from './platform.js';
 import { events } from './streams.js';
 import { Submission, jsonText, summaryText } from './submission.js';
 import type { Result } from './submission.js';
 
-export type { ClientOptions } from './http.js';
-
 /** Options of every call. */
 export interface CallOptions {
   /** Aborts the call. Results that were sent can be recorded nevertheless; sending them again is safe. */
-  signal?: AbortSignal;
+  signal?: Signal;
 }
 
 /** Selects outcomes. */
@@ -118,7 +118,7 @@ export class ArcClient {
   readonly #limits = new RequestLimits();
 
   /** @param url `https://host` or `http://host:port`, with a path if the service is below one. */
-  constructor(url: string | URL, options: ClientOptions = {}) {
+  constructor(url: string | UrlObject, options: ClientOptions = {}) {
     this.#http = new Http(url, options);
   }
 

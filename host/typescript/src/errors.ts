@@ -12,6 +12,8 @@ export type ErrorCode =
   | 'not_connectable'
   /** The answer is not from an Arc Recorder service. */
   | 'foreign_answer'
+  /** The code of the extraction component cannot be loaded. */
+  | 'component_not_loaded'
   /** The call itself is not valid; nothing was sent. */
   | 'invalid_call';
 

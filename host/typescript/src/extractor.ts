@@ -1,43 +1,32 @@
 import type * as Extraction from './component/interfaces/arc-recording-extraction.js';
 import { instantiate } from './component/extractor.js';
-import { RejectedError } from './errors.js';
+import { ArcError, RejectedError } from './errors.js';
+import type { CodeResponse, UrlObject } from './platform.js';
 import type { Outcome, PlannedScenario, Scenario, SuiteSummary, Violation } from './records.js';
 
+/** The component's compiled code: a `WebAssembly.Module`, which the types of the language do not describe. */
+export type WasmModule = object;
+
 /** A source of the component's code: bytes, a URL, a response, or a compiled module. */
-export type WasmSource = BufferSource | URL | Response | WebAssembly.Module;
+export type WasmSource = ArrayBuffer | ArrayBufferView | UrlObject | CodeResponse | WasmModule;
 
 /** The verdict on one result: its fields, or all violations. */
 export type Verdict =
   | { verdict: 'accepted'; outcome: Outcome }
   | { verdict: 'rejected'; violations: readonly Violation[] };
 
-/**
- * Loads the extraction component. It has no access to its environment, so its verdict is identical to
- * that of the service.
- *
- * In Node the code is read from the package's folder; in a browser it is fetched from the folder of this
- * module, which bundlers recognize by `new URL(…, import.meta.url)`. Pass a `source` if the code is
- * elsewhere; the package exports it as `arc-recorder/extractor.core.wasm`.
- *
- * @throws the errors of fetching, reading or compiling the code.
- */
-export async function loadExtractor(source?: WasmSource): Promise<Extractor> {
-  const from = source ?? new URL('./component/extractor.core.wasm', import.meta.url);
-  return new Extractor(await compile(from));
-}
-
 /** The loaded extraction component. Calls are synchronous and take microseconds. */
 export class Extractor {
-  readonly #module: WebAssembly.Module;
+  readonly #module: WasmModule;
   #instance: typeof Extraction | undefined;
 
-  /** Use {@link loadExtractor}, unless there is a compiled module, for example in a worker that received one. */
-  constructor(module: WebAssembly.Module) {
+  /** Use `loadExtractor`, unless there is a compiled module, for example in a worker that received one. */
+  constructor(module: WasmModule) {
     this.#module = module;
   }
 
   /** The compiled module, which can be sent to workers. */
-  get module(): WebAssembly.Module {
+  get module(): WasmModule {
     return this.#module;
   }
 
@@ -99,7 +88,7 @@ export class Extractor {
   }
 
   #call<T>(call: (extraction: typeof Extraction) => T): T {
-    this.#instance ??= instantiate(() => this.#module, {}).extraction;
+    this.#instance ??= instantiate(() => this.#module as WebAssembly.Module, {}).extraction;
     try {
       return call(this.#instance);
     } catch (error) {
@@ -115,21 +104,49 @@ export class Extractor {
   }
 }
 
-async function compile(source: WasmSource): Promise<WebAssembly.Module> {
+/**
+ * Loads the component from a source. Without one, it is loaded from the source that `ownSource` returns.
+ *
+ * @throws ArcError with the code `component_not_loaded` if the package's own source cannot be loaded.
+ */
+export async function load(source: WasmSource | undefined, ownSource: () => WasmSource): Promise<Extractor> {
+  if (source !== undefined) return new Extractor(await compile(source));
+  try {
+    return new Extractor(await compile(ownSource()));
+  } catch (cause) {
+    const { message } = cause as Error;
+    throw new ArcError(`the code of the extraction component cannot be loaded (${message})`, 'component_not_loaded', false, {
+      hint:
+        "if this is a bundle, import loadExtractor from 'arc-recorder/inlined', or pass it the bytes of " +
+        "'arc-recorder/extractor.core.wasm'; in Cloudflare Workers, pass it the module that you import from there",
+      cause,
+    });
+  }
+}
+
+async function compile(source: WasmSource): Promise<WasmModule> {
   if (source instanceof WebAssembly.Module) return source;
+  if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) return WebAssembly.compile(source as BufferSource);
   if (source instanceof Response) return WebAssembly.compileStreaming(source);
-  if (!(source instanceof URL)) return WebAssembly.compile(source);
-  if (source.protocol !== 'file:') return WebAssembly.compileStreaming(fetch(source));
-  return WebAssembly.compile(await readFile(source));
+  // A program in JavaScript can pass any value.
+  const object: object = Object(source);
+  if ('arrayBuffer' in object) return WebAssembly.compile(await (object as CodeResponse).arrayBuffer());
+  if (!('href' in object)) {
+    throw new ArcError('the source is not bytes, a URL, a response or a WebAssembly.Module', 'invalid_call', false);
+  }
+  const url = new URL((object as UrlObject).href);
+  if (url.protocol !== 'file:') return WebAssembly.compileStreaming(fetch(url));
+  return WebAssembly.compile(await readFile(url));
 }
 
 /** The part of Node's API that is used, without an import that a bundler for browsers could not resolve. */
 interface NodeProcess {
-  getBuiltinModule(name: 'node:fs/promises'): { readFile(path: URL): Promise<BufferSource> };
+  getBuiltinModule?(name: 'node:fs/promises'): { readFile(path: URL): Promise<BufferSource> };
 }
 
 function readFile(path: URL): Promise<BufferSource> {
   const { process } = globalThis as { process?: NodeProcess };
-  if (process === undefined) throw new Error(`${path} cannot be read here; pass a source to loadExtractor`);
-  return process.getBuiltinModule('node:fs/promises').readFile(path);
+  const files = process?.getBuiltinModule?.('node:fs/promises');
+  if (files === undefined) throw new Error(`${path} cannot be read here`);
+  return files.readFile(path);
 }

@@ -1,21 +1,9 @@
 import type { Problem } from './bodies.js';
 import { ArcError, RejectedError } from './errors.js';
 import type { ErrorCode } from './errors.js';
+import type { ClientOptions } from './options.js';
+import type { Signal, UrlObject } from './platform.js';
 import { wellFormed } from './submission.js';
-
-/** Settings of a client. */
-export interface ClientOptions {
-  /** The token, if the service requires one. It is sent only to the service. */
-  token?: string;
-  /** How long a call is retried after a retryable error, in seconds. Default: 30; 0 disables retries. */
-  retryTimeoutSeconds?: number;
-  /** The timeout of one request, in seconds. Default: 150, longer than the service's own timeout. */
-  requestTimeoutSeconds?: number;
-  /** Whether bodies are compressed. Default: only bodies to other machines. */
-  compress?: boolean;
-  /** The function that sends requests. Default: the global `fetch`. */
-  fetch?: typeof fetch;
-}
 
 /** A request that can be retried. */
 export interface Call {
@@ -25,7 +13,7 @@ export interface Call {
   type?: string;
   body?: string;
   accept?: string;
-  signal?: AbortSignal | undefined;
+  signal?: Signal | undefined;
 }
 
 /** The smallest body that is compressed, in characters. */
@@ -45,7 +33,7 @@ export class Http {
   readonly #compress: boolean;
   readonly #token: string;
 
-  constructor(url: string | URL, options: ClientOptions) {
+  constructor(url: string | UrlObject, options: ClientOptions) {
     this.base = base(url);
     this.#options = options;
     this.#token = options.token?.trim() ?? '';
@@ -103,7 +91,8 @@ export class Http {
     }
     const headers = new Headers({ accept: call.accept ?? 'application/json' });
     if (this.#token !== '') headers.set('authorization', `Bearer ${this.#token}`);
-    const init: RequestInit = { method: call.method ?? 'GET', headers, redirect: 'error' };
+    // `redirect: 'error'` does not exist in Cloudflare Workers.
+    const init: RequestInit = { method: call.method ?? 'GET', headers, redirect: 'manual' };
     if (call.body !== undefined) {
       wellFormed('the body', call.body);
       headers.set('content-type', call.type ?? 'application/json');
@@ -114,19 +103,20 @@ export class Http {
       }
     }
     const timeout = AbortSignal.timeout((this.#options.requestTimeoutSeconds ?? 150) * 1000);
-    init.signal = call.signal === undefined ? timeout : AbortSignal.any([timeout, call.signal]);
+    init.signal = call.signal === undefined ? timeout : AbortSignal.any([timeout, call.signal as AbortSignal]);
     let response: Response;
     try {
-      response = await (this.#options.fetch ?? fetch)(url, init);
+      response = (await (this.#options.fetch ?? fetch)(url.href, init)) as Response;
     } catch (cause) {
       throw this.unanswered(cause, call.signal);
     }
     if (response.ok) return response;
+    if (isRedirect(response)) throw this.#redirected(response);
     throw await this.#refused(response, call.signal);
   }
 
   /** Returns the error for an answer that did not arrive, or was cut off. */
-  unanswered(cause: unknown, signal: AbortSignal | undefined): unknown {
+  unanswered(cause: unknown, signal: Signal | undefined): unknown {
     if (signal?.aborted === true) return signal.reason;
     const { message, cause: deeper } = cause as Error;
     const reason = deeper instanceof Error ? `${message}: ${deeper.message}` : message;
@@ -142,7 +132,19 @@ export class Http {
     });
   }
 
-  async #refused(response: Response, signal: AbortSignal | undefined): Promise<unknown> {
+  /** Returns the error for a redirect, which is not followed, so that its target does not receive the token. */
+  #redirected(response: Response): ArcError {
+    void response.body?.cancel().catch(() => undefined);
+    // Browsers hide the target and the status.
+    const target = response.headers.get('location')?.slice(0, SHOWN_CHARACTERS) ?? 'another URL';
+    const more = response.status === 0 ? {} : { status: response.status };
+    return new ArcError(`${this.base.href} redirects to ${target}, and redirects are not followed`, 'foreign_answer', false, {
+      hint: 'use the URL of the service to which it redirects',
+      ...more,
+    });
+  }
+
+  async #refused(response: Response, signal: Signal | undefined): Promise<unknown> {
     let text: string;
     try {
       text = await response.text();
@@ -168,6 +170,10 @@ export class Http {
   }
 }
 
+function isRedirect({ type, status }: Response): boolean {
+  return type === 'opaqueredirect' || (status >= 300 && status < 400);
+}
+
 /** OpenSSL's error codes for certificates and TLS. */
 const CERTIFICATE_ERRORS =
   /^(CERT_|CRL_|ERR_TLS|ERR_SSL|ERROR_IN_C|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH_|HOSTNAME_MISMATCH)/;
@@ -184,15 +190,14 @@ function permanentErrorHint(error: unknown): string | undefined {
       return 'check the certificate of the service, and configure the authority to trust (Node: NODE_EXTRA_CA_CERTS)';
     }
     if (/bad port/i.test(message)) return 'this port is forbidden for HTTP clients; configure another port of the service';
-    if (/redirect/i.test(`${code} ${message}`)) return 'the service redirects; use the URL that it redirects to';
   }
   return undefined;
 }
 
-function base(url: string | URL): URL {
+function base(url: string | UrlObject): URL {
   let parsed: URL;
   try {
-    parsed = new URL(url);
+    parsed = new URL(typeof url === 'string' ? url : url.href);
   } catch (cause) {
     throw new ArcError(
       'invalid URL of the service',
@@ -230,7 +235,7 @@ function compressed(body: string): Promise<ArrayBuffer> {
 }
 
 /** Waits, unless the signal aborts the wait. */
-export function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
+export function sleep(ms: number, signal: Signal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();
     const stop = () => {

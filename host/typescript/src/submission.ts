@@ -142,8 +142,14 @@ export function summaryText(suite: object): string {
   return parts.reduce((text, part, index) => text + (found[index - 1]?.number ?? '') + part);
 }
 
-/** A random placeholder, which no document contains, for numbers that JSON cannot represent. */
-const PLACEHOLDER = `\u0001${Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join('-')}\u0001`;
+/** See {@link placeholder}. Cloudflare Workers have no random numbers while modules are loaded. */
+let randomPlaceholder: string | undefined;
+
+/** Returns a random placeholder, which no document contains, for numbers that JSON cannot represent. */
+function placeholder(): string {
+  randomPlaceholder ??= `\u0001${Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join('-')}\u0001`;
+  return randomPlaceholder;
+}
 
 /** A number that JSON cannot represent, and its position as a JSON Pointer. */
 type NotFiniteNumber = Omit<NotFinite, 'offset'>;
@@ -159,7 +165,7 @@ function marked(result: object, what: string): { parts: string[]; found: NotFini
     if (typeof value === 'object' && value !== null) paths.set(value, path);
     if (typeof value !== 'number' || Number.isFinite(value)) return value;
     found.push({ path, number: String(value) });
-    return PLACEHOLDER;
+    return placeholder();
   }
   let text: string | undefined;
   try {
@@ -170,7 +176,7 @@ function marked(result: object, what: string): { parts: string[]; found: NotFini
   if (text === undefined) {
     throw new ArcError(`${what} cannot be converted to JSON: it is a ${typeof result}`, 'invalid_call', false);
   }
-  return { parts: found.length === 0 ? [text] : text.split(JSON.stringify(PLACEHOLDER)), found };
+  return { parts: found.length === 0 ? [text] : text.split(JSON.stringify(placeholder())), found };
 }
 
 function written(result: object, what = 'the result'): { text: string; notFinite: NotFinite[] } {
