@@ -70,7 +70,8 @@ pub(super) enum Command {
     /// Run a runner: a WebAssembly component that records through the recorder interface.
     ///
     /// It gets its arguments and the standard streams, but no files, network or environment
-    /// variables unless they are granted. Its exit code becomes this program's.
+    /// variables unless they are granted. Its exit code becomes this program's; an exit with another code
+    /// than 0 and 1 needs `exit-with-code` of wasi:cli.
     Run(Run),
     /// List, add and remove result formats: components that read the files of other tools.
     ///

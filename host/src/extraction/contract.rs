@@ -18,6 +18,61 @@ const INTERFACES: [&str; 2] = ["extraction", "container"];
 /// The maximum size of a component in bytes: components compiled from JavaScript have about 12 MB.
 const MAX_COMPONENT_BYTES: usize = 128 << 20;
 
+/// The names of what a component imports, and of the interfaces that it exports.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ComponentNames {
+    pub(crate) imports: Vec<String>,
+    pub(crate) exports: Vec<String>,
+}
+
+/// Why bytes are not a component.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NotComponent {
+    /// They are a core module.
+    Module,
+    /// They are not WebAssembly, for this reason.
+    Broken(String),
+}
+
+impl From<wasmparser::BinaryReaderError> for NotComponent {
+    fn from(error: wasmparser::BinaryReaderError) -> Self {
+        let reason = error.message().lines().next().unwrap_or_default();
+        NotComponent::Broken(reason.split(" - ").next().unwrap_or_default().to_owned())
+    }
+}
+
+impl ComponentNames {
+    /// Reads them from a component's bytes, without compiling it.
+    pub(crate) fn read(bytes: &[u8]) -> std::result::Result<Self, NotComponent> {
+        let mut names = ComponentNames::default();
+        let mut depth = 0_u32;
+        for payload in Parser::new(0).parse_all(bytes) {
+            match payload? {
+                Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
+                    return Err(NotComponent::Module);
+                }
+                Payload::Version { .. } => depth += 1,
+                Payload::End(_) => depth = depth.saturating_sub(1),
+                Payload::ComponentImportSection(section) if depth == 1 => {
+                    for import in section {
+                        names.imports.push(import?.name.name.to_owned());
+                    }
+                }
+                Payload::ComponentExportSection(section) if depth == 1 => {
+                    for export in section {
+                        let export = export?;
+                        if export.kind == ComponentExternalKind::Instance {
+                            names.exports.push(export.name.name.to_owned());
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(names)
+    }
+}
+
 /// The imports and exports that a component declares.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contract {
@@ -38,38 +93,14 @@ pub fn read_contract(bytes: &[u8]) -> Result<Contract> {
             bytes.len()
         )));
     }
-    let broken = |error: wasmparser::BinaryReaderError| {
-        let reason = error.message().lines().next().unwrap_or_default();
-        let reason = reason.split(" - ").next().unwrap_or_default();
-        wrong(format!("its bytes are not WebAssembly ({reason})")).with_hint("build it again")
-    };
-    let (mut imports, mut exports) = (Vec::new(), Vec::new());
-    let mut depth = 0_u32;
-    for payload in Parser::new(0).parse_all(bytes) {
-        match payload.map_err(broken)? {
-            Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
-                return Err(wrong("it is a core module".to_owned()).with_hint(
-                    "make a component of it, for example with `wasm-tools component new`",
-                ));
-            }
-            Payload::Version { .. } => depth += 1,
-            Payload::End(_) => depth = depth.saturating_sub(1),
-            Payload::ComponentImportSection(section) if depth == 1 => {
-                for import in section {
-                    imports.push(import.map_err(broken)?.name.name.to_owned());
-                }
-            }
-            Payload::ComponentExportSection(section) if depth == 1 => {
-                for export in section {
-                    let export = export.map_err(broken)?;
-                    if export.kind == ComponentExternalKind::Instance {
-                        exports.push(export.name.name.to_owned());
-                    }
-                }
-            }
-            _ => {}
+    let names = ComponentNames::read(bytes).map_err(|not| match not {
+        NotComponent::Module => wrong("it is a core module".to_owned())
+            .with_hint("make a component of it, for example with `wasm-tools component new`"),
+        NotComponent::Broken(reason) => {
+            wrong(format!("its bytes are not WebAssembly ({reason})")).with_hint("build it again")
         }
-    }
+    })?;
+    let ComponentNames { imports, exports } = names;
     let (wasi_imports, others): (Vec<String>, Vec<String>) =
         imports.into_iter().partition(|import| import.starts_with("wasi:"));
     // Types that the world's interfaces share can be among the imports.

@@ -25,8 +25,8 @@ use uuid::Uuid;
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
+pub(crate) use contract::{ComponentNames, NotComponent, PACKAGE, VERSION};
 pub use contract::{Contract, read_contract};
-pub(crate) use contract::{PACKAGE, VERSION};
 pub use core_module::core_module;
 pub(crate) use layout::matches_pattern;
 pub use layout::{FileLayout, HEAD_BYTES, HeaderLayout, ItemLayout, ItemRole};

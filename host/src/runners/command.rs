@@ -13,11 +13,15 @@ use super::{Grants, RecorderCtxView, RecorderView, add_to_linker};
 use crate::Recorder;
 use crate::component_cache;
 use crate::error::{Error, Result};
-use crate::extraction::{LoadOptions, PACKAGE, VERSION};
+use crate::extraction::LoadOptions;
 
 /// The interval at which a runner that only computes yields to other tasks of its thread, and
 /// detects that its future was dropped.
 const TICK: Duration = Duration::from_millis(10);
+
+/// How to build a component that can be run.
+pub(super) const BUILD_HINT: &str = "build a program for WASI 0.2: in Rust with --target wasm32-wasip2, \
+    in Python or JavaScript as docs/components.md shows";
 
 /// The limits of a runner.
 #[derive(Clone, Debug)]
@@ -79,15 +83,17 @@ impl Runner {
     /// Compiles a component, or loads it from the cache.
     ///
     /// # Errors
-    /// [`Error::Component`] if it is not a component, or imports another version of the
-    /// recorder's package.
+    /// [`Error::Component`] if it is not a component, exports no `wasi:cli/run`, or has an import that
+    /// this host does not provide.
     pub fn new(component: &[u8], settings: &RunnerSettings) -> Result<Self> {
         let broken = |error: wasmtime::Error| {
             let reason = error.root_cause().to_string();
             let reason = reason.lines().next().unwrap_or("unknown reason").to_owned();
             Error::component(format!("this is not a component that can be run: {reason}"))
-                .with_hint("build it for wasm32-wasip2")
+                .with_hint(BUILD_HINT)
         };
+        // Before it is compiled, which can take many seconds.
+        super::requirements::check(component)?;
         let mut config = Config::new();
         config.epoch_interruption(true);
         let engine = Engine::new(&config).map_err(broken)?;
@@ -96,9 +102,6 @@ impl Runner {
             LoadOptions { cache_dir: settings.cache_dir.clone(), ..LoadOptions::default() };
         let component =
             component_cache::load(&engine, component, &sha256, &loading).map_err(broken)?;
-        for (name, _) in component.component_type().imports(&engine) {
-            check_version(name)?;
-        }
         Ok(Runner { engine, component, memory_bytes: settings.memory_bytes })
     }
 
@@ -108,7 +111,7 @@ impl Runner {
     /// recorded.
     ///
     /// # Errors
-    /// [`Error::Component`] if it has an import that this host does not provide, or traps;
+    /// [`Error::Component`] if a function that it imports does not exist, or if it traps;
     /// [`Error::Configuration`] if a granted folder cannot be opened.
     pub async fn run(
         &self,
@@ -136,7 +139,7 @@ impl Runner {
         let instance = Command::instantiate_async(&mut store, &self.component, &linker).await;
         let command = instance.map_err(|error| {
             Error::component(format!(
-                "the runner has an import that this host does not provide: {}",
+                "the runner imports something that this host does not provide: {}",
                 error.root_cause()
             ))
         })?;
@@ -172,33 +175,9 @@ impl Drop for Ticker {
     }
 }
 
-/// Refuses an import of the recorder's package in another version, before wasmtime reports it as
-/// missing functions.
-fn check_version(import: &str) -> Result<()> {
-    let Some(name) = import.strip_prefix(PACKAGE) else { return Ok(()) };
-    match name.rsplit_once('@') {
-        Some((_, version)) if !version.starts_with(VERSION) => Err(Error::component(format!(
-            "the runner was built for arc:recording@{version}, and this host provides \
-             arc:recording@{VERSION}x"
-        ))
-        .with_hint("build the runner again with the wit folder of this version")),
-        _ => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn another_version_of_the_package_is_named() {
-        check_version("arc:recording/recorder@0.1.0").unwrap();
-        // The same rule as for formats: a missing function is reported by the linker.
-        check_version("arc:recording/recorder@0.1.7").unwrap();
-        check_version("wasi:cli/run@9.9.9").unwrap();
-        let error = check_version("arc:recording/recorder@0.2.0").unwrap_err().to_string();
-        assert!(error.contains("0.2.0") && error.contains("0.1.x"), "{error}");
-    }
 
     #[test]
     fn bytes_that_are_not_a_component_are_refused() {

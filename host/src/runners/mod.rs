@@ -9,6 +9,7 @@ mod answers;
 mod command;
 mod grants;
 mod interface;
+mod requirements;
 
 use wasmtime::component::{HasData, Linker};
 

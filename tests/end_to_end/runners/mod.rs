@@ -2,6 +2,7 @@
 
 mod ending;
 mod grants;
+mod javascript;
 mod python;
 
 use std::path::Path;
