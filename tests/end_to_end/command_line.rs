@@ -429,7 +429,8 @@ fn invalid_arguments_are_reported_before_a_database_is_created() {
         (&["record", "--simulation", "123", "x"][..], "a UUID of 36 characters"),
         (&["spool", "drain"], "--spool-dir"),
         (&["prune", "--older-than", "5"], "like 90m, 24h, 7d or 2w"),
-        (&["serve", "--listen", "localhost:7117"], "addresses with a port"),
+        (&["serve", "--listen", "localhost"], "with a port"),
+        (&["serve", "--log-level", "loud"], "error, warn, info"),
     ] {
         let refused = program.run(arguments).ended(1);
         assert!(refused.stderr.contains(hint), "{arguments:?}: {}", refused.stderr);

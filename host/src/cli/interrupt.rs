@@ -1,4 +1,5 @@
-//! The signals that ask a command to end: SIGINT (Ctrl-C) and SIGTERM.
+//! The signals that ask a command to end, SIGINT (Ctrl-C) and SIGTERM, and the one that asks a service to
+//! read its settings again, SIGHUP.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +15,29 @@ use crate::error::{Error, Result};
 /// are committed, and running the same command again does the rest.
 pub(super) const STOPPING: Duration = Duration::from_secs(20);
 
-/// Receives both signals.
+/// Receives SIGHUP, by which a service is asked to read its settings again.
+pub(super) struct Hangups(Signal);
+
+impl Hangups {
+    /// Starts to listen; from now on the signal no longer ends the process.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(super) fn listen() -> Result<Self> {
+        listen(SignalKind::hangup()).map(Hangups)
+    }
+
+    /// Waits for the next signal; `false` if there can be none.
+    pub(super) async fn recv(&mut self) -> bool {
+        self.0.recv().await.is_some()
+    }
+}
+
+fn listen(kind: SignalKind) -> Result<Signal> {
+    signal(kind).map_err(|error| Error::io("could not listen for signals", error))
+}
+
+/// Receives the signals that ask a command to end.
 pub(super) struct Interrupts {
     interrupts: Signal,
     terminations: Signal,
@@ -26,8 +49,6 @@ impl Interrupts {
     /// # Errors
     /// [`Error::Io`].
     pub(super) fn listen() -> Result<Self> {
-        let listen =
-            |kind| signal(kind).map_err(|error| Error::io("could not listen for signals", error));
         Ok(Interrupts {
             interrupts: listen(SignalKind::interrupt())?,
             terminations: listen(SignalKind::terminate())?,

@@ -9,15 +9,16 @@ use serde_json::json;
 use super::CommandStatus;
 use super::connection;
 use super::global::Global;
-use super::interrupt::{Interrupts, exit_after};
+use super::interrupt::{Hangups, Interrupts, exit_after};
 use super::output::Output;
 use crate::Recorder;
 use crate::access::TokenRegistry;
-use crate::database;
+use crate::database::{self, Database};
 use crate::error::Result;
 use crate::service::settings::{FILE_VARIABLE, SETTINGS, is_list, unknown_variables};
-use crate::service::{Service, ServiceSettings, raise_open_files, start_log};
+use crate::service::{Reloader, Service, ServiceSettings, raise_open_files, start_log};
 use crate::spool::{Spool, SpoolSettings};
+use crate::store::SchemaState;
 
 /// The arguments of `serve`: each setting of the service is an option.
 #[derive(Clone, Debug, Default)]
@@ -113,7 +114,8 @@ pub(super) async fn run(
         output.bare_line(&settings.to_toml())?;
         return Ok(CommandStatus::Complete);
     }
-    start_log(&settings)?;
+    let log = start_log(&settings)?;
+    let as_read = settings.clone();
     raise_open_files();
     for name in unknown_variables() {
         tracing::warn!(
@@ -142,11 +144,10 @@ pub(super) async fn run(
     });
     if let Some(tokens) = &tokens {
         match tokens.refresh().await {
-            Ok(()) if tokens.count() == 0 => tracing::warn!(
-                "there is no token yet, so every request is refused; make one: arc-host token create \
-                 --scope record --name NAME"
-            ),
+            Ok(()) if tokens.count() == 0 => warn_without_tokens(),
             Ok(()) => {}
+            // The tables are made after this.
+            Err(_) if is_empty(&database).await => warn_without_tokens(),
             Err(error) => tracing::warn!(
                 error = error.report(),
                 hint = error.hint().as_deref(),
@@ -154,6 +155,16 @@ pub(super) async fn run(
             ),
         }
     }
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        database = database.describe(),
+        spool = spool
+            .as_ref()
+            .and(settings.spool_dir.as_ref())
+            .map(|folder| folder.display().to_string()),
+        tokens = tokens.as_ref().map(TokenRegistry::count),
+        "starting"
+    );
     let limit = Duration::from_secs(settings.shutdown_timeout_seconds);
     let service = Service::bind(settings, recorder, spool, tokens).await?;
     let scheme = if service.has_tls() { "https" } else { "http" };
@@ -164,6 +175,14 @@ pub(super) async fn run(
     } else {
         output.line(&format!("listening on {}", urls.join(", ")))?;
     }
+    let mut hangups = Hangups::listen()?;
+    let mut reloader = service.reloader(as_read, log);
+    tokio::spawn(async move {
+        while hangups.recv().await {
+            let read = ServiceSettings::read(arguments.settings_file.as_deref(), &arguments.given);
+            read_again(&mut reloader, read);
+        }
+    });
     let stop = async move {
         interrupts.recv().await;
         tracing::info!("stopping after the requests in progress; Ctrl-C again ends at once");
@@ -172,6 +191,35 @@ pub(super) async fn run(
     };
     service.serve(stop).await;
     Ok(CommandStatus::Complete)
+}
+
+/// Whether the database has no tables yet.
+async fn is_empty(database: &Database) -> bool {
+    matches!(database.store().check_schema().await, Ok(SchemaState::Absent))
+}
+
+fn warn_without_tokens() {
+    tracing::warn!(
+        "there is no token yet, so every request is refused; make one: arc-host token create \
+         --scope record --name NAME"
+    );
+}
+
+/// Applies settings that were read again while the service runs; those that cannot be applied are logged.
+fn read_again(reloader: &mut Reloader, settings: Result<ServiceSettings>) {
+    match settings.and_then(|settings| reloader.apply(&settings)) {
+        Ok(others) => {
+            tracing::info!("read the settings and the certificate again");
+            if !others.is_empty() {
+                tracing::warn!(settings = others.join(", "), "these settings need a restart");
+            }
+        }
+        Err(error) => tracing::error!(
+            error = error.report(),
+            hint = error.hint().as_deref(),
+            "could not read the settings again; those of before stay in use"
+        ),
+    }
 }
 
 /// Returns the folder of the spool, if it can exist.

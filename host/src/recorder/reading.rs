@@ -122,7 +122,7 @@ pub fn duration_hours(text: &str) -> std::result::Result<f64, String> {
     let span: jiff::Span = text.parse().map_err(|error: jiff::Error| wrong(&error))?;
     let day = jiff::SpanRelativeTo::days_are_24_hours();
     let hours = span.total((jiff::Unit::Hour, day)).map_err(|error| error.to_string())?;
-    if hours > 0.0 { Ok(hours) } else { Err("a duration is longer than nothing".to_owned()) }
+    if hours > 0.0 { Ok(hours) } else { Err(wrong(&"it must be greater than 0")) }
 }
 
 /// Returns the time that a text names: a date or a time (RFC 3339), or a duration such as `7d` before now.

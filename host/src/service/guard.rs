@@ -176,7 +176,10 @@ fn check(scope: Option<Scope>, app: &App, headers: &HeaderMap) -> Result<Option<
         .map(|(_, token)| token.trim());
     let Some(presented) = presented else {
         return Err(Failure::new(ProblemCode::Unauthorized, "this service asks for a token")
-            .hint("send it as `Authorization: Bearer …`"));
+            .hint(
+                "send it as `Authorization: Bearer …`; `arc-host token create` makes one on the service's \
+                 machine",
+            ));
     };
     let Bearer { token_id, name, .. } = tokens.check(presented, scope).map_err(refusal)?;
     Ok(Some(Caller { name, token_id, scope }))

@@ -1,6 +1,7 @@
 //! Connections: accepted up to a limit, with TLS or without, HTTP/1.1 or HTTP/2.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,14 +16,15 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
-use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
 use super::activity::{Activity, State};
 use super::app::SharedApp;
 use super::connection_timeouts::{PrefaceTimeout, WriteTimeout};
+use super::observe::ClientAddress;
 use super::open_files::{self, REFUSALS};
 use super::settings::ServiceSettings;
+use super::tls::Tls;
 use crate::wire::{Problem, ProblemCode};
 
 /// How long a TLS handshake can take, unless the time for headers is shorter.
@@ -52,7 +54,7 @@ const IDLE_MARGIN: Duration = Duration::from_secs(1);
 pub(super) struct Acceptor {
     app: SharedApp,
     router: Router,
-    tls: Option<TlsAcceptor>,
+    tls: Tls,
     limit: usize,
     places: Arc<Semaphore>,
     refusals: Arc<Semaphore>,
@@ -62,7 +64,7 @@ pub(super) struct Acceptor {
 }
 
 impl Acceptor {
-    pub(super) fn new(app: SharedApp, router: Router, tls: Option<TlsAcceptor>) -> Self {
+    pub(super) fn new(app: SharedApp, router: Router, tls: Tls) -> Self {
         let limit = open_files::connection_limit(&app.settings);
         let places = Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
         let refusals = Arc::new(Semaphore::new(REFUSALS));
@@ -91,7 +93,7 @@ impl Acceptor {
     async fn accept_from(&self, listener: &TcpListener) {
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => self.serve(stream),
+                Ok((stream, client)) => self.serve(stream, client),
                 Err(error) if of_one_connection(&error) => {}
                 Err(error) => {
                     tracing::warn!(%error, "could not accept a connection");
@@ -102,14 +104,14 @@ impl Acceptor {
     }
 
     /// Serves one connection in its own task.
-    fn serve(&self, stream: TcpStream) {
+    fn serve(&self, stream: TcpStream, client: SocketAddr) {
         // Answers are written whole; delaying small packets would only add latency.
         let _ = stream.set_nodelay(true);
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             self.app.metrics.refused_connections.inc();
             // Connections that cannot be answered, because the process has no more files, are closed,
             // so that they do not wait.
-            if self.tls.is_none()
+            if self.tls.acceptor().is_none()
                 && let Ok(telling) = Arc::clone(&self.refusals).try_acquire_owned()
             {
                 tokio::spawn(refuse(stream, self.limit, telling));
@@ -123,12 +125,13 @@ impl Acceptor {
         let connection = Connection {
             app: SharedApp::clone(&self.app),
             router: self.router.clone(),
+            client: ClientAddress(client),
             _place: place,
             _open: self.open.clone(),
         };
         let handshake =
             HANDSHAKE.min(Duration::from_secs(self.app.settings.headers_timeout_seconds));
-        match self.tls.clone() {
+        match self.tls.acceptor() {
             None => drop(tokio::spawn(connection.run(stream))),
             Some(tls) => drop(tokio::spawn(async move {
                 let accepted = tokio::select! {
@@ -148,6 +151,7 @@ impl Acceptor {
 struct Connection {
     app: SharedApp,
     router: Router,
+    client: ClientAddress,
     _place: OwnedSemaphorePermit,
     _open: mpsc::Sender<Infallible>,
 }
@@ -157,11 +161,12 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Connection { app, router, _place, _open } = self;
+        let Connection { app, router, client, _place, _open } = self;
         app.metrics.connections.inc();
         let activity = Activity::new();
         let active = Arc::clone(&activity);
-        let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(client);
             let under_way = match request.version() {
                 Version::HTTP_2 => Some(active.begin()),
                 _ => {

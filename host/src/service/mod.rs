@@ -3,12 +3,13 @@
 //! | module | purpose |
 //! |---|---|
 //! | [`settings`] | every setting, in one place |
-//! | `listener`, `connection_timeouts`, `activity`, `tls`, `open_files` | connections and their limits |
-//! | `router` | paths, and what a request passes through; the OpenAPI document |
+//! | `listener`, `connection_timeouts`, `activity`, `open_files` | connections and their limits |
+//! | `router`, `described` | paths, and what a request passes through; the OpenAPI document |
 //! | `observe`, `guard` | a request's id, log and counters; authentication and limits |
 //! | `origins`, `concurrency`, `min_rate` | web pages; how many requests at once; how slowly they can arrive and be read |
 //! | `parameters`, `body`, `decoding`, `memory_budget` | the parameters and body of a request, and the memory for them |
 //! | `simulations`, `record`, `files`, `reading`, `events` | the handlers |
+//! | `tls`, `log`, `reloading` | certificates, the log, and settings that are read again while it runs |
 //! | `file_disk`, `shared_check` | the disk for files; a query that concurrent clients share |
 //! | `submitted_results`, `request_metadata`, `stream`, `reader` | the results of a body; a stream of them, and batches from it |
 //! | `retention` | removal of old simulations |
@@ -27,6 +28,7 @@ mod body_drain;
 mod concurrency;
 mod connection_timeouts;
 mod decoding;
+mod described;
 mod events;
 mod file_disk;
 mod file_report;
@@ -48,6 +50,7 @@ mod parameters;
 mod reader;
 mod reading;
 mod record;
+mod reloading;
 mod request_metadata;
 mod retention;
 mod router;
@@ -67,8 +70,9 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout_at};
 
-pub use log::start_log;
+pub use log::{LogLevel, start_log};
 pub use open_files::raise_open_files;
+pub use reloading::Reloader;
 pub use router::openapi;
 pub use settings::ServiceSettings;
 
@@ -94,7 +98,9 @@ pub struct Service {
     app: SharedApp,
     listeners: Vec<TcpListener>,
     addresses: Vec<SocketAddr>,
-    tls: Option<tokio_rustls::TlsAcceptor>,
+    tls: tls::Tls,
+    /// The age of simulations that are removed.
+    retention: watch::Sender<Option<u64>>,
 }
 
 impl std::fmt::Debug for Service {
@@ -117,7 +123,8 @@ impl Service {
         spool: Option<Spool>,
         tokens: Option<TokenRegistry>,
     ) -> Result<Self> {
-        let tls = tls::acceptor(&settings)?;
+        let tls = tls::Tls::read(&settings)?;
+        let retention = watch::Sender::new(settings.retention_days);
         let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
         for address in &settings.listen {
             let failed = |error| Error::io(format!("could not listen on {address}"), error);
@@ -157,7 +164,7 @@ impl Service {
             stopping: watch::Sender::new(false),
             settings,
         };
-        Ok(Service { app: Arc::new(app), listeners, addresses, tls })
+        Ok(Service { app: Arc::new(app), listeners, addresses, tls, retention })
     }
 
     /// Returns the addresses on which it listens.
@@ -167,21 +174,25 @@ impl Service {
 
     /// Returns whether it uses TLS.
     pub fn has_tls(&self) -> bool {
-        self.tls.is_some()
+        self.tls.acceptor().is_some()
+    }
+
+    /// Returns what applies changed settings to this service while it runs. `settings` are those with which
+    /// it was started, as they were read.
+    pub fn reloader(&self, settings: ServiceSettings, log: LogLevel) -> Reloader {
+        Reloader::new(settings, log, self.tls.clone(), self.retention.clone())
     }
 
     /// Answers requests until `stop` resolves. Then it accepts no more, lets requests in progress end,
     /// moves those that do not end in time to the spool, and closes the connections to the database.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
-        let Service { app, listeners, tls, .. } = self;
+        let Service { app, listeners, tls, retention, .. } = self;
         let router = router::router(&app);
         let acceptor = Acceptor::new(SharedApp::clone(&app), router, tls);
         let tokens = app.tokens.clone().map(|tokens| tokio::spawn(keep_tokens_fresh(tokens)));
         let preparing = tokio::spawn(prepare(app.recorder.clone()));
-        let retention = app
-            .settings
-            .retention_days
-            .map(|days| tokio::spawn(retention::keep(app.recorder.store().clone(), days)));
+        let age = retention.subscribe();
+        let retention = tokio::spawn(retention::keep(app.recorder.store().clone(), age));
         let stopped = async {
             stop.await;
             app.stopping.send_replace(true);
@@ -189,9 +200,7 @@ impl Service {
         tokio::join!(acceptor.accept(listeners), stopped);
         preparing.abort();
         // The interrupted work is a transaction, and so is either done or not.
-        if let Some(retention) = retention {
-            retention.abort();
-        }
+        retention.abort();
         // All steps end within this time, so that a supervisor with the same stop timeout does not kill
         // it.
         let begun = Instant::now();

@@ -1,5 +1,6 @@
 //! Observing a request: its id, a line of log, and the counters.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
@@ -28,6 +29,10 @@ const LONGEST_ID: usize = 64;
 #[derive(Clone, Debug)]
 pub(super) struct RequestId(pub(super) Arc<str>);
 
+/// The address of the client or proxy at the other end of a connection, for the log.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ClientAddress(pub(super) SocketAddr);
+
 /// Assigns a request its id, and logs its outcome.
 pub(super) async fn observe(
     State(app): State<SharedApp>,
@@ -38,6 +43,7 @@ pub(super) async fn observe(
     let under_way = app.metrics.under_way();
     let request_id = request_id(&request);
     request.extensions_mut().insert(request_id.clone());
+    let client = request.extensions().get::<ClientAddress>().map(|client| client.0.to_string());
     let request = body_drain::drain_rest(&app, request);
     let method = request.method().clone();
     let path = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
@@ -72,7 +78,7 @@ pub(super) async fn observe(
     // One message per request, at a level that shows whether an operator should look.
     macro_rules! log {
         ($level:ident) => {
-            tracing::$level!(target: "arc_host::requests", %method, path = shown_path, status, duration_ms, request_id = &*request_id.0, token, cause, hint, "request")
+            tracing::$level!(target: "arc_host::requests", %method, path = shown_path, status, duration_ms, request_id = &*request_id.0, client, token, cause, hint, "request")
         };
     }
     match status {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use crate::error::Result;
 use crate::store::{RemovedRows, RetentionTime, Store};
 
@@ -11,9 +13,16 @@ const EVERY: Duration = Duration::from_secs(3_600);
 /// The interval after a failure, for example while the database is unavailable.
 const AFTER_FAILURE: Duration = Duration::from_secs(60);
 
-/// Removes simulations of this age, periodically. Several services can do so at once.
-pub(super) async fn keep(store: Store, days: u64) {
+/// Removes simulations of this age, periodically; none while the age is `None`. Several services can do
+/// so at once.
+pub(super) async fn keep(store: Store, mut age: watch::Receiver<Option<u64>>) {
     loop {
+        let Some(days) = *age.borrow_and_update() else {
+            match age.changed().await {
+                Ok(()) => continue,
+                Err(_) => return,
+            }
+        };
         let pause = match remove(&store, days).await {
             Ok(removed) if removed.simulations == 0 => EVERY,
             Ok(removed) => {
@@ -35,7 +44,13 @@ pub(super) async fn keep(store: Store, days: u64) {
                 AFTER_FAILURE
             }
         };
-        tokio::time::sleep(pause).await;
+        // A new age applies at once. Without a sender there will be none.
+        let changed = async {
+            if age.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let _ = tokio::time::timeout(pause, changed).await;
     }
 }
 

@@ -6,7 +6,7 @@
 //! other programs use as well, it only causes a warning.
 
 use std::env;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -72,7 +72,7 @@ macro_rules! settings {
 
 settings! {
     listen: Vec<SocketAddr> = vec![SocketAddr::from(([127, 0, 0, 1], 7117))], "ADDRESS",
-        "The addresses with a port on which it listens, separated by commas. Others than loopback need tokens, or --allow-unauthenticated.";
+        "The addresses or names with a port on which it listens, separated by commas. Others than loopback need tokens, or --allow-unauthenticated.";
     tls_certificate: Option<PathBuf> = None, "FILE",
         "The certificate chain (PEM) with which it speaks TLS.";
     tls_key: Option<PathBuf> = None, "FILE",
@@ -199,6 +199,7 @@ impl ServiceSettings {
         for (name, source, text) in sources {
             let mut alone = toml::Table::new();
             alone.insert(name.to_owned(), value(name, &text));
+            resolve_names(&mut alone, &source)?;
             // Parsed one by one, so that the error names the source of the value.
             ServiceSettings::deserialize(alone.clone()).map_err(|error| {
                 let wrong = Error::configuration(format!(
@@ -212,10 +213,8 @@ impl ServiceSettings {
             })?;
             table.extend(alone);
         }
-        let settings = ServiceSettings::deserialize(table).map_err(|error| {
-            let place = file.map_or_else(String::new, |path| format!("{}: ", path.display()));
-            Error::configuration(format!("{place}{}", first_line(&error)))
-        })?;
+        let settings = ServiceSettings::deserialize(table)
+            .map_err(|error| Error::configuration(first_line(&error)))?;
         settings.check()?;
         Ok(settings)
     }
@@ -243,6 +242,7 @@ impl ServiceSettings {
             return Err(Error::configuration("listen names no address")
                 .with_hint("127.0.0.1:7117 is a good one"));
         }
+        super::log::filter(&self.log_level)?;
         if self.tls_certificate.is_some() != self.tls_key.is_some() {
             return Err(Error::configuration("tls_certificate and tls_key go together")
                 .with_hint("set both or none"));
@@ -359,6 +359,40 @@ impl ServiceSettings {
     }
 }
 
+/// Replaces names such as `localhost:7117` among the addresses on which the service listens by their
+/// addresses: those of IPv4 if there are any, because IPv6 is disabled on many machines that list one.
+/// `source` is the source of the value, for errors. A value that names no port is not changed.
+///
+/// # Errors
+/// [`Error::Configuration`] if a name has no address.
+fn resolve_names(table: &mut toml::Table, source: &str) -> Result<()> {
+    let Some(toml::Value::Array(addresses)) = table.get_mut("listen") else { return Ok(()) };
+    let mut resolved = Vec::new();
+    for address in addresses.drain(..) {
+        let name = address.as_str().filter(|text| {
+            let port = text.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
+            text.parse::<SocketAddr>().is_err() && matches!(port, Some(Ok(_)))
+        });
+        let Some(name) = name else {
+            resolved.push(address);
+            continue;
+        };
+        let found: Vec<SocketAddr> = name
+            .to_socket_addrs()
+            .map_err(|error| {
+                Error::configuration(format!("invalid {source} {name:?}: the name has no address"))
+                    .with_hint("use a name of this machine, or an address such as 127.0.0.1:7117")
+                    .with_source(error)
+            })?
+            .collect();
+        let has_v4 = found.iter().any(SocketAddr::is_ipv4);
+        let used = found.iter().filter(|address| address.is_ipv4() || !has_v4);
+        resolved.extend(used.map(|address| toml::Value::from(address.to_string())));
+    }
+    *addresses = resolved;
+    Ok(())
+}
+
 /// Returns environment variables with the prefix that are not a setting.
 pub(crate) fn unknown_variables() -> Vec<String> {
     let known = |name: &str| {
@@ -380,14 +414,37 @@ fn read_file(path: &Path) -> Result<toml::Table> {
     table(&path.display().to_string(), &text)
 }
 
-/// The text of a settings file, with its name for messages.
+/// Reads the text of a settings file, and checks each value; `name` is that of the file, for messages.
 fn table(name: &str, text: &str) -> Result<toml::Table> {
-    toml::from_str(text).map_err(|error| {
+    let mut table: toml::Table = toml::from_str(text).map_err(|error| {
         let line = error.span().map_or(1, |span| {
             text.get(..span.start).map_or(1, |before| before.lines().count().max(1))
         });
         Error::configuration(format!("{name}, line {line}: {}", error.message()))
-    })
+    })?;
+    resolve_names(&mut table, &format!("{name}: listen"))?;
+    for (key, value) in &table {
+        let line_of = |line: &str| {
+            let start = line.trim_start().trim_start_matches(['"', '\'']);
+            start.strip_prefix(key.as_str()).is_some_and(|rest| {
+                rest.trim_start_matches(['"', '\'', ' ', '\t']).starts_with('=')
+            })
+        };
+        let line = text.lines().position(line_of).map_or(1, |index| index + 1);
+        let Some(setting) = SETTINGS.iter().find(|setting| setting.name == key) else {
+            return Err(Error::configuration(format!(
+                "{name}, line {line}: unknown setting {key}"
+            ))
+            .with_hint("`arc-host serve --print-settings` shows all settings"));
+        };
+        let alone = toml::Table::from_iter([(key.clone(), value.clone())]);
+        ServiceSettings::deserialize(alone).map_err(|error| {
+            let reason = first_line(&error);
+            Error::configuration(format!("{name}, line {line}: invalid {key} {value}: {reason}"))
+                .with_hint(setting.help)
+        })?;
+    }
+    Ok(table)
 }
 
 /// Reads a value that is not from a file, without quotation marks.
@@ -456,6 +513,16 @@ mod tests {
     }
 
     #[test]
+    fn a_name_among_the_addresses_is_resolved() {
+        let settings = read_options(&[("listen", "localhost:7117, 127.0.0.2:1")]).unwrap();
+        let expected: [SocketAddr; 2] =
+            ["127.0.0.1:7117".parse().unwrap(), "127.0.0.2:1".parse().unwrap()];
+        assert_eq!(settings.listen, expected);
+        let settings = ServiceSettings::from_toml("listen = [\"localhost:7117\"]").unwrap();
+        assert_eq!(settings.listen, expected[..1]);
+    }
+
+    #[test]
     fn control_characters_are_printed_as_toml_has_them() {
         let path: String = (1..0x20).chain([0x7f, 0x80, 0xe9]).filter_map(char::from_u32).collect();
         let settings = ServiceSettings { spool_dir: Some(path.into()), ..Default::default() };
@@ -470,7 +537,10 @@ mod tests {
             ("max_concurrent_requests", "0"),
             ("max_concurrent_requests", "-1"),
             ("allow_unauthenticated", "yes"),
+            ("listen", "localhost:many"),
+            ("listen", "no name of a machine:7117"),
             ("log_format", "xml"),
+            ("log_level", "loud"),
             ("allow_origins", "app.example"),
             ("allow_origins", "https://app.example/"),
             ("allow_origins", ""),
@@ -528,6 +598,10 @@ mod tests {
         std::fs::write(&file, "max_concurrent_requests = 3\nrequets = 4\n").unwrap();
         let error = ServiceSettings::read(Some(&file), &[]).unwrap_err().to_string();
         assert!(error.contains("requets"), "{error}");
+        assert!(error.contains("line 2"), "{error}");
+        std::fs::write(&file, "\n  max_body_mib = \"x\"\n").unwrap();
+        let error = ServiceSettings::read(Some(&file), &[]).unwrap_err().to_string();
+        assert!(error.contains("line 2: invalid max_body_mib \"x\": invalid type"), "{error}");
         std::fs::write(&file, "max_concurrent_requests = 3\nopen = \n").unwrap();
         let error = ServiceSettings::read(Some(&file), &[]).unwrap_err().to_string();
         assert!(error.contains("line 2"), "{error}");

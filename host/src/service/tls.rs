@@ -1,7 +1,7 @@
-//! TLS from two PEM files.
+//! TLS from two PEM files, which are read again when a certificate was renewed.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -10,11 +10,46 @@ use tokio_rustls::TlsAcceptor;
 use super::settings::ServiceSettings;
 use crate::error::{Error, Result};
 
+/// The acceptor of TLS connections, if there is one.
+#[derive(Clone, Default)]
+pub(super) struct Tls(Arc<RwLock<Option<TlsAcceptor>>>);
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
+        formatter.debug_struct("Tls").finish_non_exhaustive()
+    }
+}
+
+impl Tls {
+    /// Reads the files that the settings name.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] if a file cannot be read, or certificate and key do not match.
+    pub(super) fn read(settings: &ServiceSettings) -> Result<Self> {
+        Ok(Tls(Arc::new(RwLock::new(acceptor(settings)?))))
+    }
+
+    /// Reads them again, for connections from now on.
+    ///
+    /// # Errors
+    /// As [`Tls::read`]; the certificate of before stays in use.
+    pub(super) fn read_again(&self, settings: &ServiceSettings) -> Result<()> {
+        let acceptor = acceptor(settings)?;
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = acceptor;
+        Ok(())
+    }
+
+    /// Returns the acceptor of a new connection; `None` without TLS.
+    pub(super) fn acceptor(&self) -> Option<TlsAcceptor> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 /// Returns the acceptor of TLS connections, if the settings name a certificate.
 ///
 /// # Errors
 /// [`Error::Configuration`] if a file cannot be read, or certificate and key do not match.
-pub(super) fn acceptor(settings: &ServiceSettings) -> Result<Option<TlsAcceptor>> {
+fn acceptor(settings: &ServiceSettings) -> Result<Option<TlsAcceptor>> {
     let (Some(certificate), Some(key)) = (&settings.tls_certificate, &settings.tls_key) else {
         return Ok(None);
     };

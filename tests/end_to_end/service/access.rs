@@ -1,6 +1,7 @@
 //! Access: tokens with scopes, revoked while the service runs; TLS.
 
 use std::io::Write as _;
+use std::path::Path;
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -221,6 +222,52 @@ fn tls_is_spoken_and_checked() {
     refuse(&["--tls-certificate", &key, "--tls-key", &key], "server.key");
     refuse(&["--tls-certificate", &certificate, "--tls-key", &certificate], "server.crt");
     refuse(&["--tls-certificate", "/nowhere", "--tls-key", &key], "/nowhere");
+}
+
+#[test]
+fn a_renewed_certificate_and_other_settings_are_read_again() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let program = Program::on(&database);
+    let spool = files.path("spool").display().to_string();
+    let write = |retention: &str, level: &str, requests: u64| {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let parameters = rcgen::CertificateParams::new(names).unwrap();
+        let certificate = files.write("server.crt", parameters.self_signed(&key).unwrap().pem());
+        let key = files.write("server.key", key.serialize_pem());
+        let settings = format!(
+            "tls_certificate = {certificate:?}\ntls_key = {key:?}\nspool_dir = {spool:?}\n\
+             log_level = {level:?}\nmax_concurrent_requests = {requests}\n{retention}"
+        );
+        (files.write("arc.toml", settings), certificate)
+    };
+    let (settings, certificate) = write("", "info", 100);
+    let options = ["--settings", settings.to_str().unwrap()];
+    let service = Service::start_with(&program, &files.path("log"), &options);
+    let over = service.program();
+    let lists = |trusted: &Path| {
+        let mut command = over.command(["simulations"]);
+        command.env("SSL_CERT_FILE", trusted);
+        crate::support::Finished::from(command.output().unwrap()).code == Some(0)
+    };
+    let old = files.write("old.crt", std::fs::read(&certificate).unwrap());
+    assert!(lists(&old));
+    assert!(service.log().contains("starting"), "{}", service.log());
+
+    // A file that is not valid changes nothing.
+    std::fs::write(&settings, "max_body_mib = \"x\"").unwrap();
+    service.reload();
+    service.wait_for_log("line 1: invalid max_body_mib");
+    assert!(lists(&old));
+
+    write("retention_days = 30\n", "debug", 200);
+    service.reload();
+    service.wait_for_log("these settings need a restart settings=\"max_concurrent_requests\"");
+    assert!(lists(&certificate));
+    assert!(!lists(&old), "the old certificate is still in use");
+    // A request is logged at this level, with the client's address.
+    service.wait_for_log("client=\"127.0.0.1:");
+    assert_eq!(service.stop(), Some(0));
 }
 
 #[test]

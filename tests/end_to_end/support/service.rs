@@ -243,6 +243,11 @@ impl Service {
         }
     }
 
+    /// Sends the service SIGHUP, at which it reads its settings again.
+    pub fn reload(&self) {
+        kill(Pid::from_raw(self.child.id() as i32), Signal::SIGHUP).unwrap();
+    }
+
     /// Sends the service SIGTERM.
     pub fn terminate(&self) {
         kill(Pid::from_raw(self.child.id() as i32), Signal::SIGTERM).unwrap();
