@@ -12,6 +12,8 @@
 CREATE TABLE arc_recorder.installation (
     singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
     layout text NOT NULL CHECK (layout IN ('plain', 'timescale', 'citus')),
+    -- When the tables got this layout.
+    arranged_at timestamptz NOT NULL DEFAULT now(),
     created_at timestamptz NOT NULL DEFAULT now()
 );
 INSERT INTO arc_recorder.installation (layout) VALUES ('plain');

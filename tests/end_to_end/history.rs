@@ -413,7 +413,8 @@ fn rewriting_can_be_killed_and_run_concurrently_and_is_all_or_nothing() {
     let writing = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
         AND backend_xid IS NOT NULL";
     wait_for("a write", || database.count(writing) > 0 || child.try_wait().unwrap().is_some());
-    kill(Pid::from_raw(child.id() as i32), Signal::SIGKILL).unwrap();
+    // On a cluster, the coordinator does not show the write, so that it can have ended.
+    let _ = kill(Pid::from_raw(child.id() as i32), Signal::SIGKILL);
     child.wait().unwrap();
     let left = database.count(&old);
     assert!(left == 0 || left == RESULTS as i64, "all or nothing: {left}");

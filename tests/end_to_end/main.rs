@@ -37,7 +37,7 @@
 //! | [`soak`] | all calls at once while the database is restarted and the service is killed |
 //! | [`state_machine`] | random steps, compared with a model after each |
 //! | [`terminal`] | pipes that close, Ctrl-C, secrets, control characters |
-//! | [`typescript`] | the TypeScript package: packed, installed, in Node and in a browser |
+//! | [`typescript`] | the TypeScript package: packed, installed, in every runtime, in bundles |
 //! | [`watch`] | `status --watch` |
 
 #![allow(

@@ -1,17 +1,19 @@
 //! The plans of the important queries: they use the right index, do not scan all outcomes and do
 //! not read documents, with table statistics and without.
 
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 use arc_host::extraction::OutcomeStatus;
 use arc_host::store::{
-    Attachments, ExportSelection, FigureScope, OutcomeFilter, OutcomeRows, SimulationFilter,
-    SimulationStatus, Store,
+    Attachments, ExportSelection, FigureScope, OutcomeFilter, OutcomeRows, ResultList,
+    SimulationFilter, SimulationStatus, Store,
 };
 use serde_json::Value;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use crate::databases::pglite::Pglite;
 use crate::support::{TestDatabase, skip_without_tool};
 
 /// The number of outcomes of each simulation.
@@ -229,10 +231,22 @@ fn assert_of_both_kinds(database: &TestDatabase, simulation_id: Uuid, state: &st
     })
 }
 
+/// Begins to keep the plans that servers report, for one test at a time.
+fn keep_plans() -> MutexGuard<'static, ()> {
+    static ONE_TEST: Mutex<()> = Mutex::new(());
+    static LOGGER: Once = Once::new();
+    let guard = ONE_TEST.lock().unwrap_or_else(PoisonError::into_inner);
+    LOGGER.call_once(|| {
+        log::set_logger(&PlanNotices).expect("nothing else reads the log of this process");
+        log::set_max_level(log::LevelFilter::Info);
+    });
+    reported();
+    guard
+}
+
 #[test]
 fn important_queries_use_their_indexes_and_read_no_documents() {
-    log::set_logger(&PlanNotices).expect("nothing else reads the log of this process");
-    log::set_max_level(log::LevelFilter::Info);
+    let _plans = keep_plans();
     let database = filled();
     let simulation_id = simulation(&database, 3);
     if !assert_of_both_kinds(&database, simulation_id, "without statistics") {
@@ -245,4 +259,105 @@ fn important_queries_use_their_indexes_and_read_no_documents() {
     fill(&database, fresh, fresh);
     let simulation_id = simulation(&database, fresh);
     assert_of_both_kinds(&database, simulation_id, "fresh, beside statistics");
+}
+
+/// The number of chunks of each hypertable.
+const CHUNKS: usize = 150;
+
+/// Asserts that the plans since the last call read at most one chunk of each hypertable, and that one of
+/// them reads a chunk.
+#[track_caller]
+fn assert_one_chunk(what: &str) {
+    let mut chunks = 0;
+    for plan in reported() {
+        let mut all = Vec::new();
+        nodes(&plan["Plan"], &mut all);
+        let read: BTreeSet<&str> = all
+            .iter()
+            .filter_map(|node| node["Relation Name"].as_str())
+            .filter(|name| name.starts_with("_hyper_"))
+            .collect();
+        let tables: BTreeSet<&str> =
+            read.iter().filter_map(|name| name.splitn(4, '_').nth(2)).collect();
+        assert!(read.len() == tables.len(), "{what} reads {} chunks: {plan:#}", read.len());
+        chunks += read.len();
+    }
+    assert!(chunks > 0, "{what} reads no chunk");
+}
+
+/// A query that does not name the time of a simulation's rows plans for every chunk, and locks it.
+#[test]
+fn queries_about_one_simulation_plan_for_one_chunk() {
+    let Some(pglite) = Pglite::start("the plans of queries about hypertables") else { return };
+    let _plans = keep_plans();
+    pglite.runtime.block_on(async {
+        let store = pglite.store();
+        store.migrate().await.unwrap();
+        store.close();
+    });
+    pglite.query(&format!(
+        "INSERT INTO arc_recorder.simulations (simulation_id, config_version_id, modal_environment,
+            trials, planned_scenarios, plan_sha256, partition_time, started_at, status)
+        SELECT md5('simulation' || number)::uuid, 'test', 'test', 1, 0, '', accepted, accepted, 'running'
+        FROM generate_series(1, {CHUNKS}) AS number,
+            LATERAL (SELECT now() - number * interval '8 days' AS accepted) AS time;
+        INSERT INTO arc_recorder.outcomes (simulation_id, outcome_id, partition_time, scenario_id, trial,
+            received_at, execution_time, status, headline, score, scores, execution_time_ms, tokens_used,
+            cost_usd, all_roles_tokens, all_roles_cost_usd, metrics, extractor_id, document_bytes,
+            result_key)
+        SELECT simulation_id, md5(simulation_id::text || number)::uuid, partition_time,
+            's' || number % 3, 1, now(), now(), 'success', 'reliability_score', 0.5, '[]', 1, 1, 1, 1, 1,
+            '{{}}', md5('extractor')::uuid, 16, 'key' || number % 4
+        FROM arc_recorder.simulations, generate_series(1, 6) AS number;
+        INSERT INTO arc_recorder.documents (simulation_id, outcome_id, partition_time, part, document)
+        SELECT simulation_id, outcome_id, partition_time, 0, '{{\"a\": \"b\"}}    '
+        FROM arc_recorder.outcomes"
+    ));
+    let chunks = "SELECT count(*) FROM timescaledb_information.chunks
+        WHERE hypertable_name = 'outcomes'";
+    assert!(pglite.query(chunks)[0].parse::<usize>().unwrap() >= CHUNKS);
+    let id = "SELECT md5('simulation77')::uuid";
+    let simulation_id: Uuid = pglite.query(id)[0].parse().unwrap();
+    // All clients of PGlite share one session.
+    pglite.query(
+        "LOAD 'auto_explain'; SET auto_explain.log_min_duration = 0;
+        SET auto_explain.log_format = 'json'; SET auto_explain.log_level = 'notice'",
+    );
+    reported();
+    pglite.runtime.block_on(async {
+        let store = pglite.store();
+        // The layout is looked up first.
+        store.simulation(simulation_id).await.unwrap();
+        reported();
+        store.figures(simulation_id, FigureScope::WithMetrics).await.unwrap();
+        assert_one_chunk("figures");
+        store.performance(simulation_id, 1e6).await.unwrap();
+        assert_one_chunk("performance");
+        let filter = OutcomeFilter::default();
+        let attached = Attachments { documents: true, trajectories: true };
+        let first = store.outcomes_page(simulation_id, &filter, 2, None, attached).await.unwrap();
+        assert_one_chunk("a page with documents");
+        assert_eq!(first.outcomes.len(), 2);
+        let next = first.cursor.as_deref();
+        let second = store.outcomes_page(simulation_id, &filter, 9, next, attached).await.unwrap();
+        assert_one_chunk("the next page");
+        assert_eq!(second.outcomes.len(), 2, "six rows with four keys");
+        store.revisions(simulation_id).await.unwrap();
+        assert_one_chunk("revisions");
+        let list = ResultList {
+            is_final: true,
+            outcome_ids: vec![first.outcomes[0].outcome_id],
+            made_at: None,
+            modified_at: Some(jiff::Timestamp::now()),
+        };
+        store.compare_results(simulation_id, &list).await.unwrap();
+        assert_one_chunk("a comparison with the final list");
+        store.simulation_with_figures(simulation_id).await.unwrap();
+        assert_one_chunk("the status");
+        // The failures of all simulations are in all chunks, so that a plan with many is recognised.
+        store.failures(5).await.unwrap();
+        let plan = reported().iter().map(|plan| plan.to_string().matches("_hyper_").count()).max();
+        assert!(plan >= Some(CHUNKS), "{plan:?}");
+        store.close();
+    });
 }

@@ -19,7 +19,10 @@ impl Drop for Cleanup<'_> {
 fn url_with(database: &TestDatabase, name: &str, user: Option<&str>) -> String {
     let url = database.url().replace(database.name(), name);
     match user {
-        Some(user) => format!("{}&user={user}", url.split_once("&user=").unwrap().0),
+        Some(user) => match url.split_once("&user=") {
+            Some((rest, _)) => format!("{rest}&user={user}"),
+            None => format!("{url}?user={user}"),
+        },
         None => url,
     }
 }
@@ -182,6 +185,10 @@ fn tables_with_the_same_names_elsewhere_are_not_touched() {
         ));
     }
     database.execute("CREATE VIEW public.simulations_scenarios AS SELECT 42 AS old");
+    let elsewhere =
+        "SELECT count(*) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+         WHERE nspname = 'public'";
+    let before = database.count(elsewhere);
     program.run(["migrate"]).ended(0);
     let files = Files::new();
     let path = files.write_lines("results.jsonl", &[result("a", "success", 1.0), json!({})]);
@@ -190,10 +197,7 @@ fn tables_with_the_same_names_elsewhere_are_not_touched() {
         let rows = database.query(&format!("SELECT * FROM public.{table}"));
         assert_eq!((rows.len(), rows[0].len(), rows[0].get::<_, i32>(0)), (1, 1, 42), "{table}");
     }
-    let elsewhere =
-        "SELECT count(*) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-         WHERE nspname = 'public'";
-    assert_eq!(database.count(elsewhere), TABLES.len() as i64 + 1, "nothing was added to public");
+    assert_eq!(database.count(elsewhere), before, "nothing was added to public");
 }
 
 #[test]

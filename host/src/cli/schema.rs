@@ -81,7 +81,8 @@ fn clock(skew_ms: Option<f64>) -> String {
 fn policies(policies: &[Policy]) -> String {
     let shown = policies.iter().map(|policy| {
         let state = match (&policy.last_run_status, policy.healthy) {
-            (_, true) => "runs".to_owned(),
+            (None, true) => "has not run yet".to_owned(),
+            (Some(_), true) => "runs".to_owned(),
             (Some(status), false) if status != "Success" => format!("does not run: {status}"),
             _ => "does not run: the server has no background workers for it".to_owned(),
         };

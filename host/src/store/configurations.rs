@@ -21,7 +21,7 @@ impl Store {
             .execute(
                 "INSERT INTO arc_recorder.config_versions (config_version_id, name, configuration,
                      user_id)
-                 VALUES ($1, $2, $3::text::json, $4)
+                 SELECT $1::text, $2::text, $3::text::json, $4::text
                  ON CONFLICT (config_version_id) DO NOTHING",
                 &[&config_version_id, &name, &configuration, &user_id],
             )

@@ -7,13 +7,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::Store;
+use super::layout::Layout;
 use super::outcome_columns::{OWN, SELECTED, outcome_columns};
-use super::outcome_sql::{READING_ORDER, document, join_scale, numbered, read_column, scale};
+use super::outcome_sql::{
+    READING_ORDER, document, join_scale, numbered, read_column, scale, with_replaced,
+};
 use super::outcomes::{OutcomeFilter, OutcomeRecord};
 use super::statement::Statement;
 use crate::error::{Error, Result};
@@ -61,15 +65,16 @@ pub(super) fn statement(simulation_id: Uuid, filter: &OutcomeFilter, documents: 
         inner.join(", ")
     );
     statement.sql = format!(
-        r#"WITH {scale}
+        r#"WITH {replaced}{scale}
         SELECT outcome.outcome_id, outcome.extractor_id{outer}{document}
         FROM ({numbered}) AS outcome
         {joined}
         WHERE outcome.is_current {status}
         ORDER BY {READING_ORDER}"#,
+        replaced = with_replaced(),
         scale = scale(),
         joined = join_scale("outcome"),
-        numbered = numbered(&columns, &scenario)
+        numbered = numbered(&columns, "", &scenario)
     )
     .into();
     statement
@@ -104,21 +109,24 @@ impl Store {
         let extractors = Arc::new(extractors);
 
         let wanted = &selection.simulations;
-        let ids = "SELECT simulation_id FROM arc_recorder.simulations
+        let ids = "SELECT simulation_id, partition_time FROM arc_recorder.simulations
              WHERE pg_catalog.cardinality($1::uuid[]) = 0 OR simulation_id = ANY ($1)
              ORDER BY pg_catalog.array_position($1, simulation_id), created_at, simulation_id";
         let ids = client.query(ids, &[wanted]).await.map_err(failed)?;
-        let ids: Vec<Uuid> = ids
+        let ids: Vec<(Uuid, Timestamp)> = ids
             .iter()
-            .map(|row| row.try_get(0))
+            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
             .collect::<std::result::Result<_, _>>()
             .map_err(failed)?;
-        if let Some(missing) = wanted.iter().find(|id| !ids.contains(id)) {
+        let is_found = |wanted: &Uuid| ids.iter().any(|(id, _)| id == wanted);
+        if let Some(missing) = wanted.iter().find(|id| !is_found(id)) {
             return Err(self.missing_simulation(*missing).await);
         }
-        for simulation_id in ids {
-            let statement = statement(simulation_id, &selection.filter, selection.documents);
-            let prepared = client.prepare_cached(&statement.sql).await.map_err(failed)?;
+        let has_chunks = self.known_layout().await? == Layout::Timescale;
+        for (simulation_id, time) in ids {
+            let statement = statement(simulation_id, &selection.filter, selection.documents)
+                .at(has_chunks.then_some(time));
+            let prepared = statement.prepared(&client).await.map_err(failed)?;
             let rows = client.query_raw(&prepared, statement.values()).await.map_err(failed)?;
             let mut rows = std::pin::pin!(rows.fuse());
             loop {

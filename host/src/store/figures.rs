@@ -11,8 +11,8 @@ use uuid::Uuid;
 use super::Store;
 use super::origin::Origin;
 use super::outcome_sql::{
-    ATTEMPT_ORDER, IS_NOT_REPLACED, IS_SUPERSEDED, headline, join_scale, raw_score, replaced,
-    scale_with_headline, scaled_score,
+    ATTEMPT_ORDER, IS_NOT_REPLACED, IS_SUPERSEDED, headline, join_scale, of_simulation, raw_score,
+    replaced, scale_with_headline, scaled_score,
 };
 use super::statement::Statement;
 #[cfg(doc)]
@@ -192,8 +192,9 @@ fn ranked(columns: &str, joins: &str) -> String {
                 ) IS NULL AS latest
             FROM arc_recorder.outcomes AS outcome
             {joins}
-            WHERE outcome.simulation_id = $1 AND {IS_NOT_REPLACED}
+            WHERE {of_simulation} AND {IS_NOT_REPLACED}
         )"#,
+        of_simulation = of_simulation("outcome"),
         replaced = replaced()
     )
 }
@@ -307,8 +308,8 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
             SELECT outcome.scenario_id, outcome.place, selected.result_key
             FROM selected
             CROSS JOIN LATERAL (
-                SELECT scenario_id, place FROM arc_recorder.outcomes
-                WHERE simulation_id = $1 AND result_key COLLATE "C" = selected.result_key
+                SELECT one.scenario_id, one.place FROM arc_recorder.outcomes AS one
+                WHERE {of_one} AND one.result_key COLLATE "C" = selected.result_key
                 LIMIT 1
             ) AS outcome
             WHERE selected.superseded
@@ -337,6 +338,7 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
                 GROUP BY error_category HAVING pg_catalog.sum(recorded) > 0::numeric) AS categories)
             AS by_error_category
     FROM grouped"#,
+        of_one = of_simulation("one"),
         cost_usd = dollars("cost_usd", "true"),
         all_roles_cost_usd = dollars("all_roles_cost_usd", "true"),
         latest_cost_usd = dollars("all_roles_cost_usd", "latest"),
@@ -386,7 +388,7 @@ static USAGE: LazyLock<String> = LazyLock::new(|| {
         r#"WITH {replaced}, named AS MATERIALIZED (
         SELECT outcome.usage, outcome.origin, outcome.computed_cost_usd, outcome.price_table_id
         FROM arc_recorder.outcomes AS outcome
-        WHERE outcome.simulation_id = $1 AND {IS_NOT_REPLACED}
+        WHERE {of_simulation} AND {IS_NOT_REPLACED}
             AND (outcome.usage IS NOT NULL OR outcome.origin IS NOT NULL)
     ), usages AS (
         SELECT one.role, one.model, coalesce(one.discarded, false) AS discarded, {tokens},
@@ -414,6 +416,7 @@ static USAGE: LazyLock<String> = LazyLock::new(|| {
             FROM named JOIN arc_recorder.price_tables AS tables USING (price_table_id)) AS dates)
             AS prices_dated
     FROM named"#,
+        of_simulation = of_simulation("outcome"),
         replaced = replaced(),
         tokens = kinds.map(tokens).join(", "),
         cost = within_double("pg_catalog.sum(one.cost_usd)"),
@@ -525,8 +528,10 @@ impl Store {
     /// [`Error::NotFound`] if there is no such simulation.
     pub async fn figures(&self, simulation_id: Uuid, scope: FigureScope) -> Result<Figures> {
         let compute = "compute the simulation's figures";
-        let (own, metrics) = (statement(simulation_id, None), metrics_statement(simulation_id));
-        let usage = Statement::new(USAGE.as_str()).with(simulation_id);
+        let time = self.row_time(simulation_id).await?;
+        let own = statement(simulation_id, None).at(time);
+        let metrics = metrics_statement(simulation_id).at(time);
+        let usage = Statement::new(USAGE.as_str()).with(simulation_id).at(time);
         // At once, on several connections if there are: each reads all rows of the simulation.
         let usage = self.rows(&usage, "add up the tokens");
         let (mut rows, usage, metrics) =
@@ -543,7 +548,8 @@ impl Store {
             && row.get::<_, bool>("several_headlines")
         {
             let headline: Option<String> = row.get("headline");
-            rows = self.rows(&statement(simulation_id, headline.as_deref()), compute).await?;
+            let own = statement(simulation_id, headline.as_deref()).at(time);
+            rows = self.rows(&own, compute).await?;
         }
         let computed = rows.first().and_then(Figures::from_computed);
         let mut figures = computed.ok_or_else(|| super::simulations::not_found(simulation_id))?;

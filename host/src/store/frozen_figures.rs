@@ -28,10 +28,12 @@ use crate::error::{Error, Result};
 use crate::identity;
 use crate::json_text::JsonText;
 
-/// The time, and whether the figures lock of `$1` was free and is now held. Both are queried before the
-/// UPDATE that needs them, because Citus does not allow volatile functions within one.
+/// The time, that before which a claim has expired, and whether the figures lock of `$1` was free and is
+/// now held. They are queried before the UPDATE that needs them, because Citus allows only immutable
+/// functions within one.
 const MOMENT: &str = "WITH moment AS MATERIALIZED (
         SELECT pg_catalog.clock_timestamp() AS now,
+            pg_catalog.clock_timestamp() - interval '1 minute' AS expired,
             pg_catalog.pg_try_advisory_xact_lock(arc_recorder.figures_lock($1::uuid)) AS locked
     )";
 
@@ -156,7 +158,7 @@ impl Store {
                  figures_claimed_at = moment.now
              FROM moment
              WHERE simulation_id = $1 AND status <> 'running' AND (figures_state <> 'computing'
-                     OR figures_claimed_at < moment.now - interval '1 minute')
+                     OR figures_claimed_at < moment.expired)
                  AND moment.locked {}",
             returning()
         ))

@@ -14,7 +14,7 @@ impl Store {
         let failed = |error| Error::postgres("keep the header", error);
         let client = self.client().await?;
         let insert = "INSERT INTO arc_recorder.document_headers (header_id, header)
-             VALUES ($1, $2) ON CONFLICT (header_id) DO NOTHING";
+             SELECT $1::uuid, $2::text ON CONFLICT (header_id) DO NOTHING";
         client.execute(insert, &[&header_id, &header]).await.map_err(failed)?;
         Ok(())
     }

@@ -10,7 +10,8 @@ use super::Store;
 use super::connection::Transaction;
 use super::extracted::ExtractedColumns;
 use super::outcome_columns::COMPARED;
-use super::outcome_sql::document;
+use super::outcome_sql::{document, of_simulation};
+use super::statement::Statement;
 use crate::error::{Error, Result};
 use crate::identity::Fingerprint;
 use crate::json_text::JsonText;
@@ -55,6 +56,7 @@ const WITH_OUTCOMES: &str = "SELECT simulation_id FROM arc_recorder.simulations 
      WHERE ($1::uuid IS NULL OR simulation_id = $1) AND EXISTS (
          SELECT FROM arc_recorder.outcomes AS outcome
          WHERE outcome.simulation_id = simulation.simulation_id
+             AND outcome.partition_time = simulation.partition_time
              AND outcome.extractor_id IN (
                  SELECT extractor_id FROM arc_recorder.extractors
                  WHERE name = $3 AND extractor_id IS DISTINCT FROM $2)
@@ -147,19 +149,21 @@ impl Store {
         extractor: &str,
     ) -> Result<impl Stream<Item = Result<ExtractedOutcome>> + use<>> {
         let failed = |error| Error::postgres("read the outcomes to extract again", error);
+        let time = self.row_time(simulation_id).await?;
         let client = self.client().await?;
-        let select = format!(
+        let select = Statement::new(format!(
             "SELECT outcome_id, received_at, extractor_id, header_id, {document} AS document, {}
              FROM arc_recorder.outcomes AS outcome
-             WHERE simulation_id = $1 AND extractor_id IN (
+             WHERE {of_simulation} AND extractor_id IN (
                  SELECT extractor_id FROM arc_recorder.extractors
                  WHERE name = $3 AND extractor_id IS DISTINCT FROM $2)
              ORDER BY simulation_id, outcome_id",
             COMPARED.join(", "),
+            of_simulation = of_simulation("outcome"),
             document = document("outcome")
-        );
-        let parameters: [&(dyn ToSql + Sync); 3] = [&simulation_id, &current, &extractor];
-        let rows = client.query_raw(select.as_str(), parameters).await.map_err(failed)?;
+        ));
+        let select = select.with(simulation_id).with(current).with(extractor.to_owned()).at(time);
+        let rows = client.query_raw(select.sql.as_ref(), select.values()).await.map_err(failed)?;
         Ok(rows.map(move |row| {
             let _held = &client;
             let row = row.map_err(failed)?;

@@ -21,7 +21,7 @@ pub enum Layout {
     /// Outcomes and documents are hypertables of TimescaleDB; if its edition has them, outcomes have a
     /// columnstore and a policy that fills it.
     Timescale,
-    /// The rows of a simulation are distributed over the nodes of Citus. Experimental.
+    /// Simulations are distributed over the nodes of Citus; the rows of each are on one node.
     Citus,
 }
 
@@ -93,7 +93,11 @@ impl Layout {
 
     /// Returns the statement that records it. Its name needs no quoting.
     pub(super) fn record(self) -> String {
-        format!("UPDATE arc_recorder.installation SET layout = '{}';", self.as_str())
+        format!(
+            "UPDATE arc_recorder.installation
+             SET layout = '{}', arranged_at = pg_catalog.clock_timestamp();",
+            self.as_str()
+        )
     }
 
     /// Returns the recorded layout; the schema must exist.

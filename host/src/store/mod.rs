@@ -34,6 +34,7 @@ mod rejected;
 mod removal;
 mod retention;
 mod revisions;
+mod row_time;
 mod run_report;
 mod selections;
 mod simulation_labels;
@@ -117,6 +118,7 @@ pub struct Store {
     counters: Arc<Counters>,
     clock: Arc<DatabaseClock>,
     prices: Arc<prices::CachedPrices>,
+    known_layout: Arc<row_time::KnownLayout>,
     look_up: Arc<LookUpPolicy>,
     copying: Arc<OnceCell<bool>>,
     /// For rows that are larger than a page.
@@ -177,6 +179,7 @@ impl Store {
             counters,
             clock,
             prices: Arc::default(),
+            known_layout: Arc::default(),
             look_up: Arc::default(),
             copying: Arc::default(),
             large_rows: Arc::new(Semaphore::new(1)),

@@ -14,8 +14,8 @@ use uuid::Uuid;
 use super::column_type::ColumnType;
 use super::outcome_columns::{SELECTED, outcome_columns};
 use super::outcome_sql::{
-    READING_ORDER, document as whole_document, is_current, join_scale, numbered, read_column,
-    scale, scaled_score,
+    READING_ORDER, document as whole_document, is_current_of_many, join_scale, numbered,
+    of_simulation, read_column, scale, scaled_score, with_replaced,
 };
 use super::outcomes::{OutcomeFilter, RecordedOutcome};
 use super::statement::Statement;
@@ -120,13 +120,14 @@ impl Store {
         cursor: Option<&str>,
         attached: Attachments,
     ) -> Result<OutcomePage> {
-        let mut statement = statement(simulation_id, filter, limit, cursor)?;
+        let time = self.row_time(simulation_id).await?;
+        let mut statement = statement(simulation_id, filter, limit, cursor)?.at(time);
         let mut rows = self.rows(&statement, "read the outcomes").await?;
         let mut large = None;
         // The first outcome exceeds a page, and was read without its long columns.
         if rows.first().is_some_and(|row| !row.get::<_, bool>("whole")) {
             large = self.large_rows().await;
-            statement = statement_within(simulation_id, filter, limit, cursor, ONE_ROW)?;
+            statement = statement_within(simulation_id, filter, limit, cursor, ONE_ROW)?.at(time);
             rows = self.large_rows_of(&statement, "read the outcomes").await?;
         }
         if rows.is_empty() {
@@ -144,8 +145,9 @@ impl Store {
         // One row more than requested was read, to find out whether there is a next page.
         outcomes.truncate(limit as usize);
         if attached != Attachments::default() && !outcomes.is_empty() {
+            let of_rows = (simulation_id, time);
             let done = match large {
-                None => self.attach(simulation_id, &mut outcomes, attached, PAGE_BYTES).await?,
+                None => self.attach(of_rows, &mut outcomes, attached, PAGE_BYTES).await?,
                 Some(_) => 0,
             };
             outcomes.truncate(done.max(1));
@@ -153,7 +155,7 @@ impl Store {
                 if large.is_none() {
                     large = self.large_rows().await;
                 }
-                self.attach(simulation_id, &mut outcomes, attached, ONE_ROW).await?;
+                self.attach(of_rows, &mut outcomes, attached, ONE_ROW).await?;
             }
         }
         let last_page = i64::try_from(outcomes.len()).is_ok_and(|read| read == found);
@@ -166,7 +168,7 @@ impl Store {
     /// outcomes they are now attached.
     async fn attach(
         &self,
-        simulation_id: Uuid,
+        (simulation_id, time): (Uuid, Option<Timestamp>),
         outcomes: &mut [RecordedOutcome],
         attached: Attachments,
         mut left_bytes: i64,
@@ -174,7 +176,7 @@ impl Store {
         let mut done = 0;
         for chunk in outcomes.chunks_mut(DOCUMENTS_AT_ONCE) {
             let ids = chunk.iter().map(|outcome| outcome.outcome_id).collect();
-            let statement = attached_statement(simulation_id, ids, attached, left_bytes);
+            let statement = attached_statement(simulation_id, ids, attached, left_bytes).at(time);
             let rows = match left_bytes {
                 ONE_ROW => self.large_rows_of(&statement, "read the documents").await?,
                 _ => self.rows(&statement, "read the documents").await?,
@@ -298,12 +300,12 @@ fn statement_within(
     let text_bytes: String =
         selected().into_iter().filter_map(|(_, bytes)| Some(format!(" + {}", bytes?))).collect();
     statement.sql = format!(
-        r#"WITH {scale}, trials AS MATERIALIZED (
+        r#"WITH {replaced}{scale}, trials AS MATERIALIZED (
             SELECT reached.scenario_id, reached.stored_trial FROM (
                 SELECT outcome.scenario_id COLLATE "C" AS scenario_id,
                     coalesce(outcome.trial, 0) AS stored_trial
                 FROM arc_recorder.outcomes AS outcome
-                WHERE outcome.simulation_id = $1 AND {current}{filters}{after_trial}
+                WHERE {of_simulation} AND {current}{filters}{after_trial}
                 ORDER BY outcome.scenario_id COLLATE "C", coalesce(outcome.trial, 0)
                 LIMIT $2
             ) AS reached
@@ -311,8 +313,7 @@ fn statement_within(
             {last_trial}
         ), page AS MATERIALIZED (
             SELECT outcome.*, pg_catalog.row_number() OVER (ORDER BY {READING_ORDER}) AS position
-            FROM trials
-            CROSS JOIN LATERAL ({attempts}) AS outcome
+            FROM ({attempts}) AS outcome
             WHERE outcome.is_current{filters}{after}
             ORDER BY {READING_ORDER}
             LIMIT $2
@@ -330,14 +331,18 @@ fn statement_within(
         LEFT JOIN arc_recorder.extractors AS extractor USING (extractor_id)
         WHERE page.bytes <= ${most_bytes} OR page.position = 1
         ORDER BY page.position"#,
+        replaced = with_replaced(),
         scale = scale(),
-        current = is_current("outcome"),
+        of_simulation = of_simulation("outcome"),
+        current = is_current_of_many(),
         scaled = scaled_score("page"),
         joined = join_scale("page"),
         attempts = numbered(
             &format!("{own}outcome.outcome_id, outcome.extractor_id"),
-            r#"AND coalesce(outcome.trial, 0) = trials.stored_trial
-                AND outcome.scenario_id COLLATE "C" = trials.scenario_id"#
+            // One pass over all of them, because a chunk in the columnstore has no index by scenario.
+            r#"JOIN trials ON coalesce(outcome.trial, 0) = trials.stored_trial
+                AND outcome.scenario_id COLLATE "C" = trials.scenario_id"#,
+            ""
         ),
     )
     .into();
@@ -403,11 +408,12 @@ fn attached_statement(
              SELECT outcome.*, pg_catalog.row_number() OVER asked AS position,
                  (pg_catalog.sum(document_bytes) OVER asked)::bigint AS bytes
              FROM arc_recorder.outcomes AS outcome
-             WHERE simulation_id = $1 AND outcome_id = ANY ($2::uuid[])
+             WHERE {of_simulation} AND outcome_id = ANY ($2::uuid[])
              WINDOW asked AS (ORDER BY pg_catalog.array_position($2::uuid[], outcome_id))
          ) AS sized
          CROSS JOIN LATERAL (SELECT {whole} AS document OFFSET 0) AS whole
          WHERE bytes <= $3 OR ($3 < 0 AND position = 1)",
+        of_simulation = of_simulation("outcome"),
         whole = whole_document("sized")
     ))
     .with(simulation_id)

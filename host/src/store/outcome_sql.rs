@@ -4,6 +4,13 @@
 //! known ([`join_scale`]). Whether all scores of a simulation without a range are from 0 to 1 is known
 //! from an index that contains only the others.
 
+use super::statement::{TIME, by_layout};
+
+/// The rows `alias` of simulation `$1` in a table of results, see [`TIME`].
+pub(super) fn of_simulation(alias: &str) -> String {
+    format!("{alias}.simulation_id = $1 AND {alias}.partition_time = {TIME}")
+}
+
 /// The place of the row `alias` in the order in which the revisions of a result were made.
 pub(super) fn made(alias: &str) -> String {
     format!(
@@ -26,19 +33,26 @@ pub(super) fn revision_time(alias: &str) -> String {
     )
 }
 
-/// Common table expressions: the valid selections of simulation `$1`, and the revisions of results that
-/// do not count, because another one does. Both are empty, and read from empty indexes, if no result
-/// has a key.
-pub(super) fn replaced() -> String {
-    format!(
-        r#"selected AS MATERIALIZED (
+/// The valid selections of simulation `$1`; empty, and read from an empty index, if no result has a key.
+const SELECTED: &str = r#"selected AS MATERIALIZED (
             SELECT result_key, outcome_id, revised_at, superseded
             FROM arc_recorder.valid_selections
             WHERE simulation_id = $1
-        ), repeated AS MATERIALIZED (
+        )"#;
+
+/// Common table expressions: the valid selections of simulation `$1`, and the revisions of results that
+/// do not count, because another one does. In tables with indexes both are read from empty ones, if no
+/// result has a key.
+pub(super) fn replaced() -> String {
+    by_layout(&replaced_in_chunks(), &replaced_by_key())
+}
+
+fn replaced_by_key() -> String {
+    format!(
+        r#"{SELECTED}, repeated AS MATERIALIZED (
             SELECT revision.result_key COLLATE "C" AS result_key
             FROM arc_recorder.outcomes AS revision
-            WHERE revision.simulation_id = $1 AND revision.result_key IS NOT NULL
+            WHERE {of_simulation} AND revision.result_key IS NOT NULL
             GROUP BY 1 HAVING pg_catalog.count(*) > 1
         ), replaced AS MATERIALIZED (
             SELECT other.outcome_id
@@ -47,14 +61,46 @@ pub(super) fn replaced() -> String {
             CROSS JOIN LATERAL (
                 SELECT revision.outcome_id
                 FROM arc_recorder.outcomes AS revision
-                WHERE revision.simulation_id = $1
+                WHERE {of_simulation}
                     AND revision.result_key COLLATE "C" = repeated.result_key
                 ORDER BY {revision} DESC
                 OFFSET 1
             ) AS other
         )"#,
+        of_simulation = of_simulation("revision"),
         revision = revision("revision")
     )
+}
+
+/// [`replaced`] in one pass: a chunk in the columnstore has no index by key.
+fn replaced_in_chunks() -> String {
+    format!(
+        r#"{SELECTED}, replaced AS MATERIALIZED (
+            SELECT ordered.outcome_id
+            FROM (
+                SELECT revision.outcome_id, pg_catalog.row_number() OVER (
+                    PARTITION BY revision.result_key COLLATE "C" ORDER BY {revision} DESC) AS place
+                FROM arc_recorder.outcomes AS revision
+                LEFT JOIN selected ON selected.result_key = revision.result_key COLLATE "C"
+                WHERE {of_simulation} AND revision.result_key IS NOT NULL
+            ) AS ordered
+            WHERE ordered.place > 1
+        )"#,
+        of_simulation = of_simulation("revision"),
+        revision = revision("revision")
+    )
+}
+
+/// The beginning of a query with [`is_current_of_many`]: common table expressions before others.
+pub(super) fn with_replaced() -> String {
+    by_layout(&format!("{}, ", replaced_in_chunks()), "")
+}
+
+/// Whether the row `outcome` of simulation `$1` counts, in a query that asks this about many rows and
+/// begins with [`with_replaced`].
+pub(super) fn is_current_of_many() -> String {
+    let in_chunks = format!("({IS_NOT_REPLACED} AND NOT {IS_SUPERSEDED})");
+    by_layout(&in_chunks, &is_current("outcome"))
 }
 
 /// Whether an outcome is the revision that counts of its result, which can be superseded. It needs
@@ -67,14 +113,14 @@ pub(super) const IS_NOT_REPLACED: &str =
 pub(super) const IS_SUPERSEDED: &str = r#"coalesce(outcome.result_key COLLATE "C" IN (
     SELECT selected.result_key FROM selected WHERE selected.superseded), false)"#;
 
-/// The document of the outcome `alias`, byte for byte.
+/// The document of the outcome `alias` of simulation `$1`, byte for byte.
 pub(super) fn document(alias: &str) -> String {
     format!(
         "(SELECT pg_catalog.string_agg(piece.document, ''::text ORDER BY piece.part)
             FROM arc_recorder.documents AS piece
-            WHERE piece.simulation_id = {alias}.simulation_id
-                AND piece.outcome_id = {alias}.outcome_id
-                AND piece.partition_time = {alias}.partition_time)"
+            WHERE {of_simulation} AND piece.outcome_id = {alias}.outcome_id
+                AND piece.partition_time = {alias}.partition_time)",
+        of_simulation = of_simulation("piece")
     )
 }
 
@@ -113,7 +159,7 @@ fn scale_of(otherwise: &str) -> String {
     ), scale AS MATERIALIZED (
         SELECT coalesce(CASE WHEN simulation.headline IS NOT NULL AND EXISTS (
                 SELECT FROM arc_recorder.outcomes AS named
-                WHERE named.simulation_id = $1 AND {named_current}
+                WHERE {named} AND {named_current}
                     AND named.scores @> pg_catalog.jsonb_build_array(
                         pg_catalog.jsonb_build_object('name'::text, simulation.headline))
             ) THEN simulation.headline END, {otherwise}) AS headline,
@@ -122,7 +168,7 @@ fn scale_of(otherwise: &str) -> String {
                 THEN simulation.models[1] END AS model,
             EXISTS (
                 SELECT FROM arc_recorder.outcomes AS beyond
-                WHERE beyond.simulation_id = $1 AND beyond.score_highest IS NULL
+                WHERE {beyond} AND beyond.score_highest IS NULL
                     AND (beyond.score < 0::float8 OR beyond.score > 1::float8)
                     AND beyond.invalidation IS NULL AND {beyond_current}
             ) AS beyond
@@ -130,6 +176,8 @@ fn scale_of(otherwise: &str) -> String {
         LEFT JOIN ranges AS own ON own.name = ''
         WHERE simulation.simulation_id = $1
     )"#,
+        named = of_simulation("named"),
+        beyond = of_simulation("beyond"),
         named_current = is_current("named"),
         beyond_current = is_current("beyond")
     )
@@ -219,31 +267,47 @@ pub(super) fn read_column(alias: &str, name: &str) -> String {
     }
 }
 
-/// Whether the row `alias` counts: two index look-ups for a result that has a key. The view
-/// `current_outcomes` has the same condition.
+/// Whether the row `alias` of simulation `$1` counts: two index look-ups for a result that has a key.
 pub(super) fn is_current(alias: &str) -> String {
-    let condition = format!("(selected.superseded OR {})", later(alias));
-    format!("({alias}.result_key IS NULL OR NOT {})", exists(alias, &condition))
+    counts(alias, "$1", &of_simulation("other"))
 }
 
-/// Whether another revision of the result of the row `alias` comes later in the order.
+/// Whether the row `alias` of any simulation counts. The view `current_outcomes` has the same condition.
+pub(super) fn is_current_anywhere(alias: &str) -> String {
+    let of_same_simulation = format!(
+        "other.simulation_id = {alias}.simulation_id
+        AND other.partition_time = {alias}.partition_time"
+    );
+    counts(alias, &format!("{alias}.simulation_id"), &of_same_simulation)
+}
+
+fn counts(alias: &str, simulation: &str, others: &str) -> String {
+    let condition = format!("(selected.superseded OR {})", later(alias));
+    format!("({alias}.result_key IS NULL OR NOT {})", exists(alias, simulation, others, &condition))
+}
+
+/// Whether another revision of the result of the row `alias` of simulation `$1` comes later in the
+/// order.
 pub(super) fn is_replaced(alias: &str) -> String {
-    format!("({alias}.result_key IS NOT NULL AND {})", exists(alias, &later(alias)))
+    let exists = exists(alias, "$1", &of_simulation("other"), &later(alias));
+    format!("({alias}.result_key IS NOT NULL AND {exists})")
 }
 
 fn later(alias: &str) -> String {
     format!("{} > {}", revision("other"), revision(alias))
 }
 
-/// Whether a revision `other` of the result of the row `alias` satisfies a condition.
-fn exists(alias: &str, condition: &str) -> String {
+/// Whether a revision `other` of the result of the row `alias` satisfies a condition. `simulation` is the
+/// id of its simulation, and `others` selects the rows of that. Citus takes no column of `alias` there
+/// within a subquery of a subquery.
+fn exists(alias: &str, simulation: &str, others: &str, condition: &str) -> String {
     format!(
         r#"EXISTS (
     SELECT FROM arc_recorder.outcomes AS other
     LEFT JOIN arc_recorder.valid_selections AS selected
-        ON selected.simulation_id = {alias}.simulation_id
+        ON selected.simulation_id = {simulation}
         AND selected.result_key = {alias}.result_key COLLATE "C"
-    WHERE other.simulation_id = {alias}.simulation_id
+    WHERE {others}
         AND other.result_key COLLATE "C" = {alias}.result_key
         AND {condition}
 )"#
@@ -251,11 +315,11 @@ fn exists(alias: &str, condition: &str) -> String {
 }
 
 /// The query of outcomes with their trials and attempts: the rows `outcome` of simulation `$1` that
-/// satisfy a condition, with `columns`. A trial without a number has the rank of its place among
+/// `join` and a condition select, with `columns`. A trial without a number has the rank of its place among
 /// those of its scenario that have an outcome that counts, in the order in which they were first received.
-/// The condition must not separate the rows of a scenario that have the same `trial`. The columns contain
-/// those of [`READING_ORDER`] that belong to the table.
-pub(super) fn numbered(columns: &str, condition: &str) -> String {
+/// They must not separate the rows of a scenario that have the same `trial`. The columns contain
+/// those of [`READING_ORDER`] that belong to the table. The whole query begins with [`with_replaced`].
+pub(super) fn numbered(columns: &str, join: &str, condition: &str) -> String {
     format!(
         r#"SELECT *, CASE WHEN stored_trial > 0 THEN stored_trial ELSE pg_catalog.dense_rank() OVER (
                 PARTITION BY scenario_id COLLATE "C", stored_trial, counts ORDER BY first_at, first_id
@@ -273,7 +337,8 @@ pub(super) fn numbered(columns: &str, condition: &str) -> String {
                 -- The OFFSET keeps the planner from repeating the condition.
                 SELECT outcome.*, {current} AS is_current
                 FROM arc_recorder.outcomes AS outcome
-                WHERE outcome.simulation_id = $1 {condition}
+                {join}
+                WHERE {of_simulation} {condition}
                 OFFSET 0
             ) AS outcome
             WINDOW place AS (
@@ -281,7 +346,8 @@ pub(super) fn numbered(columns: &str, condition: &str) -> String {
                     outcome.place COLLATE "C"
             ), received AS (place ORDER BY outcome.received_at, outcome.outcome_id)
         ) AS placed"#,
-        current = is_current("outcome")
+        of_simulation = of_simulation("outcome"),
+        current = is_current_of_many()
     )
 }
 
@@ -294,7 +360,7 @@ mod tests {
     fn the_view_has_the_same_condition() {
         let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         let migration = words(include_str!("../../../migrations/0001_recording.sql"));
-        let condition = words(&is_current("outcome"));
+        let condition = words(&is_current_anywhere("outcome"));
         let condition = condition.strip_prefix('(').and_then(|text| text.strip_suffix(')'));
         assert_eq!(migration.matches(condition.unwrap()).count(), 1, "{condition:?}");
     }

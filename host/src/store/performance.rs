@@ -8,7 +8,10 @@ use uuid::Uuid;
 
 use super::Store;
 use super::figures::dollars;
-use super::outcome_sql::{headline, is_current, join_scale, scale, scaled_score};
+use super::outcome_sql::{
+    headline, is_current_anywhere, is_current_of_many, join_scale, of_simulation, scale,
+    scaled_score, with_replaced,
+};
 use super::statement::Statement;
 #[cfg(doc)]
 use crate::error::Error;
@@ -79,13 +82,13 @@ pub struct Failure {
 /// [`super::Figures`] are.
 fn performance_statement(simulation_id: Uuid, hours: f64) -> Statement {
     Statement::new(format!(
-        r#"WITH {scale}, outcomes AS (
+        r#"WITH {replaced}{scale}, outcomes AS (
              SELECT outcome.execution_time, outcome.execution_time_ms, outcome.cost_usd,
                  outcome.status, {headline} AS headline,
                  CASE WHEN outcome.invalidation IS NULL THEN {scaled} END AS reliability_score
              FROM arc_recorder.outcomes AS outcome
              {joined}
-             WHERE outcome.simulation_id = $1 AND {current}
+             WHERE {of_simulation} AND {current}
                  AND outcome.execution_time >= pg_catalog.now()
                      - pg_catalog.make_interval(secs => $2::float8 * 3600::float8)
          )
@@ -109,7 +112,9 @@ fn performance_statement(simulation_id: Uuid, hours: f64) -> Statement {
         scaled = scaled_score("outcome"),
         headline = headline("outcome"),
         joined = join_scale("outcome"),
-        current = is_current("outcome"),
+        replaced = with_replaced(),
+        of_simulation = of_simulation("outcome"),
+        current = is_current_of_many(),
     ))
     .with(simulation_id)
     .with(hours)
@@ -134,7 +139,7 @@ fn failures_statement(limit: i64) -> Statement {
          FROM arc_recorder.outcomes AS outcome
          WHERE status <> 'success' AND {}
          ORDER BY execution_time DESC, outcome_id LIMIT $1",
-        is_current("outcome")
+        is_current_anywhere("outcome")
     ))
     .with(limit)
 }
@@ -148,7 +153,8 @@ impl Store {
     pub async fn performance(&self, simulation_id: Uuid, hours: f64) -> Result<Performance> {
         self.simulation(simulation_id).await?;
         let statement = performance_statement(simulation_id, hours);
-        let rows = self.rows(&statement, "read the simulation's performance").await?;
+        let what = "read the simulation's performance";
+        let rows = self.rows_of(simulation_id, statement, what).await?;
         let mut performance = Performance {
             simulation_id,
             time_range_hours: hours,

@@ -12,7 +12,8 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::layout::Layout;
-use super::statement::Statement;
+use super::outcome_sql::of_simulation;
+use super::statement::{Statement, TIME};
 use super::{SchemaState, Store};
 use crate::error::{Error, Result};
 use crate::paging::BATCH_ROWS;
@@ -90,7 +91,9 @@ fn expired_statement(before: Timestamp, by: RetentionTime) -> Statement {
         "SELECT simulation_id FROM arc_recorder.simulations AS simulation
          WHERE {time} < $1 AND (status <> 'running' OR NOT EXISTS (
              SELECT FROM arc_recorder.outcomes AS outcome
-             WHERE outcome.simulation_id = simulation.simulation_id AND outcome.received_at >= $1
+             WHERE outcome.simulation_id = simulation.simulation_id
+                 AND outcome.partition_time = simulation.partition_time
+                 AND outcome.received_at >= $1
          ))
          ORDER BY {time}, simulation_id"
     ))
@@ -132,8 +135,10 @@ impl Store {
     ) -> Result<ExpiredSimulations> {
         let expired = self.find_expired(before, by, self.layout().await?).await?;
         let count = Statement::new(
-            "SELECT (SELECT pg_catalog.count(*) FROM arc_recorder.outcomes
-                     WHERE simulation_id = ANY ($1)),
+            "SELECT (SELECT pg_catalog.count(*)
+                     FROM arc_recorder.simulations AS simulation
+                     JOIN arc_recorder.outcomes AS outcome USING (simulation_id, partition_time)
+                     WHERE simulation.simulation_id = ANY ($1)),
                  (SELECT pg_catalog.count(*) FROM arc_recorder.rejected_results
                      WHERE simulation_id = ANY ($1))",
         )
@@ -286,6 +291,7 @@ impl Store {
     /// holds the figures lock until the end of its transaction.
     async fn delete_rest(&self, simulation_id: Uuid) -> Result<u64> {
         let failed = |error| Error::postgres("delete the simulation's rows", error);
+        let time = self.row_time(simulation_id).await?;
         let mut client = self.client().await?;
         let transaction = client.transaction().await.map_err(failed)?;
         transaction
@@ -299,8 +305,15 @@ impl Store {
             .map_err(failed)?;
         let mut outcomes = 0;
         for (table, _) in PARTS {
-            let delete = format!("DELETE FROM arc_recorder.{table} WHERE simulation_id = $1");
-            let deleted = transaction.execute(delete.as_str(), &[&simulation_id]).await;
+            let delete = if matches!(table, "outcomes" | "documents") {
+                let of_simulation = of_simulation("one");
+                format!("DELETE FROM arc_recorder.{table} AS one WHERE {of_simulation}")
+            } else {
+                format!("DELETE FROM arc_recorder.{table} WHERE simulation_id = $1")
+            };
+            let time = time.filter(|_| delete.contains(TIME));
+            let delete = Statement::new(delete).with(simulation_id).at(time);
+            let deleted = transaction.execute(delete.sql.as_ref(), &delete.values()).await;
             let deleted = deleted.map_err(failed)?;
             if table == "outcomes" {
                 outcomes = deleted;

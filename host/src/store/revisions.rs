@@ -9,7 +9,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::Store;
-use super::outcome_sql::{made, revision};
+use super::outcome_sql::{made, of_simulation, revision};
 use super::statement::Statement;
 #[cfg(doc)]
 use crate::error::Error;
@@ -71,12 +71,13 @@ static REVISIONS: LazyLock<String> = LazyLock::new(|| {
         LEFT JOIN arc_recorder.valid_selections AS selected
             ON selected.simulation_id = $1
             AND selected.result_key = outcome.result_key COLLATE "C"
-        WHERE outcome.simulation_id = $1 AND outcome.result_key IS NOT NULL
+        WHERE {of_simulation} AND outcome.result_key IS NOT NULL
             AND ($3::text IS NULL OR outcome.result_key COLLATE "C" = $3)
     ) AS numbered
     WHERE $3::text IS NOT NULL OR revisions > 1 OR superseded
     ORDER BY scenario_id COLLATE "C", result_key COLLATE "C", revision
     LIMIT $2"#,
+        of_simulation = of_simulation("outcome"),
         made = made("outcome"),
         order = revision("outcome")
     )
@@ -117,8 +118,8 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] if there is no such simulation.
     pub async fn revisions(&self, simulation_id: Uuid) -> Result<Vec<Revision>> {
-        let rows =
-            self.rows(&revisions_statement(simulation_id, None), "read the revisions").await?;
+        let statement = revisions_statement(simulation_id, None);
+        let rows = self.rows_of(simulation_id, statement, "read the revisions").await?;
         if rows.is_empty() {
             self.simulation(simulation_id).await?;
         }

@@ -10,15 +10,15 @@ use std::cmp::Ordering;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
 use super::Store;
 use super::connection::Transaction;
-use super::outcome_sql::{is_replaced, revision, revision_time};
+use super::outcome_sql::{is_replaced, of_simulation, revision, revision_time};
 use super::revisions::{Revision, revisions_statement};
 use super::simulations::{locked_for_change, not_found};
-use super::statement::Statement;
+use super::statement::{Statement, with_time};
 use crate::error::{Error, Result};
 use crate::identity;
 
@@ -71,14 +71,19 @@ impl Selection {
 }
 
 /// The results of the list `$2` of simulation `$1` that have a key, and the place of each in the run.
-const LISTED: &str = r#"listed AS MATERIALIZED (
+fn listed() -> String {
+    format!(
+        r#"listed AS MATERIALIZED (
         SELECT outcome.result_key COLLATE "C" AS result_key,
             outcome.scenario_id COLLATE "C" AS scenario_id, coalesce(outcome.trial, 0) AS trial,
             coalesce(outcome.place, '') COLLATE "C" AS place
         FROM arc_recorder.outcomes AS outcome
-        WHERE outcome.simulation_id = $1 AND outcome.outcome_id = ANY ($2)
+        WHERE {} AND outcome.outcome_id = ANY ($2)
             AND outcome.result_key IS NOT NULL
-    )"#;
+    )"#,
+        of_simulation("outcome")
+    )
+}
 
 /// The join of an outcome with the valid selection of its result.
 const JOIN_SELECTED: &str = r#"LEFT JOIN arc_recorder.valid_selections AS selected
@@ -103,19 +108,21 @@ const IS_LISTED: &str = r#"(EXISTS (
 /// listed counts again.
 fn final_list() -> String {
     format!(
-        r#"WITH {LISTED}
+        r#"WITH {listed}
         SELECT DISTINCT outcome.result_key, selected.outcome_id,
             selected.revised_at::text AS revised_at, true AS superseded
         FROM arc_recorder.outcomes AS outcome
         {JOIN_SELECTED}
-        WHERE outcome.simulation_id = $1 AND outcome.result_key IS NOT NULL
+        WHERE {of_simulation} AND outcome.result_key IS NOT NULL
             AND ($3::timestamptz IS NULL OR outcome.execution_time <= $3)
             AND NOT {IS_LISTED} AND {MAY_SUPERSEDE}
         UNION
         SELECT outcome.result_key, selected.outcome_id, selected.revised_at::text, false
         FROM arc_recorder.outcomes AS outcome
         {JOIN_SELECTED}
-        WHERE outcome.simulation_id = $1 AND selected.superseded AND {IS_LISTED}"#
+        WHERE {of_simulation} AND selected.superseded AND {IS_LISTED}"#,
+        listed = listed(),
+        of_simulation = of_simulation("outcome")
     )
 }
 
@@ -123,7 +130,7 @@ fn final_list() -> String {
 /// results that were received later; `$3` is when that list was made.
 fn older_list() -> String {
     format!(
-        r#"WITH {LISTED}
+        r#"WITH {listed}
         SELECT DISTINCT outcome.result_key, selected.outcome_id,
             selected.revised_at::text AS revised_at, true AS superseded
         FROM listed AS outcome
@@ -132,7 +139,7 @@ fn older_list() -> String {
         WHERE {MAY_SUPERSEDE}
             AND NOT EXISTS (
                 SELECT FROM arc_recorder.outcomes AS before
-                WHERE before.simulation_id = $1
+                WHERE {of_simulation}
                     AND before.received_at <= simulation.final_list_recorded_at
                     AND before.result_key COLLATE "C" = outcome.result_key)
             AND NOT EXISTS (
@@ -140,13 +147,15 @@ fn older_list() -> String {
                 LEFT JOIN arc_recorder.valid_selections AS other
                     ON other.simulation_id = $1
                     AND other.result_key = before.result_key COLLATE "C"
-                WHERE before.simulation_id = $1
+                WHERE {of_simulation}
                     AND before.received_at <= simulation.final_list_recorded_at
                     AND before.execution_time <= $3
                     AND before.scenario_id COLLATE "C" = outcome.scenario_id
                     AND coalesce(before.trial, 0) = outcome.trial
                     AND coalesce(before.place, '') COLLATE "C" = outcome.place
-                    AND other.superseded IS NOT TRUE)"#
+                    AND other.superseded IS NOT TRUE)"#,
+        listed = listed(),
+        of_simulation = of_simulation("before")
     )
 }
 
@@ -162,14 +171,16 @@ fn newer_file() -> String {
         CROSS JOIN LATERAL (
             SELECT revision.invalidation, {time} AS revised_at
             FROM arc_recorder.outcomes AS revision
-            WHERE revision.simulation_id = $1
+            WHERE {of_revision}
                 AND revision.result_key COLLATE "C" = outcome.result_key
             ORDER BY {order} DESC
             LIMIT 1
         ) AS latest
-        WHERE outcome.simulation_id = $1 AND outcome.outcome_id = ANY ($2)
+        WHERE {of_simulation} AND outcome.outcome_id = ANY ($2)
             AND outcome.invalidation IS NULL AND latest.invalidation IS NOT NULL
             AND latest.revised_at < $3 AND {is_replaced}"#,
+        of_simulation = of_simulation("outcome"),
+        of_revision = of_simulation("revision"),
         time = revision_time("revision"),
         order = revision("revision"),
         is_replaced = is_replaced("outcome"),
@@ -191,12 +202,13 @@ impl Store {
         revision: Option<i64>,
     ) -> Result<Vec<Revision>> {
         let failed = |error| Error::postgres("select the revision", error);
+        let time = self.row_time(simulation_id).await?;
         let mut client = self.client().await?;
         let transaction = client.transaction().await.map_err(failed)?;
         let locked = locked_for_change(&transaction, simulation_id).await.map_err(failed)?;
         locked.ok_or_else(|| not_found(simulation_id))?;
         let known =
-            read_revisions(&transaction, simulation_id, result_key).await.map_err(failed)?;
+            read_revisions(&transaction, simulation_id, time, result_key).await.map_err(failed)?;
         let selected = selected_revision(simulation_id, &known, result_key, revision)?;
         let selection = Selection {
             result_key: selected.result_key.clone(),
@@ -206,8 +218,8 @@ impl Store {
         };
         let result_key = selection.result_key.clone();
         add(&transaction, simulation_id, &[selection]).await.map_err(failed)?;
-        let revisions =
-            read_revisions(&transaction, simulation_id, Some(&result_key)).await.map_err(failed)?;
+        let revisions = read_revisions(&transaction, simulation_id, time, Some(&result_key)).await;
+        let revisions = revisions.map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
         Ok(revisions)
     }
@@ -225,13 +237,14 @@ impl Store {
         list: &ResultList,
     ) -> Result<ListedResults> {
         let failed = |error| Error::postgres("compare the list of results", error);
+        let time = self.row_time(simulation_id).await?;
         let mut client = self.client().await?;
         let transaction = client.transaction().await.map_err(failed)?;
         let locked = locked_for_change(&transaction, simulation_id).await.map_err(failed)?;
         locked.ok_or_else(|| not_found(simulation_id))?;
         let compare = async {
             let mut listed = ListedResults::default();
-            for selection in compare_lists(&transaction, simulation_id, list).await? {
+            for selection in compare_lists(&transaction, simulation_id, time, list).await? {
                 match selection.superseded {
                     true => listed.superseded += 1,
                     false => listed.restored += 1,
@@ -239,7 +252,7 @@ impl Store {
             }
             if let Some(modified_at) = list.modified_at {
                 let found =
-                    read(&transaction, &newer_file(), simulation_id, list, Some(modified_at))
+                    read(&transaction, &newer_file(), simulation_id, time, list, Some(modified_at))
                         .await?;
                 add(&transaction, simulation_id, &found).await?;
                 listed.selected = found.iter().filter_map(|one| one.outcome_id).collect();
@@ -259,11 +272,13 @@ impl Store {
     ) -> Result<Vec<Uuid>> {
         let statement = Statement::new(format!(
             "SELECT outcome.outcome_id FROM arc_recorder.outcomes AS outcome
-             WHERE outcome.simulation_id = $1 AND outcome.outcome_id = ANY ($2) AND {}",
+             WHERE {} AND outcome.outcome_id = ANY ($2) AND {}",
+            of_simulation("outcome"),
             is_replaced("outcome")
         ));
         let statement = statement.with(simulation_id).with(outcome_ids);
-        let rows = self.rows(&statement, "read which revisions count").await?;
+        let what = "read which revisions count";
+        let rows = self.rows_of(simulation_id, statement, what).await?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 }
@@ -272,6 +287,7 @@ impl Store {
 async fn compare_lists(
     transaction: &Transaction<'_>,
     simulation_id: Uuid,
+    row_time: Option<Timestamp>,
     list: &ResultList,
 ) -> std::result::Result<Vec<Selection>, tokio_postgres::Error> {
     let newest = transaction
@@ -295,7 +311,7 @@ async fn compare_lists(
         (false, true) => (final_list(), list.made_at),
         (false, false) => return Ok(Vec::new()),
     };
-    let selections = read(transaction, &query, simulation_id, list, time).await?;
+    let selections = read(transaction, &query, simulation_id, row_time, list, time).await?;
     add(transaction, simulation_id, &selections).await?;
     if !is_older {
         transaction
@@ -312,24 +328,25 @@ async fn compare_lists(
     Ok(selections)
 }
 
-/// Reads the selections that a list needs.
+/// Reads the selections that a list needs. `row_time` is that of [`Store::row_time`].
 async fn read(
     transaction: &Transaction<'_>,
     query: &str,
     simulation_id: Uuid,
+    row_time: Option<Timestamp>,
     list: &ResultList,
     time: Option<Timestamp>,
 ) -> std::result::Result<Vec<Selection>, tokio_postgres::Error> {
-    let rows = transaction
-        .query_planned_anew(
-            query,
-            &[
-                (&simulation_id, Type::UUID),
-                (&list.outcome_ids, Type::UUID_ARRAY),
-                (&time, Type::TIMESTAMPTZ),
-            ],
-        )
-        .await?;
+    let mut values: Vec<(&(dyn ToSql + Sync), Type)> = vec![
+        (&simulation_id, Type::UUID),
+        (&list.outcome_ids, Type::UUID_ARRAY),
+        (&time, Type::TIMESTAMPTZ),
+    ];
+    if let Some(row_time) = &row_time {
+        values.push((row_time, Type::TIMESTAMPTZ));
+    }
+    let query = with_time(query, row_time.map(|_| values.len()));
+    let rows = transaction.query_planned_anew(&query, &values).await?;
     Ok(rows.iter().map(Selection::from_row).collect())
 }
 
@@ -362,9 +379,10 @@ async fn add(
 async fn read_revisions(
     transaction: &Transaction<'_>,
     simulation_id: Uuid,
+    row_time: Option<Timestamp>,
     result_key: Option<&str>,
 ) -> std::result::Result<Vec<Revision>, tokio_postgres::Error> {
-    let statement = revisions_statement(simulation_id, result_key);
+    let statement = revisions_statement(simulation_id, result_key).at(row_time);
     let rows = transaction.query(statement.sql.as_ref(), &statement.values()).await?;
     Ok(rows.iter().map(Revision::from_row).collect())
 }

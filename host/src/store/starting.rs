@@ -449,16 +449,17 @@ async fn write_plan(
         )
         .await
         .map_err(failed)?;
+    // The number is in the text, because Citus passes no parameter on to such a condition.
     let plan = transaction
-        .prepare_cached(
+        .prepare_cached(&format!(
             "INSERT INTO arc_recorder.planned_scenarios AS planned
                  (simulation_id, scenario_id, execution_order, scenario_version_id, trials)
              SELECT $1, scenario_id, $2 + place::integer - 1, version_id, trials
              FROM unnest($3::text[], $4::uuid[], $5::integer[]) WITH ORDINALITY
                  AS row (scenario_id, version_id, trials, place)
              ON CONFLICT (simulation_id, scenario_id) DO UPDATE SET trials = excluded.trials
-             WHERE excluded.trials > coalesce(planned.trials, $6)",
-        )
+             WHERE excluded.trials > coalesce(planned.trials, {trials})"
+        ))
         .await
         .map_err(failed)?;
     transaction
@@ -470,7 +471,6 @@ async fn write_plan(
                 &scenario_ids,
                 &version_ids,
                 &column(rows, |row| row.trials.map(whole)),
-                &trials,
             ],
         )
         .await

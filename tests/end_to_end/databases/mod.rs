@@ -8,6 +8,6 @@
 //! | `ARC_TEST_TIMESCALE_URL`, `ARC_TEST_CITUS_URL` | servers in which the tests can create databases |
 
 mod migrating;
-mod pglite;
+pub(crate) mod pglite;
 mod retention;
 mod suites;

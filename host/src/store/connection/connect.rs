@@ -271,7 +271,7 @@ impl Search<'_> {
             // one connection are served by many.
             let direct = announced_process(&client).await == Some(state.process);
             if detect {
-                named = direct;
+                named = direct && !state.one_session;
             }
             origin = direct.then(|| self.origin(state, wanted));
         }
@@ -351,6 +351,8 @@ struct State {
     standby: bool,
     read_only: bool,
     server_started: String,
+    /// Whether all connections share one session, as those of PGlite do.
+    one_session: bool,
 }
 
 impl State {
@@ -359,7 +361,7 @@ impl State {
             .simple_query(
                 "SELECT pg_catalog.pg_backend_pid(), pg_catalog.pg_is_in_recovery(),
                      pg_catalog.current_setting('transaction_read_only'),
-                     pg_catalog.pg_postmaster_start_time()",
+                     pg_catalog.pg_postmaster_start_time(), pg_catalog.version()",
             )
             .await?;
         let row = messages.iter().find_map(|message| match message {
@@ -372,6 +374,7 @@ impl State {
             standby: text(1) == "t",
             read_only: text(2) == "on",
             server_started: text(3).to_owned(),
+            one_session: text(4).contains("compiled by emcc"),
         })
     }
 

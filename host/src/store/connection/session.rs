@@ -142,6 +142,16 @@ impl<C: GenericClient> Session<C> {
         Ok(PreparedStatement::Named(statement))
     }
 
+    /// Prepares a statement that is planned anew each time, for its values and the current tables.
+    pub(crate) async fn prepare_planned_anew(&self, sql: &str) -> Result<PreparedStatement, Error> {
+        Ok(match self.prepare_cached(sql).await? {
+            PreparedStatement::Named(statement) => {
+                PreparedStatement::Unnamed { sql: sql.to_owned(), types: statement.params().into() }
+            }
+            unnamed @ PreparedStatement::Unnamed { .. } => unnamed,
+        })
+    }
+
     /// Returns all rows of a statement.
     pub(crate) async fn query(
         &self,

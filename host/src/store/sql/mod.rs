@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::Store;
 use super::connection::Transaction;
+use super::layout::Layout;
 use super::statement::Statement;
 use crate::error::{Error, Result};
 use parameters::NumberedStatement;
@@ -60,8 +61,13 @@ impl Store {
         }
         // The server converts the rows to JSON. It refuses a statement that returns no rows, or is not
         // a query, in this form before it is executed.
+        // Citus would move the row to another statement, in which its columns have other names.
+        let from = match self.known_layout().await? {
+            Layout::Citus => "(TABLE arc_row OFFSET 0) AS arc_row",
+            Layout::Plain | Layout::Timescale => "arc_row",
+        };
         statement.sql = format!(
-            "WITH arc_row AS ({}\n) SELECT pg_catalog.to_json(arc_row)::text FROM arc_row",
+            "WITH arc_row AS ({}\n) SELECT pg_catalog.to_json(arc_row)::text FROM {from}",
             numbered.sql
         )
         .into();

@@ -106,8 +106,10 @@ impl Store {
         let sha256 = extractor.sha256.as_slice();
         client
             .execute(
+                // Without VALUES, which on a cluster of Citus need the privilege of an update.
                 "INSERT INTO arc_recorder.extractors (extractor_id, name, version, component_sha256)
-                 VALUES ($1, $2, $3, $4) ON CONFLICT (extractor_id) DO NOTHING",
+                 SELECT $1::uuid, $2::text, $3::text, $4::bytea
+                 ON CONFLICT (extractor_id) DO NOTHING",
                 &[&extractor.id, &extractor.name, &extractor.version, &sha256],
             )
             .await
@@ -188,7 +190,7 @@ impl Store {
             outcomes.iter().copied().filter(|row| !known.contains(&row.key)).collect();
         if !fresh.is_empty() {
             match outcome::copy(&transaction, &fresh).await {
-                Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => return Ok(None),
+                Err(error) if can_be_duplicate(&error) => return Ok(None),
                 copied => copied.map_err(failed)?,
             }
         }
@@ -219,7 +221,7 @@ impl Store {
         }
         match copied {
             Ok(()) => Ok(Some(outcomes.iter().map(|row| row.key).collect())),
-            Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
+            Err(error) if can_be_duplicate(&error) => {
                 self.look_up.record_duplicate();
                 Ok(None)
             }
@@ -242,6 +244,13 @@ impl Store {
         }
         stored.map_err(failed)
     }
+}
+
+/// Whether a COPY can have failed because a key exists: Citus reports that as an internal error.
+fn can_be_duplicate(error: &tokio_postgres::Error) -> bool {
+    error
+        .code()
+        .is_some_and(|code| [SqlState::UNIQUE_VIOLATION, SqlState::INTERNAL_ERROR].contains(code))
 }
 
 /// Writes the rows whose keys do not exist in a transaction of one round trip, and returns the keys of

@@ -69,8 +69,7 @@ async fn remove(
         .prepare_cached(
             "DELETE FROM arc_recorder.rejected_results
              WHERE simulation_id = $1 AND partition_time = $2 AND outcome_id = ANY ($3)
-             RETURNING outcome_id, extractor_id,
-                 pg_catalog.jsonb_build_object('violations', violations, 'position', position)",
+             RETURNING outcome_id, extractor_id, violations, position",
         )
         .await?;
     let ids: Vec<Uuid> = replay.accepted.iter().map(|row| row.key.outcome_id).collect();
@@ -81,9 +80,10 @@ async fn remove(
         .prepare_cached(
             "INSERT INTO arc_recorder.replaced_extractions (simulation_id, outcome_id,
                  partition_time, replaced_at, extractor_id, replaced_by, verdict, replaced)
-             SELECT $1, outcome_id, $2, pg_catalog.clock_timestamp(), extractor_id, $3, 'rejected', replaced
-             FROM unnest($4::uuid[], $5::uuid[], $6::jsonb[])
-                 AS row (outcome_id, extractor_id, replaced)",
+             SELECT $1, outcome_id, $2, pg_catalog.clock_timestamp(), extractor_id, $3, 'rejected',
+                 pg_catalog.jsonb_build_object('violations', violations, 'position', position)
+             FROM unnest($4::uuid[], $5::uuid[], $6::jsonb[], $7::bigint[])
+                 AS row (outcome_id, extractor_id, violations, position)",
         )
         .await?;
     let id = |row: &Row, place: usize| row.get::<_, Uuid>(place);
@@ -97,6 +97,7 @@ async fn remove(
                 &column(&removed, |row| id(row, 0)),
                 &column(&removed, |row| id(row, 1)),
                 &column(&removed, |row| row.get::<_, JsonText>(2)),
+                &column(&removed, |row| row.get::<_, Option<i64>>(3)),
             ],
         )
         .await?;
