@@ -423,6 +423,7 @@ WHERE outcome.result_key IS NULL OR NOT EXISTS (
         ON selected.simulation_id = outcome.simulation_id
         AND selected.result_key = outcome.result_key COLLATE "C"
     WHERE other.simulation_id = outcome.simulation_id
+        AND other.partition_time = outcome.partition_time
         AND other.result_key COLLATE "C" = outcome.result_key
         AND (selected.superseded OR (CASE WHEN selected.outcome_id = other.outcome_id
                 THEN coalesce(selected.revised_at, 'infinity')

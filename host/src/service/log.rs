@@ -84,7 +84,9 @@ pub(super) fn filter(level: &str) -> Result<EnvFilter> {
 
 /// Whether a text is the name of a level.
 fn is_level(name: &str) -> bool {
-    name.bytes().all(|byte| byte.is_ascii_alphabetic()) && name.parse::<LevelFilter>().is_ok()
+    !name.is_empty()
+        && name.bytes().all(|byte| byte.is_ascii_alphabetic())
+        && name.parse::<LevelFilter>().is_ok()
 }
 
 /// A level without a target applies only to this program: the warnings of libraries use their own

@@ -156,9 +156,9 @@ mod tests {
              (SELECT FROM c WHERE c.id = $1 AND c.partition_time = $7))"
         );
         assert_eq!(with_time("SELECT 1 AND 2", None), "SELECT 1 AND 2");
-        let sql = format!("a {} b{} c", by_layout("1", "2"), by_layout(", 3", ""));
-        assert_eq!(with_time(&sql, None), "a 2 b c");
-        assert_eq!(with_time(&sql, Some(1)), "a 1 b, 3 c");
+        let parts = format!("a {} b{} c", by_layout("1", "2"), by_layout(", 3", ""));
+        assert_eq!(with_time(&parts, None), "a 2 b c");
+        assert_eq!(with_time(&parts, Some(1)), "a 1 b, 3 c");
         let statement = Statement::new(sql).with(1_i32).at(Some(Timestamp::UNIX_EPOCH));
         assert_eq!((statement.count(), statement.sql.matches("$2").count()), (2, 2));
     }
