@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`settings`] | every setting, in one place |
 //! | `listener`, `connection_timeouts`, `activity`, `open_files` | connections and their limits |
-//! | `router`, `described` | paths, and what a request passes through; the OpenAPI document |
+//! | `router` | paths, and what a request passes through; the OpenAPI document |
 //! | `observe`, `guard` | a request's id, log and counters; authentication and limits |
 //! | `origins`, `concurrency`, `min_rate` | web pages; how many requests at once; how slowly they can arrive and be read |
 //! | `parameters`, `body`, `decoding`, `memory_budget` | the parameters and body of a request, and the memory for them |
@@ -28,7 +28,6 @@ mod body_drain;
 mod concurrency;
 mod connection_timeouts;
 mod decoding;
-mod described;
 mod events;
 mod file_disk;
 mod file_report;

@@ -147,7 +147,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     let with = utoipa::openapi::SecurityRequirement::new("token", Vec::<String>::new());
     let without = utoipa::openapi::SecurityRequirement::default();
     document.security = Some(vec![with, without]);
-    super::described::for_generators(document)
+    document
 }
 
 /// Builds the router of the whole service.
