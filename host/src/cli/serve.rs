@@ -125,6 +125,7 @@ pub(super) async fn run(
     }
     // Before anything starts that requires an orderly shutdown.
     let mut interrupts = Interrupts::listen()?;
+    let mut hangups = Hangups::listen()?;
     let extractor = connection::extractor(global)?;
     let database = connection::open_with(global, settings.max_database_connections).await?;
     let recorder = Recorder::when_reachable(extractor, database.store().clone());
@@ -175,7 +176,6 @@ pub(super) async fn run(
     } else {
         output.line(&format!("listening on {}", urls.join(", ")))?;
     }
-    let mut hangups = Hangups::listen()?;
     let mut reloader = service.reloader(as_read, log);
     tokio::spawn(async move {
         while hangups.recv().await {

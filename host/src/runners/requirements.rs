@@ -14,7 +14,7 @@ const INTERFACES: [&str; 2] = ["recorder", "types"];
 /// The export that starts a program.
 const RUN: &str = "wasi:cli/run@0.2.";
 
-/// Checks that a component is a program, and that this host provides what it imports.
+/// Checks that a component is a program, and that this host provides its imports.
 ///
 /// # Errors
 /// [`Error::Component`] that names the imports that this host does not provide.

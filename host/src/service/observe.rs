@@ -43,7 +43,7 @@ pub(super) async fn observe(
     let under_way = app.metrics.under_way();
     let request_id = request_id(&request);
     request.extensions_mut().insert(request_id.clone());
-    let client = request.extensions().get::<ClientAddress>().map(|client| client.0.to_string());
+    let client = request.extensions().get::<ClientAddress>().copied();
     let request = body_drain::drain_rest(&app, request);
     let method = request.method().clone();
     let path = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
@@ -78,7 +78,7 @@ pub(super) async fn observe(
     // One message per request, at a level that shows whether an operator should look.
     macro_rules! log {
         ($level:ident) => {
-            tracing::$level!(target: "arc_host::requests", %method, path = shown_path, status, duration_ms, request_id = &*request_id.0, client, token, cause, hint, "request")
+            tracing::$level!(target: "arc_host::requests", %method, path = shown_path, status, duration_ms, request_id = &*request_id.0, client = client.map(|client| client.0.to_string()), token, cause, hint, "request")
         };
     }
     match status {

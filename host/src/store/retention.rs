@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::layout::Layout;
 use super::outcome_sql::of_simulation;
-use super::statement::{Statement, TIME};
+use super::statement::Statement;
 use super::{SchemaState, Store};
 use crate::error::{Error, Result};
 use crate::paging::BATCH_ROWS;
@@ -82,6 +82,11 @@ const PARTS: [(&str, &str); 8] = [
     ("metric_declarations", "declaration_id"),
     ("selections", "selection_id"),
 ];
+
+/// Whether a table is a hypertable in the layout for TimescaleDB.
+fn has_chunks(table: &str) -> bool {
+    matches!(table, "outcomes" | "documents")
+}
 
 /// The simulations that are older than `$1`. A running simulation that has recently received results is in
 /// use.
@@ -260,7 +265,7 @@ impl Store {
         for (table, key) in PARTS {
             // In the columnstore, a simulation is deleted by batches instead of rows; its documents
             // are deleted after it.
-            if layout == Layout::Timescale && matches!(table, "outcomes" | "documents") {
+            if layout == Layout::Timescale && has_chunks(table) {
                 continue;
             }
             loop {
@@ -305,13 +310,11 @@ impl Store {
             .map_err(failed)?;
         let mut outcomes = 0;
         for (table, _) in PARTS {
-            let delete = if matches!(table, "outcomes" | "documents") {
-                let of_simulation = of_simulation("one");
-                format!("DELETE FROM arc_recorder.{table} AS one WHERE {of_simulation}")
-            } else {
-                format!("DELETE FROM arc_recorder.{table} WHERE simulation_id = $1")
+            let of_simulation = match has_chunks(table) {
+                true => of_simulation("one"),
+                false => "one.simulation_id = $1".to_owned(),
             };
-            let time = time.filter(|_| delete.contains(TIME));
+            let delete = format!("DELETE FROM arc_recorder.{table} AS one WHERE {of_simulation}");
             let delete = Statement::new(delete).with(simulation_id).at(time);
             let deleted = transaction.execute(delete.sql.as_ref(), &delete.values()).await;
             let deleted = deleted.map_err(failed)?;

@@ -9,6 +9,8 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
 use uuid::Uuid;
 
 use super::Store;
@@ -19,9 +21,6 @@ use crate::lock::lock;
 
 /// How long a looked-up layout is used. With another one, queries are as right, but slower.
 const REFRESH: Duration = Duration::from_secs(60);
-
-/// The code of the error about a table that does not exist.
-const UNDEFINED_TABLE: &str = "42P01";
 
 /// The layout of the tables, and when it was looked up.
 #[derive(Debug, Default)]
@@ -44,7 +43,9 @@ impl Store {
         let layout = match Layout::recorded(&client).await {
             Err(error @ Error::Unavailable(_)) => return Err(error),
             // The tables are made later.
-            Err(error) if error.sqlstate() == Some(UNDEFINED_TABLE) => return Ok(Layout::Plain),
+            Err(error) if error.sqlstate() == Some(SqlState::UNDEFINED_TABLE.code()) => {
+                return Ok(Layout::Plain);
+            }
             recorded => recorded.unwrap_or(Layout::Plain),
         };
         *lock(&self.known_layout.0) = Some((layout, Instant::now()));
@@ -69,7 +70,7 @@ impl Store {
         simulation_id: Uuid,
         statement: Statement,
         what: &str,
-    ) -> Result<Vec<tokio_postgres::Row>> {
+    ) -> Result<Vec<Row>> {
         let statement = statement.at(self.row_time(simulation_id).await?);
         self.rows(&statement, what).await
     }

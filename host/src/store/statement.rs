@@ -46,8 +46,11 @@ impl Statement {
     }
 
     /// Completes a query about one simulation: with the time that its rows have in their key, which becomes
-    /// the last parameter, or without one ([`Store::row_time`]).
+    /// the last parameter, or without one ([`Store::row_time`]). A query that names no time stays as it is.
     pub(super) fn at(mut self, time: Option<Timestamp>) -> Self {
+        if !self.sql.contains(TIME) {
+            return self;
+        }
         if let Some(time) = time {
             self = self.with(time);
             self.planned_anew = true;
@@ -159,6 +162,8 @@ mod tests {
         let parts = format!("a {} b{} c", by_layout("1", "2"), by_layout(", 3", ""));
         assert_eq!(with_time(&parts, None), "a 2 b c");
         assert_eq!(with_time(&parts, Some(1)), "a 1 b, 3 c");
+        let other = Statement::new("DELETE $1").with(1_i32).at(Some(Timestamp::UNIX_EPOCH));
+        assert_eq!((other.count(), &*other.sql), (1, "DELETE $1"));
         let statement = Statement::new(sql).with(1_i32).at(Some(Timestamp::UNIX_EPOCH));
         assert_eq!((statement.count(), statement.sql.matches("$2").count()), (2, 2));
     }

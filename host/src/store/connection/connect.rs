@@ -344,6 +344,12 @@ fn shuffle<T>(things: &mut Vec<T>) {
     things.extend(numbered.into_iter().map(|(_, thing)| thing));
 }
 
+/// Whether a server with this version text is PGlite: PostgreSQL compiled to WebAssembly, whose connections
+/// all share one session.
+pub(in crate::store) fn is_pglite(version: &str) -> bool {
+    version.contains("compiled by emcc")
+}
+
 /// The server's description of the session of a connection.
 #[derive(Debug)]
 struct State {
@@ -374,7 +380,7 @@ impl State {
             standby: text(1) == "t",
             read_only: text(2) == "on",
             server_started: text(3).to_owned(),
-            one_session: text(4).contains("compiled by emcc"),
+            one_session: is_pglite(text(4)),
         })
     }
 

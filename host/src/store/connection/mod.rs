@@ -32,7 +32,7 @@ mod targets;
 mod tls;
 mod watch;
 
-pub(super) use connect::Connector;
+pub(super) use connect::{Connector, is_pglite};
 #[cfg(any(test, fuzzing))]
 pub(crate) use fuzzing::connections as fuzz_connections;
 pub(super) use pool::{Manager, Pool};

@@ -59,13 +59,13 @@ impl Store {
             };
             statement = statement.with(Text(value.clone()));
         }
-        // The server converts the rows to JSON. It refuses a statement that returns no rows, or is not
-        // a query, in this form before it is executed.
         // Citus would move the row to another statement, in which its columns have other names.
         let from = match self.known_layout().await? {
             Layout::Citus => "(TABLE arc_row OFFSET 0) AS arc_row",
             Layout::Plain | Layout::Timescale => "arc_row",
         };
+        // The server converts the rows to JSON. It refuses a statement that returns no rows, or is not
+        // a query, in this form before it is executed.
         statement.sql = format!(
             "WITH arc_row AS ({}\n) SELECT pg_catalog.to_json(arc_row)::text FROM {from}",
             numbered.sql

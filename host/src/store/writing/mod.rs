@@ -27,7 +27,7 @@ pub use rejected::RejectedRow;
 pub(crate) use replayed::Replay;
 pub(crate) use rewritten::{RewriteTransaction, RewrittenOutcome};
 
-use super::connection::Transaction;
+use super::connection::{Transaction, is_pglite};
 use super::outcome_columns::OutcomeRow;
 use super::{Connection, Store};
 use crate::error::{Error, Result};
@@ -171,7 +171,7 @@ impl Store {
                     Error::postgres_without_values("ask the server for its version", error)
                 })?
                 .get(0);
-            Ok(!version.contains("compiled by emcc"))
+            Ok(!is_pglite(&version))
         };
         self.copying.get_or_try_init(ask).await.copied()
     }
