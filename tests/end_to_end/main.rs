@@ -66,6 +66,7 @@ mod faults;
 mod formats;
 mod growing_plans;
 mod history;
+mod import_arc;
 mod late_results;
 mod manual;
 mod origin;

@@ -8,6 +8,7 @@ use super::export::Export;
 use super::formats::FormatsCommand;
 use super::global::Global;
 use super::history::{Reextract, RetryRejected};
+use super::import_arc::ImportArc;
 use super::manual::Manual;
 use super::metrics::Metrics;
 use super::prices::PricesCommand;
@@ -153,6 +154,16 @@ pub(super) enum Command {
     /// is still running and has received results within the period is kept. Safe to repeat and to
     /// interrupt.
     Prune(Prune),
+    /// Import the simulations of the earlier Python system from its database.
+    ///
+    /// Its tables in the schema public are only read. Simulations keep their ids, with their plans,
+    /// configurations and outcomes; importing again records what is new. A score, cost or duration of
+    /// 0 is computed from the outcomes, because the earlier system wrote 0 for what a suite did not
+    /// have.
+    #[command(
+        after_help = "Examples:\n  ARC_IMPORT_FROM=postgresql://user:password@host/arc arc-host import-arc --dry-run\n  arc-host import-arc --from postgresql://user@host/arc\n  arc-host import-arc --from postgresql://user@host/arc --json | jq .earlier_overall_score"
+    )]
+    ImportArc(ImportArc),
     /// Open psql on the database, which keeps running as long as psql runs.
     Psql(Psql),
     /// Write the extraction component (a .wasm file), or that of a format, for other hosts.

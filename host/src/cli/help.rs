@@ -26,7 +26,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ),
     ("Change recorded data", &["retry-rejected", "reextract", "fail", "cancel"]),
     ("Serve", &["serve", "token", "spool"]),
-    ("Operate the database", &["health", "migrate", "prices", "prune", "psql"]),
+    ("Operate the database", &["health", "migrate", "prices", "prune", "import-arc", "psql"]),
     ("This program", &["component", "completions", "man", "help"]),
 ];
 

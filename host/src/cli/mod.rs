@@ -9,6 +9,7 @@ mod formats;
 mod global;
 mod help;
 mod history;
+mod import_arc;
 mod interrupt;
 mod labels;
 mod manual;
@@ -174,6 +175,7 @@ async fn run(arguments: Arguments) -> Result<CommandStatus> {
         }
         Command::Health => schema::health(&global, &mut output).await,
         Command::Migrate(arguments) => schema::migrate(&global, arguments, &mut output).await,
+        Command::ImportArc(arguments) => import_arc::run(&global, arguments, &mut output).await,
         Command::Prune(arguments) => prune::run(&global, arguments, &mut output).await,
         Command::Psql(arguments) => schema::psql(&global, arguments).await,
         Command::Component(arguments) => component::run(&global, arguments, &mut output),

@@ -344,6 +344,21 @@ pub(super) fn progress_bar(length: u64, what: &str) -> ProgressBar {
     bar
 }
 
+/// Returns a progress bar for a known number of results, which is hidden unless standard error is a
+/// terminal.
+pub(super) fn progress_of_results(length: u64, what: &str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr_with_hz(10));
+    if !io::stderr().is_terminal() {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    let template = "{prefix} [{bar:30}] {human_pos}/{human_len} results, {eta} left";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar.set_prefix(what.to_owned());
+    bar
+}
+
 /// Returns a counter of results, which is hidden unless standard error is a terminal.
 pub(super) fn progress_counter(what: &str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));

@@ -12,9 +12,11 @@
 //! | `destination`, `source` | recording, and answering queries: a database or a service |
 //! | `watch`, `replay`, `holds` | availability of the destination; delivery from the spool; held entries |
 //! | `many_files`, `turns` | many files, each a simulation or all of them one; their order |
+//! | `earlier_system` | import of the simulations of the earlier Python system |
 //! | `whole_file`, `survey`, `file`, `file_summary` | a file as a simulation: the whole recording; the first reading; the second; the summary |
 
 mod destination;
+mod earlier_system;
 mod file;
 mod file_summary;
 mod holds;
@@ -42,6 +44,7 @@ use uuid::Uuid;
 
 pub use destination::Destination;
 pub(crate) use destination::Sink;
+pub use earlier_system::{EarlierImport, ImportedSimulation};
 pub use file::{FileRecording, Progress, Stage};
 pub use file_summary::{FileFailure, FileSummary, REMEMBERED_REJECTED, RejectedItem, ResultPlace};
 pub use many_files::{FailedFile, FilesRecording, FilesSummary};

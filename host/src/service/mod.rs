@@ -28,6 +28,7 @@ mod body_drain;
 mod concurrency;
 mod connection_timeouts;
 mod decoding;
+mod description;
 mod events;
 mod file_disk;
 mod file_report;

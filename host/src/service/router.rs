@@ -8,6 +8,7 @@ use axum::http::{Extensions, HeaderMap, HeaderName, Method, StatusCode, Version,
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use bytes::Bytes;
+use serde_json::Value;
 use tower::ServiceBuilder;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, Predicate as _};
@@ -20,7 +21,9 @@ use utoipa_axum::routes;
 use super::answer::{CompressionOptOut, Failure};
 use super::app::SharedApp;
 use super::guard::{Gate, RequestKind};
-use super::{answer, events, files, guard, observe, reading, record, simulations, spool};
+use super::{
+    answer, description, events, files, guard, observe, reading, record, simulations, spool,
+};
 use crate::access::Scope;
 use crate::wire::ProblemCode;
 
@@ -130,8 +133,8 @@ fn streams() -> OpenApiRouter<SharedApp> {
     OpenApiRouter::new().routes(routes!(events::simulation_events))
 }
 
-/// The OpenAPI document of the service.
-pub fn openapi() -> utoipa::openapi::OpenApi {
+/// Returns the OpenAPI document of the service.
+pub fn openapi() -> Value {
     let all = OpenApiRouter::with_openapi(Document::openapi())
         .merge(recording())
         .merge(results())
@@ -147,6 +150,9 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     let with = utoipa::openapi::SecurityRequirement::new("token", Vec::<String>::new());
     let without = utoipa::openapi::SecurityRequirement::default();
     document.security = Some(vec![with, without]);
+    // A document of texts and numbers is always JSON.
+    let mut document = serde_json::to_value(document).unwrap_or_default();
+    description::for_generators(&mut document);
     document
 }
 
@@ -166,7 +172,7 @@ pub(super) fn router(app: &SharedApp) -> Router {
     let (probes, _) = probes().split_for_parts();
     let (record, read, admin) = (Some(Scope::Record), Some(Scope::Read), Some(Scope::Admin));
     // Serialized once: it requires no token, and serializing it takes longer than recording a result.
-    let description = Bytes::from(serde_json::to_vec(&openapi()).unwrap_or_default());
+    let description = Bytes::from(openapi().to_string());
     let description = || async { answer::json_text(StatusCode::OK, description) };
     Router::new()
         .merge(recording.route_layer(gate(record, true, RequestKind::RecordWhole)))

@@ -10,6 +10,7 @@ mod columns;
 mod configurations;
 mod connection;
 mod cursor;
+mod earlier_system;
 mod export;
 mod extracted;
 mod figures;
@@ -60,6 +61,9 @@ pub use column_type::ColumnType;
 pub use connection::ConnectionSettings;
 #[cfg(any(test, fuzzing))]
 pub(crate) use connection::fuzz_connections;
+pub use earlier_system::{
+    EarlierConfiguration, EarlierOutcomes, EarlierRun, EarlierSimulation, EarlierSystem,
+};
 pub use export::{ExportSelection, OutcomeRows};
 pub use extracted::ColumnChange;
 pub(crate) use extracted::ExtractedColumns;
