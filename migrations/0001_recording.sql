@@ -244,6 +244,10 @@ CREATE TABLE arc_recorder.outcomes (
     usage jsonb,
     error_code text,
     error_category text,
+    -- Whose failure it is, and the rule that decided; null for a success.
+    failure_class text CHECK (failure_class IN
+        ('infrastructure', 'agent', 'scorer', 'harness', 'undecided')),
+    failure_rule text,
     error_message text,
     modal_call_id text,
     sandbox_id text,

@@ -115,6 +115,8 @@ fn read<'a>(reader: &mut Reader<'a>, members: [Option<Value<'a>>; 6]) -> Option<
         error_code: failure.code,
         error_message: failure.message,
         error_category: failure.category,
+        failure_class: failure.class,
+        failure_rule: failure.rule,
         modal_call_id,
         sandbox_id,
         trajectory: trajectory.and_then(|value| reader.span(value)),

@@ -65,7 +65,7 @@ fn earlier_system() -> TestDatabase {
             ('cccccccc-cccc-4ccc-8ccc-cccccccccccc', 'aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa', 1,
              'model: m', '{{"model": "m", "temperature": 0.5}}', repeat('0', 64));
         INSERT INTO public.scenarios (scenario_id, name, task_prompt, tags) VALUES
-            ('weather', 'Weather in NYC', 'What is the weather?', '{{travel}}'),
+            ('weather', 'Weather in NYC', 'Look up the weather.', '{{travel}}'),
             ('refund', 'A refund', 'Refund my order.', NULL);
         INSERT INTO public.simulations VALUES
             ('{COMPLETED}', 'cccccccc-cccc-4ccc-8ccc-cccccccccccc', '{{weather,refund}}', 'nightly',
@@ -81,7 +81,7 @@ fn earlier_system() -> TestDatabase {
             ('{RUNNING}', 'weather', 1, 'pending', NULL, NULL, 0);"#
     ));
     let success = r#"'success', 0.9, 1500, 200, 0.006,
-        '{"start_time": "2025-06-10T13:59:30+00:00", "status": "success", "task_prompt": "What is the weather?",
+        '{"start_time": "2025-06-10T13:59:30+00:00", "status": "success", "task_prompt": "Look up the weather.",
           "final_response": "Sunny.", "full_trajectory": [{"tool": "search"}],
           "detailed_trajectory": {"steps": 1}, "reliability_dimensions": {"tool_execution": 90}}',
         NULL, '{"prompt_tokens": 150, "completion_tokens": 50, "reliability_grade": "B"}', 'call-1'"#;
@@ -125,9 +125,10 @@ fn simulations_of_the_earlier_system_are_imported_and_again_only_what_is_new() {
         let completed = &imported[COMPLETED];
         assert_eq!(completed["status"], "completed");
         assert_eq!((&completed["earlier_outcomes"], &completed["stored"]), (&json!(3), &json!(3)));
-        // The earlier system's own score, and what its outcomes say: the repetition counts once.
+        // The earlier system's own score, and that of its outcomes: the repetition counts once.
         assert_eq!(completed["overall_score"], json!(0.6));
-        assert_eq!(completed["computed_score"], json!(0.5));
+        // The failed one could not connect, which is no evidence about the agent.
+        assert_eq!(completed["computed_score"], json!(0.9));
         assert_eq!(imported[FAILED]["status"], "failed");
         assert_eq!(imported[RUNNING]["status"], "running");
         let note = imported[RUNNING]["notes"][0].as_str().unwrap();
@@ -195,7 +196,7 @@ fn simulations_of_the_earlier_system_are_imported_and_again_only_what_is_new() {
         0
     );
 
-    // Later the running one goes on there, and ends; another one is removed here.
+    // Later the running one continues there, and ends; another one is removed here.
     let database = TestDatabase::new();
     let program = Program::on(&database);
     import(&program, earlier.url(), 0);

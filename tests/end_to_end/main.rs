@@ -62,6 +62,7 @@ mod embedded;
 mod embedding;
 mod errors;
 mod exports;
+mod failure_classes;
 mod faults;
 mod formats;
 mod growing_plans;

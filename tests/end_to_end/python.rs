@@ -60,4 +60,4 @@ macro_rules! files {
     };
 }
 
-files!(cancelled comparison documents forks formats guide modal_example openapi pytest_plugin readme recording service tables types wheel);
+files!(cancelled comparison documents forks formats generated_clients guide modal_example openapi pytest_plugin readme recording service tables types wheel);

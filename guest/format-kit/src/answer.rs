@@ -57,6 +57,18 @@ pub enum ErrorCategory {
     SystemError,
 }
 
+/// Whose failure it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names are clear; wit/types.wit describes them")]
+pub enum FailureClass {
+    Infrastructure,
+    Agent,
+    Scorer,
+    Harness,
+    Undecided,
+}
+
 /// A scenario: the task for an agent.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Scenario {
@@ -336,6 +348,10 @@ pub struct Outcome {
     pub error_message: Option<String>,
     /// Absent for a success.
     pub error_category: Option<ErrorCategory>,
+    /// Absent for a success.
+    pub failure_class: Option<FailureClass>,
+    /// The rule that decided; absent if none did.
+    pub failure_rule: Option<String>,
     /// From the `recording` object.
     pub modal_call_id: Option<String>,
     /// From the `recording` object.
@@ -386,6 +402,8 @@ impl Outcome {
             error_code: None,
             error_message: None,
             error_category: None,
+            failure_class: None,
+            failure_rule: None,
             modal_call_id: None,
             sandbox_id: None,
             trajectory: None,

@@ -337,6 +337,16 @@ fn category(category: answer::ErrorCategory) -> types::ErrorCategory {
     }
 }
 
+fn failure_class(class: answer::FailureClass) -> types::FailureClass {
+    match class {
+        answer::FailureClass::Infrastructure => types::FailureClass::Infrastructure,
+        answer::FailureClass::Agent => types::FailureClass::Agent,
+        answer::FailureClass::Scorer => types::FailureClass::Scorer,
+        answer::FailureClass::Harness => types::FailureClass::Harness,
+        answer::FailureClass::Undecided => types::FailureClass::Undecided,
+    }
+}
+
 fn outcome(outcome: answer::Outcome) -> types::Outcome {
     types::Outcome {
         scenario: scenario(outcome.scenario),
@@ -358,6 +368,8 @@ fn outcome(outcome: answer::Outcome) -> types::Outcome {
         error_code: outcome.error_code,
         error_message: outcome.error_message,
         error_category: outcome.error_category.map(category),
+        failure_class: outcome.failure_class.map(failure_class),
+        failure_rule: outcome.failure_rule,
         modal_call_id: outcome.modal_call_id,
         sandbox_id: outcome.sandbox_id,
         trajectory: outcome.trajectory.map(span),

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::answer::{ErrorCategory, OutcomeStatus};
+use crate::answer::{ErrorCategory, FailureClass, OutcomeStatus};
+use crate::failure_class;
 use crate::json::{Place, Reader, Value};
 
 /// The longest error code, in bytes of UTF-8: short enough for an index, whose entries are limited in
@@ -78,6 +79,10 @@ pub struct Failure {
     pub message: Option<String>,
     /// The kind of the failure; `None` for a success.
     pub category: Option<ErrorCategory>,
+    /// Whose failure it is; `None` for a success.
+    pub class: Option<FailureClass>,
+    /// The rule that decided; `None` if none did.
+    pub rule: Option<String>,
 }
 
 impl Failure {
@@ -91,8 +96,11 @@ impl Failure {
     /// Classifies an error text; its code or type can be known already.
     fn with_code(message: Option<&str>, code: Option<String>, status: OutcomeStatus) -> Self {
         let code = code.or_else(|| code_of_text(message?));
+        let (class, rule) = failure_class::classify(code.as_deref(), message, status, None).unzip();
         Failure {
             category: category(message, code.as_deref(), status),
+            class,
+            rule: rule.flatten().map(str::to_owned),
             code,
             message: message.map(str::to_owned),
         }
@@ -256,7 +264,7 @@ fn category(
 }
 
 /// Returns a text without the frames of a JavaScript stack, which have names of functions and files.
-fn without_frames(message: &str) -> Cow<'_, str> {
+pub(crate) fn without_frames(message: &str) -> Cow<'_, str> {
     const FRAME: &str = "    at ";
     if !message.contains(FRAME) {
         return message.into();
@@ -278,7 +286,7 @@ fn matching(message: &str) -> Option<ErrorCategory> {
 /// Returns the start and the end of the text in lower case, with one space around each word.
 /// Separators inside a name (`rate_limit`, `rate-limit`, `RateLimitError`) become spaces, so that
 /// one pattern matches all spellings.
-fn searchable(message: &str) -> String {
+pub(crate) fn searchable(message: &str) -> String {
     let head = message.get(..message.floor_char_boundary(SEARCHED_BYTES)).unwrap_or_default();
     let tail_start = message.ceil_char_boundary(message.len().saturating_sub(SEARCHED_BYTES));
     let tail = message.get(tail_start.max(head.len())..).unwrap_or_default();

@@ -25,6 +25,7 @@ pub mod codes;
 #[doc(hidden)]
 pub mod component;
 pub mod failure;
+pub mod failure_class;
 pub mod finite;
 mod format;
 pub mod json;
@@ -40,9 +41,9 @@ pub mod usage;
 pub mod verdict;
 
 pub use answer::{
-    Aggregation, ErrorCategory, Invalidation, MetricDefinition, MetricKind, MissingPolicy, Origin,
-    Outcome, OutcomeStatus, PlannedScenario, ReportedFigure, RunReport, RunStatus, Scenario, Score,
-    Span, SuiteSummary, Verdict, Violation,
+    Aggregation, ErrorCategory, FailureClass, Invalidation, MetricDefinition, MetricKind,
+    MissingPolicy, Origin, Outcome, OutcomeStatus, PlannedScenario, ReportedFigure, RunReport,
+    RunStatus, Scenario, Score, Span, SuiteSummary, Verdict, Violation,
 };
 pub use arc_framing::{NodeKind, TreeNode};
 pub use format::{Format, Header, Items, Layout, Role};

@@ -31,7 +31,8 @@ const TOKEN_USAGE = {
 const OUTCOME = {
   trial: undefined, scores: [], headline: undefined, grade: undefined, invalidation: undefined,
   executionTime: undefined, executionTimeMs: 0, tokensUsed: 0, promptTokens: 0, completionTokens: 0, costUsd: 0,
-  usage: [], eventCount: 0, errorCode: undefined, errorMessage: undefined, errorCategory: undefined, modalCallId: undefined,
+  usage: [], eventCount: 0, errorCode: undefined, errorMessage: undefined, errorCategory: undefined,
+  failureClass: undefined, failureRule: undefined, modalCallId: undefined,
   sandboxId: undefined, trajectory: undefined, detailedTrajectory: undefined, dimensions: undefined,
   key: undefined, place: undefined, revisedAt: undefined, discardedTokens: 0, discardedCostUsd: 0,
 };

@@ -157,7 +157,7 @@ pub(super) enum Command {
     /// Import the simulations of the earlier Python system from its database.
     ///
     /// Its tables in the schema public are only read. Simulations keep their ids, with their plans,
-    /// configurations and outcomes; importing again records what is new. A score, cost or duration of
+    /// configurations and outcomes; importing again records new outcomes. A score, cost or duration of
     /// 0 is computed from the outcomes, because the earlier system wrote 0 for what a suite did not
     /// have.
     #[command(

@@ -301,7 +301,7 @@ impl Report<'_> {
     }
 }
 
-/// Describes the score of an imported simulation, and where the systems differ.
+/// Describes the score of an imported simulation, and the difference between the systems.
 fn scores(imported: &ImportedSimulation) -> String {
     let score = output::score(imported.overall_score);
     let differs = |other: Option<f64>| {

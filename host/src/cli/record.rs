@@ -369,10 +369,11 @@ impl Report<'_> {
 }
 
 /// Formats the figures of a simulation, as fields.
-fn figures(known: &SimulationProgress) -> [(&'static str, String); 5] {
+fn figures(known: &SimulationProgress) -> [(&'static str, String); 6] {
     [
         ("by status", output::tally(&known.by_status)),
         ("errors", output::tally(&known.by_error_category)),
+        ("failures", output::tally(&known.by_failure_class)),
         ("score", output::headline(known)),
         ("tokens", output::tokens(known)),
         ("cost", output::cost(known)),

@@ -122,12 +122,13 @@ const SIMULATIONS: [Column<SimulationSummary>; 9] = [
 ];
 
 /// The columns of the list of failures.
-const FAILURES: [Column<Failure>; 7] = [
+const FAILURES: [Column<Failure>; 8] = [
     text("age", |failure| output::age(failure.execution_time, Timestamp::now())),
     text("simulation", |failure| output::short_id(failure.simulation_id)),
     text("name", |failure: &Failure| failure.simulation_name.clone().unwrap_or_default()).wide(),
     text("model", |failure| short_models(failure.model.as_slice())),
     text("scenario", |failure| failure.scenario_id.clone()),
+    text("failure of", |failure: &Failure| failure.failure_class.clone().unwrap_or_default()),
     text("category", |failure: &Failure| failure.error_category.clone().unwrap_or_default()).wide(),
     text("error", |failure| {
         let category = failure.error_category.as_deref().or(Some(failure.status.as_str()));
@@ -423,7 +424,7 @@ fn table_of_outcomes(
     {
         output.line(&format!(" score: {}", output::printable(headline)))?;
     }
-    let columns: [(bool, Column<RecordedOutcome>); 11] = [
+    let columns: [(bool, Column<RecordedOutcome>); 12] = [
         (true, text("scenario", |one| one.scenario_id.clone())),
         (any(|one| one.trial > 1), number("trial", |one| one.trial.to_string())),
         (any(|one| one.attempt > 1), number("attempt", |one| one.attempt.to_string())),
@@ -443,6 +444,10 @@ fn table_of_outcomes(
                 cost => output::dollars(cost),
             })
             .wide(),
+        ),
+        (
+            any(|one| one.failure_class.is_some()),
+            text("failure of", |one| one.failure_class.as_deref().unwrap_or_default().to_owned()),
         ),
         (
             any(|one| one.error_category.is_some()),

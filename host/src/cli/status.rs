@@ -123,6 +123,7 @@ fn lines(status: &SimulationProgress) -> Vec<String> {
             ),
         ),
         ("errors", output::tally(&status.by_error_category)),
+        ("failures", output::tally(&status.by_failure_class)),
         ("score", output::headline(status)),
         ("tokens", output::tokens(status)),
         ("cost", output::cost(status)),
@@ -135,7 +136,7 @@ fn lines(status: &SimulationProgress) -> Vec<String> {
     let mut fields = fields.to_vec();
     if let Some(headline) = &status.headline {
         let better = output::better(headline.higher_is_better, headline.higher_is_better_assumed);
-        fields.insert(7, ("better", better.to_owned()));
+        fields.insert(8, ("better", better.to_owned()));
     }
     if status.invalidated_outcomes > 0 {
         fields.insert(3, ("invalidated", output::count(status.invalidated_outcomes)));

@@ -1,8 +1,8 @@
 //! Import of the simulations of the earlier Python system.
 //!
 //! A simulation keeps its id, and its outcomes become results of the built-in format, so that importing
-//! it again records only what is new. What the recorder computes counts where the earlier system has no
-//! figure; its own figures stay beside it.
+//! it again records only new ones. The earlier system's own figures of a simulation count; those that it
+//! lacks are computed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +21,7 @@ use crate::store::{EarlierRun, EarlierSimulation, EarlierSystem, SimulationStatu
 pub struct EarlierImport {
     /// The earlier system.
     pub system: EarlierSystem,
-    /// Where its simulations are recorded.
+    /// The destination of its simulations.
     pub destination: Destination,
     /// Set by the caller to stop after the batch in progress.
     pub stop: Arc<AtomicBool>,

@@ -22,8 +22,7 @@ use crate::extraction::{Extractor, Violation};
 use crate::formats::{OpenedFile, Unrecognised};
 use crate::paging::is_full;
 use crate::recorder::{
-    HEADLINE_MISSING, ItemVerdict, ReceivedResult, ResultFormat, SCALE_UNKNOWN, Submission,
-    whole_failure,
+    ItemVerdict, ReceivedResult, ResultFormat, SCORE_WARNINGS, Submission, whole_failure,
 };
 use crate::store::{NewSimulation, ResultList, SimulationStart, SimulationStatus};
 
@@ -302,7 +301,7 @@ impl FileRecording {
                 let of_suite = completed
                     .warnings
                     .iter()
-                    .filter(|one| ![SCALE_UNKNOWN, HEADLINE_MISSING].contains(&one.code.as_str()));
+                    .filter(|one| !SCORE_WARNINGS.contains(&one.code.as_str()));
                 Ok(of_suite.map(|one| format!("{}: {}", one.path, one.message)).collect())
             }
             Ok(DeliveryAnswer::Spooled) => Ok(Vec::new()),

@@ -114,6 +114,8 @@ pub struct FileReport {
     pub by_status: Option<BTreeMap<OutcomeStatus, i64>>,
     /// How many outcomes have each error category.
     pub by_error_category: Option<BTreeMap<String, i64>>,
+    /// How many outcomes are failures of each class.
+    pub by_failure_class: Option<BTreeMap<String, i64>>,
     /// The score that counts: from 0 to 1 if its scale is known, otherwise as the tool wrote it.
     pub overall_score: Option<f64>,
     /// The highest value of the scores as the tool wrote them; `null` if their scale is unknown.
@@ -178,6 +180,7 @@ impl RecordedFile {
             interrupted: summary.interrupted,
             by_status: progress.map(|known| known.by_status.clone()),
             by_error_category: progress.map(|known| known.by_error_category.clone()),
+            by_failure_class: progress.map(|known| known.by_failure_class.clone()),
             overall_score: progress.and_then(|known| known.overall_score),
             score_scale: progress.and_then(|known| known.score_scale),
             headline: progress.and_then(|known| known.headline.clone()),

@@ -9,6 +9,7 @@ mod contract;
 mod core_module;
 mod engine;
 mod error_category;
+mod failure_class;
 mod layout;
 mod outcome_status;
 mod session;
@@ -37,9 +38,9 @@ pub(crate) use violations::{violations_of_json, violations_to_json, whole};
 pub use crate::component_cache::{CompilerCommand, LoadOptions};
 
 pub use crate::bindings::exports::arc::recording::types::{
-    Aggregation, ErrorCategory, Invalidation, MetricDefinition, MetricKind, MissingPolicy, Origin,
-    Outcome, OutcomeStatus, PlannedScenario, ReportedFigure, RunReport, RunStatus, Scenario, Score,
-    Span, SuiteSummary, TokenUsage, Violation,
+    Aggregation, ErrorCategory, FailureClass, Invalidation, MetricDefinition, MetricKind,
+    MissingPolicy, Origin, Outcome, OutcomeStatus, PlannedScenario, ReportedFigure, RunReport,
+    RunStatus, Scenario, Score, Span, SuiteSummary, TokenUsage, Violation,
 };
 
 use crate::bindings::ExtractorPre;

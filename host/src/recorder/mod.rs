@@ -33,8 +33,8 @@ use uuid::Uuid;
 pub(crate) use plan::planned_row;
 pub use plan::{DEFINITION_CHANGED, PlanDigest};
 pub use progress::{
-    HEADLINE_MISSING, Headline, SCALE_UNKNOWN, SimulationCompleted, SimulationFigures,
-    SimulationProgress,
+    HEADLINE_MISSING, Headline, INFRASTRUCTURE_SCORED, NOTHING_RAN, SCALE_UNKNOWN, SCORE_WARNINGS,
+    SimulationCompleted, SimulationFigures, SimulationProgress,
 };
 pub use reading::{duration_hours, time_since};
 pub use received_result::ReceivedResult;

@@ -43,6 +43,8 @@ pub struct SimulationProgress {
     pub failed_outcomes: i64,
     /// Scenarios whose latest outcome was invalidated, and does not count.
     pub invalidated_outcomes: i64,
+    /// Scenarios whose latest outcome is a failure of infrastructure, which is not in the computed score.
+    pub infrastructure_outcomes: i64,
     /// Results that the tool's final list lacks, and that do not count.
     pub superseded_outcomes: i64,
     /// The first of them, at most 100.
@@ -55,6 +57,8 @@ pub struct SimulationProgress {
     pub by_status: BTreeMap<OutcomeStatus, i64>,
     /// How many of them have each error category.
     pub by_error_category: BTreeMap<String, i64>,
+    /// How many of them are failures of each class.
+    pub by_failure_class: BTreeMap<String, i64>,
     /// The score that counts: from 0 to 1 if its scale is known, and as the tool wrote it otherwise.
     pub overall_score: Option<f64>,
     /// The highest value of the scores as the tool wrote them; `None` if their scale is unknown.
@@ -67,7 +71,7 @@ pub struct SimulationProgress {
     pub metric_definitions: Vec<MetricDefinition>,
     /// The metrics of which nothing defines whether a higher value is better, which is assumed.
     pub higher_is_better_assumed: Vec<String>,
-    /// Warnings about the score: [`HEADLINE_MISSING`], [`SCALE_UNKNOWN`].
+    /// Warnings about the score: [`SCORE_WARNINGS`].
     pub warnings: Vec<Violation>,
     /// How the recorded results compare with what the tool reports; `None` if it reports nothing.
     pub reconciliation: Option<Reconciliation>,
@@ -144,12 +148,14 @@ impl SimulationProgress {
             successful_outcomes: figures.successful_outcomes,
             failed_outcomes: figures.failed_outcomes,
             invalidated_outcomes: figures.invalidated_outcomes,
+            infrastructure_outcomes: figures.infrastructure_outcomes,
             superseded_outcomes: figures.superseded_outcomes,
             superseded_results: figures.superseded_results.clone(),
             rejected_results: figures.rejected_results,
             recorded_outcomes: figures.recorded_outcomes,
             by_status: figures.by_status.clone(),
             by_error_category: figures.by_error_category.clone(),
+            by_failure_class: figures.by_failure_class.clone(),
             overall_score: score.overall,
             score_scale: score.scale,
             headline: Headline::of(figures, &score, &higher_is_better),
@@ -216,9 +222,18 @@ impl Headline {
     ) -> Option<Self> {
         let metric = figures.headline.clone()?;
         let recorded = figures.metrics.iter().find(|one| one.name == metric);
-        let computed = recorded.and_then(|recorded| recorded.scenario_mean).or_else(|| {
-            figures.overall_score.filter(|_| figures.score_scale.is_none_or(|scale| scale == 1.0))
-        });
+        let of_all = || {
+            recorded.and_then(|recorded| recorded.scenario_mean).or_else(|| {
+                figures
+                    .overall_score
+                    .filter(|_| figures.score_scale.is_none_or(|scale| scale == 1.0))
+            })
+        };
+        // The figures of a metric have the scores of failures of infrastructure.
+        let computed = match figures.infrastructure_scored {
+            0 => of_all(),
+            _ => figures.written_score(),
+        };
         let higher_is_better = higher_is_better(&metric);
         Some(Headline {
             figure: score.figure.to_owned(),
@@ -253,6 +268,19 @@ pub const SCALE_UNKNOWN: &str = "scale_unknown";
 
 /// The code of the warning that no result has the metric that is declared as the score.
 pub const HEADLINE_MISSING: &str = "headline_missing";
+
+/// The code of the warning that results that failed by infrastructure have a score.
+pub const INFRASTRUCTURE_SCORED: &str = "infrastructure_scored";
+
+/// The code of the warning that all results are as if nothing had run.
+pub const NOTHING_RAN: &str = "nothing_ran";
+
+/// The codes of the warnings about a simulation's score.
+pub const SCORE_WARNINGS: [&str; 4] =
+    [HEADLINE_MISSING, SCALE_UNKNOWN, INFRASTRUCTURE_SCORED, NOTHING_RAN];
+
+/// How many results are suspicious if all of them have a score of 0.
+const SUSPICIOUS_RESULTS: i64 = 10;
 
 /// How many metrics a warning names.
 const NAMED_METRICS: usize = 10;
@@ -307,7 +335,42 @@ fn score_warnings(
         };
         warning(SCALE_UNKNOWN, message)
     });
-    missing.into_iter().chain(unknown).collect()
+    let infrastructure = (figures.infrastructure_scored > 0).then(|| {
+        let failures = figures.infrastructure_scored;
+        let reported = match score.source {
+            ScoreSource::Computed => "the score leaves them out",
+            _ => "the tool's own figure can have them in it, and the computed one leaves them out",
+        };
+        warning(
+            INFRASTRUCTURE_SCORED,
+            format!("{failures} results failed by infrastructure and have a score all the same: {reported}"),
+        )
+    });
+    let nothing = nothing_ran(figures).then(|| {
+        let results = figures.completed_scenarios;
+        warning(
+            NOTHING_RAN,
+            format!(
+                "all {results} results have a score of 0, no tokens and no error: possibly neither the agent \
+                 nor the scorer ran; look at one (`arc-host outcomes {} --documents`)",
+                simulation.simulation_id
+            ),
+        )
+    });
+    missing.into_iter().chain(unknown).chain(infrastructure).chain(nothing).collect()
+}
+
+/// Whether all results look like those of an evaluation in which nothing ran.
+fn nothing_ran(figures: &Figures) -> bool {
+    let results = figures.completed_scenarios;
+    let metric = figures.headline.as_ref();
+    let metric = metric.and_then(|name| figures.metrics.iter().find(|one| one.name == *name));
+    results >= SUSPICIOUS_RESULTS
+        && figures.failed_outcomes == 0
+        && figures.latest_tokens == 0
+        && metric.is_some_and(|one| {
+            one.scored == results && one.lowest == Some(0.0) && one.highest == Some(0.0)
+        })
 }
 
 /// The answer to a completion.
@@ -328,7 +391,7 @@ pub struct SimulationCompleted {
     /// When it was first completed.
     pub completed_at: Timestamp,
     /// Warnings: a figure of the suite's summary that is `NaN` and is read as absent;
-    /// [`HEADLINE_MISSING`], [`SCALE_UNKNOWN`].
+    /// [`SCORE_WARNINGS`].
     #[serde(default)]
     pub warnings: Vec<Violation>,
 }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::bindings::runner::arc::recording::recorder as wit;
 use crate::error::Error;
-use crate::extraction::{ErrorCategory, Violation, violations_of_json};
+use crate::extraction::{ErrorCategory, FailureClass, Violation, violations_of_json};
 use crate::reason::with_hint;
 use crate::recorder::{self, ItemVerdict, SimulationCompleted, SimulationFigures};
 use crate::store::{Failure, HourlyPerformance, OutcomePage, RecordedOutcome, SimulationStatus};
@@ -172,6 +172,8 @@ impl From<Failure> for wit::Failure {
             status: failure.status,
             error_code: failure.error_code,
             error_category: failure.error_category.as_deref().and_then(ErrorCategory::from_name),
+            failure_class: failure.failure_class.as_deref().and_then(FailureClass::from_name),
+            failure_rule: failure.failure_rule,
             modal_call_id: failure.modal_call_id,
             error_message: failure.error_message,
         }
@@ -200,6 +202,8 @@ impl From<RecordedOutcome> for wit::RecordedOutcome {
             error_code: outcome.error_code,
             error_message: outcome.error_message,
             error_category: outcome.error_category.as_deref().and_then(ErrorCategory::from_name),
+            failure_class: outcome.failure_class.as_deref().and_then(FailureClass::from_name),
+            failure_rule: outcome.failure_rule,
             metrics: outcome.metrics.to_string(),
             warnings: outcome.warnings.as_ref().map(violations_of_json).unwrap_or_default(),
             document: outcome.document,

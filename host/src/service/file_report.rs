@@ -42,6 +42,8 @@ describe! {
         by_status: Option<BTreeMap<OutcomeStatus, i64>>,
         /// How many outcomes have each error category.
         by_error_category: Option<BTreeMap<String, i64>>,
+        /// How many outcomes are failures of each class.
+        by_failure_class: Option<BTreeMap<String, i64>>,
         /// The score that counts: from 0 to 1 if its scale is known, otherwise as the tool wrote it.
         overall_score: Option<f64>,
         /// The highest value of the scores as the tool wrote them; `null` if their scale is unknown.

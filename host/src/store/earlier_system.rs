@@ -55,7 +55,7 @@ pub struct EarlierSimulation {
     pub outcomes: i64,
 }
 
-/// What is recorded of a simulation of the earlier system.
+/// The data of a simulation of the earlier system.
 #[derive(Debug)]
 pub struct EarlierRun {
     /// Its start, with its id and its plan.
@@ -217,7 +217,7 @@ fn run(
 /// Simulation `$1`: its start, its configuration and its suite's summary.
 ///
 /// The earlier system wrote 0 for each figure that a suite did not have, so that a figure of 0 is the
-/// computed one. Mappings are the plan, in their order; what else they say is in the metadata.
+/// computed one. Mappings are the plan, in their order; their other fields are in the metadata.
 const SIMULATION: &str = r"
 WITH simulation AS (
     SELECT to_jsonb(simulation) AS fields FROM public.simulations AS simulation WHERE simulation_id = $1

@@ -38,6 +38,11 @@ pub struct Figures {
     pub failed_outcomes: i64,
     /// How many of them have an invalidated result as their latest outcome.
     pub invalidated_outcomes: i64,
+    /// How many of them have a failure of infrastructure as their latest outcome. It is no evidence about the
+    /// agent, so that its score is not in the simulation's.
+    pub infrastructure_outcomes: i64,
+    /// How many of these have a score.
+    pub infrastructure_scored: i64,
     /// Results that the tool's final list lacks, and that do not count.
     pub superseded_outcomes: i64,
     /// The first of them, at most 100, in order of scenario, place and key.
@@ -88,6 +93,8 @@ pub struct Figures {
     pub by_status: BTreeMap<OutcomeStatus, i64>,
     /// How many outcomes have each error category.
     pub by_error_category: BTreeMap<String, i64>,
+    /// How many outcomes are failures of each class.
+    pub by_failure_class: BTreeMap<String, i64>,
     /// The figures of each metric, as the tool wrote its values: the simulation's score first, then in
     /// order of the names; at most 1,000. Empty if they were not requested.
     pub metrics: Vec<MetricFigures>,
@@ -148,9 +155,22 @@ impl Figures {
     pub(super) fn range(&self) -> Option<(f64, f64)> {
         self.score_lowest.zip(self.score_scale)
     }
+
+    /// Returns the mean of the scores as the tool wrote them.
+    pub fn written_score(&self) -> Option<f64> {
+        let mean = self.overall_score?;
+        Some(match (self.score_lowest, self.score_scale) {
+            (_, None) => mean,
+            (lowest, Some(highest)) => {
+                let lowest = lowest.unwrap_or(0.0);
+                lowest + mean * (highest - lowest)
+            }
+        })
+    }
 }
 
-/// The figures of one metric, over the latest attempt at each scenario and trial.
+/// The figures of one metric, over the latest attempt at each scenario and trial, with failures of
+/// infrastructure, as a tool computes them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MetricFigures {
     /// The name.
@@ -183,6 +203,7 @@ fn ranked(columns: &str, joins: &str) -> String {
     format!(
         r#"{replaced}, ranked AS (
             SELECT outcome.scenario_id, outcome.trial, outcome.invalidation IS NOT NULL AS invalidated,
+                coalesce(outcome.failure_class = 'infrastructure', false) AS infrastructure,
                 {IS_SUPERSEDED} AS superseded,
                 {columns},
                 NOT {IS_SUPERSEDED} AND pg_catalog.lead(1) OVER (
@@ -208,7 +229,7 @@ fn ranked(columns: &str, joins: &str) -> String {
 static FIGURES: LazyLock<String> = LazyLock::new(|| {
     format!(
         r#"WITH {scale}, {ranked}, grouped AS MATERIALIZED (
-        SELECT ranked.status, ranked.error_category, ranked.headline,
+        SELECT ranked.status, ranked.error_category, ranked.failure_class, ranked.headline,
             pg_catalog.count(*) FILTER (WHERE NOT superseded) AS recorded,
             pg_catalog.count(*) FILTER (WHERE superseded) AS superseded,
             pg_catalog.sum(tokens_used) AS tokens,
@@ -220,6 +241,10 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
             {latest_cost_usd} AS latest_cost_usd,
             pg_catalog.count(*) FILTER (WHERE latest AND NOT invalidated) AS latest,
             pg_catalog.count(*) FILTER (WHERE latest AND invalidated) AS invalidated,
+            pg_catalog.count(*) FILTER (WHERE latest AND NOT invalidated AND infrastructure)
+                AS infrastructure,
+            pg_catalog.count(raw) FILTER (WHERE latest AND NOT invalidated AND infrastructure)
+                AS infrastructure_scored,
             pg_catalog.count(*) FILTER (WHERE latest
                 AND (plan.scenario_id IS NULL
                     OR ranked.trial > coalesce(plan.trials, simulation.trials))
@@ -233,11 +258,14 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
             pg_catalog.min(range_highest) FILTER (WHERE ranked.scored) AS least_highest,
             pg_catalog.max(range_highest) FILTER (WHERE ranked.scored) AS highest,
             pg_catalog.bool_and(ranked.trial IS NOT DISTINCT FROM 1) FILTER (WHERE latest AND NOT invalidated) AS single
-        FROM (SELECT *, latest AND NOT invalidated AND raw IS NOT NULL AS scored FROM ranked) AS ranked
+        FROM (
+            SELECT *, latest AND NOT invalidated AND NOT infrastructure AND raw IS NOT NULL AS scored
+            FROM ranked
+        ) AS ranked
         JOIN arc_recorder.simulations AS simulation ON simulation.simulation_id = $1
         LEFT JOIN arc_recorder.planned_scenarios AS plan
             ON plan.simulation_id = $1 AND plan.scenario_id = ranked.scenario_id
-        GROUP BY ranked.status, ranked.error_category, ranked.headline
+        GROUP BY ranked.status, ranked.error_category, ranked.failure_class, ranked.headline
     ), unnumbered AS (
         SELECT pg_catalog.sum(greatest(0::bigint, places - planned))::bigint AS unplanned
         FROM (
@@ -270,7 +298,8 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
                 pg_catalog.sum((scaled * 1e15::float8)::bigint) AS score,
                 pg_catalog.sum(raw::numeric) AS raw
             FROM ranked
-            WHERE latest AND NOT invalidated AND headline = (SELECT headline FROM chosen)
+            WHERE latest AND NOT invalidated AND NOT infrastructure
+                AND headline = (SELECT headline FROM chosen)
             GROUP BY scenario_id
         ) AS scenarios
         WHERE scored > 0
@@ -285,6 +314,8 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
             + coalesce((SELECT unplanned FROM unnumbered), 0) AS unplanned,
         coalesce(pg_catalog.sum(latest), 0)::bigint AS completed,
         coalesce(pg_catalog.sum(invalidated), 0)::bigint AS invalidated,
+        coalesce(pg_catalog.sum(infrastructure), 0)::bigint AS infrastructure,
+        coalesce(pg_catalog.sum(infrastructure_scored), 0)::bigint AS infrastructure_scored,
         coalesce(pg_catalog.sum(latest) FILTER (WHERE status = 'success'), 0)::bigint AS successful,
         (SELECT headline FROM chosen) AS headline,
         pg_catalog.count(DISTINCT grouped.headline) FILTER (WHERE recorded > 0) > 1 AS several_headlines,
@@ -336,7 +367,12 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
             (SELECT error_category, pg_catalog.sum(recorded)::bigint AS total FROM grouped
                 WHERE error_category IS NOT NULL
                 GROUP BY error_category HAVING pg_catalog.sum(recorded) > 0::numeric) AS categories)
-            AS by_error_category
+            AS by_error_category,
+        (SELECT coalesce(pg_catalog.json_object_agg(failure_class, total), '{{}}') FROM
+            (SELECT failure_class, pg_catalog.sum(recorded)::bigint AS total FROM grouped
+                WHERE failure_class IS NOT NULL
+                GROUP BY failure_class HAVING pg_catalog.sum(recorded) > 0::numeric) AS classes)
+            AS by_failure_class
     FROM grouped"#,
         of_one = of_simulation("one"),
         cost_usd = dollars("cost_usd", "true"),
@@ -347,7 +383,7 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
         scale = scale_with_headline(),
         ranked = ranked(
             &format!(
-                "outcome.status, outcome.error_category, {} AS headline, {} AS raw, {} AS scaled,
+                "outcome.status, outcome.error_category, outcome.failure_class, {} AS headline, {} AS raw, {} AS scaled,
              score_range.lowest AS range_lowest, score_range.highest AS range_highest,
              outcome.cost_usd, outcome.tokens_used, outcome.all_roles_cost_usd,
              outcome.all_roles_tokens,
@@ -593,6 +629,8 @@ impl Figures {
             successful_outcomes: successful,
             failed_outcomes: completed - successful,
             invalidated_outcomes: row.get("invalidated"),
+            infrastructure_outcomes: row.get("infrastructure"),
+            infrastructure_scored: row.get("infrastructure_scored"),
             superseded_outcomes: row.get("superseded"),
             superseded_results: serde_json::from_value(row.get("superseded_results"))
                 .unwrap_or_default(),
@@ -612,6 +650,7 @@ impl Figures {
             latest_tokens: row.get("latest_tokens"),
             by_status: counts(&row.get("by_status"), OutcomeStatus::from_database),
             by_error_category: counts(&row.get("by_error_category"), str::to_owned),
+            by_failure_class: counts(&row.get("by_failure_class"), str::to_owned),
             ..Figures::default()
         })
     }
@@ -640,6 +679,8 @@ impl Figures {
             successful_outcomes: count("successful_outcomes")?,
             failed_outcomes: count("failed_outcomes")?,
             invalidated_outcomes: count("invalidated_outcomes")?,
+            infrastructure_outcomes: count("infrastructure_outcomes")?,
+            infrastructure_scored: count("infrastructure_scored")?,
             superseded_outcomes: count("superseded_outcomes")?,
             superseded_results: serde_json::from_value(frozen.get("superseded_results")?.clone())
                 .ok()?,
@@ -664,6 +705,7 @@ impl Figures {
             execution_time_ms: None,
             by_status: counts(frozen.get("by_status")?, OutcomeStatus::from_database),
             by_error_category: counts(frozen.get("by_error_category")?, str::to_owned),
+            by_failure_class: counts(frozen.get("by_failure_class")?, str::to_owned),
             metrics: serde_json::from_value(frozen.get("metrics")?.clone()).ok()?,
         })
     }

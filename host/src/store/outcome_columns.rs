@@ -20,7 +20,9 @@ use uuid::Uuid;
 
 use super::column_type::ColumnType;
 use super::writing::ResultKey;
-use crate::extraction::{Outcome, Span, Violation, violations_to_json, whole};
+use crate::extraction::{
+    FailureClass, Outcome, OutcomeStatus, Span, Violation, violations_to_json, whole,
+};
 use crate::json_text::JsonText;
 
 /// The table. Each line has the role, the name and the type of a column, and its value in a row: a
@@ -73,6 +75,8 @@ macro_rules! outcome_columns {
         extracted error_code: Option<String> = |outcome, _| outcome.error_code.take();
         extracted error_category: Option<Cow<'static, str>> =
             |outcome, _| outcome.error_category.map(|category| category.as_str().into());
+        extracted failure_class: Option<Cow<'static, str>> = |outcome, _| failure_class(outcome);
+        extracted failure_rule: Option<String> = |outcome, _| failure_rule(outcome);
         extracted error_message: Option<String> = |outcome, _| outcome.error_message.take();
         extracted modal_call_id: Option<String> = |_, added| added.modal_call_id.take();
         extracted sandbox_id: Option<String> = |_, added| added.sandbox_id.take();
@@ -166,6 +170,23 @@ pub(super) const OWN: &[&str] = outcome_columns!(own => names);
 
 /// The columns of the table that are read.
 pub(super) const SELECTED: &[&str] = outcome_columns!(selected => names);
+
+/// Returns whose failure an outcome is; `None` for a success. A format that does not decide leaves it
+/// undecided.
+fn failure_class(outcome: &Outcome) -> Option<Cow<'static, str>> {
+    let class = outcome.failure_class.unwrap_or(FailureClass::Undecided);
+    (outcome.status != OutcomeStatus::Success).then(|| class.as_str().into())
+}
+
+/// Returns the rule that decided, at most [`RULE_BYTES`] of it.
+fn failure_rule(outcome: &mut Outcome) -> Option<String> {
+    let mut rule = outcome.failure_rule.take()?;
+    rule.truncate(rule.floor_char_boundary(RULE_BYTES));
+    (outcome.status != OutcomeStatus::Success && !rule.is_empty()).then_some(rule)
+}
+
+/// The longest name of a rule, in bytes.
+const RULE_BYTES: usize = 128;
 
 /// The scores of a result, as columns.
 #[derive(Clone, Debug, Default)]

@@ -25,7 +25,8 @@ pub struct HourlyPerformance {
     pub hour: Timestamp,
     /// The number of outcomes.
     pub total_outcomes: i64,
-    /// The mean of their scores, from 0 to 1; `None` if none has a score.
+    /// The mean of their scores, from 0 to 1, without failures of infrastructure; `None` if none has a
+    /// score.
     pub avg_reliability: Option<f64>,
     /// The mean of their durations in milliseconds.
     pub avg_execution_time: f64,
@@ -74,6 +75,8 @@ pub struct Failure {
     pub status: OutcomeStatus,
     pub error_code: Option<String>,
     pub error_category: Option<String>,
+    pub failure_class: Option<String>,
+    pub failure_rule: Option<String>,
     pub modal_call_id: Option<String>,
     pub error_message: Option<String>,
 }
@@ -85,7 +88,9 @@ fn performance_statement(simulation_id: Uuid, hours: f64) -> Statement {
         r#"WITH {replaced}{scale}, outcomes AS (
              SELECT outcome.execution_time, outcome.execution_time_ms, outcome.cost_usd,
                  outcome.status, {headline} AS headline,
-                 CASE WHEN outcome.invalidation IS NULL THEN {scaled} END AS reliability_score
+                 CASE WHEN outcome.invalidation IS NULL
+                         AND outcome.failure_class IS DISTINCT FROM 'infrastructure'
+                     THEN {scaled} END AS reliability_score
              FROM arc_recorder.outcomes AS outcome
              {joined}
              WHERE {of_simulation} AND {current}
@@ -135,7 +140,7 @@ fn failures_statement(limit: i64) -> Statement {
     Statement::new(format!(
         "SELECT outcome_id, simulation_id, scenario_id, execution_time, status, error_code,
              error_category, pg_catalog.left(modal_call_id, 512),
-             pg_catalog.left(error_message, 1001), model
+             pg_catalog.left(error_message, 1001), model, failure_class, failure_rule
          FROM arc_recorder.outcomes AS outcome
          WHERE status <> 'success' AND {}
          ORDER BY execution_time DESC, outcome_id LIMIT $1",
@@ -203,6 +208,8 @@ impl Store {
             status: OutcomeStatus::from_database(row.get(4)),
             error_code: row.get(5),
             error_category: row.get(6),
+            failure_class: row.get(10),
+            failure_rule: row.get(11),
             modal_call_id: row.get(7),
             error_message: row.get::<_, Option<String>>(8).map(shortened),
         };

@@ -384,6 +384,10 @@ describe! {
         status: extraction::OutcomeStatus,
         error_code: Option<String>,
         error_category: Option<String>,
+        /// Whose failure it was.
+        failure_class: Option<String>,
+        /// The rule that decided.
+        failure_rule: Option<String>,
         modal_call_id: Option<String>,
         error_message: Option<String>,
     }
@@ -662,6 +666,9 @@ describe! {
         failed_outcomes: i64,
         /// How many of them have an invalidated result as their latest outcome.
         invalidated_outcomes: i64,
+        /// How many of them have a failure of infrastructure as their latest outcome, which is not in the
+        /// computed score.
+        infrastructure_outcomes: i64,
         /// How many results the tool's final list lacks; they do not count.
         superseded_outcomes: i64,
         /// The first of them, at most 100.
@@ -675,6 +682,8 @@ describe! {
         by_status: BTreeMap<extraction::OutcomeStatus, i64>,
         /// How many of them have each error category.
         by_error_category: BTreeMap<String, i64>,
+        /// How many of them are failures of each class.
+        by_failure_class: BTreeMap<String, i64>,
         /// The score that counts: from 0 to 1 if its scale is known, otherwise as the tool wrote it.
         overall_score: Option<f64>,
         /// The highest value of the scores as the tool wrote them; null if their scale is unknown.
@@ -687,7 +696,8 @@ describe! {
         metric_definitions: Vec<store::MetricDefinition>,
         /// The metrics of which nothing defines whether a higher value is better, which is assumed.
         higher_is_better_assumed: Vec<String>,
-        /// Warnings about the score: `headline_missing`, `scale_unknown`.
+        /// Warnings about the score: `headline_missing`, `scale_unknown`,
+        /// `infrastructure_scored`, `nothing_ran`.
         #[schema(value_type = Vec<super::ViolationBody>)]
         warnings: Vec<extraction::Violation>,
         /// How the recorded results compare with what the tool reports; null if it reports nothing.
@@ -756,7 +766,8 @@ describe! {
         score_scale: Option<f64>,
         /// When it was completed first.
         completed_at: Timestamp,
-        /// Warnings about the suite's summary and the score: `headline_missing`, `scale_unknown`.
+        /// Warnings about the suite's summary and the score: `headline_missing`, `scale_unknown`,
+        /// `infrastructure_scored`, `nothing_ran`.
         #[schema(value_type = Vec<super::ViolationBody>)]
         warnings: Vec<extraction::Violation>,
     }

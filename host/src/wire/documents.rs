@@ -15,8 +15,8 @@ pub struct ResultDocument {
     pub scenario: Option<ScenarioDocument>,
     /// The trajectory of the run.
     pub trajectory: Option<TrajectoryDocument>,
-    /// An object with `overall_score`, `grade` and `dimension_scores`, or a number: 0 to 1, or a
-    /// percentage, or on the declared `scale`.
+    /// An object with `overall_score`, `grade`, `dimension_scores` and `scale`, the highest value, or a
+    /// number.
     #[schema(value_type = Option<serde_json::Value>)]
     pub reliability_score: Option<serde_json::Value>,
     /// The error, if there was one.

@@ -242,7 +242,7 @@ pub struct ResultsMetadata {
     /// The information that all results share, if their format has a header: any JSON, or a string
     /// with a header that is not JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<serde_json::Value>)]
     pub header: Option<Box<RawValue>>,
 }
 

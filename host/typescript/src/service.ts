@@ -636,6 +636,10 @@ export interface components {
             error_message?: string | null;
             /** Format: date-time */
             execution_time: string;
+            /** @description Whose failure it was. */
+            failure_class?: string | null;
+            /** @description The rule that decided. */
+            failure_rule?: string | null;
             modal_call_id?: string | null;
             /** @description The model that the outcome names, else the only one of its simulation. */
             model?: string | null;
@@ -675,6 +679,10 @@ export interface components {
         FileReport: {
             /** @description How many outcomes have each error category. */
             by_error_category?: {
+                [key: string]: number;
+            } | null;
+            /** @description How many outcomes are failures of each class. */
+            by_failure_class?: {
                 [key: string]: number;
             } | null;
             /** @description How many outcomes have each status, all results of the simulation together. */
@@ -1202,6 +1210,8 @@ export interface components {
             /** Format: double */
             execution_time_ms: number;
             extractor: string;
+            failure_class?: string | null;
+            failure_rule?: string | null;
             headline?: string | null;
             invalidation?: null | components["schemas"]["Invalidation"];
             metrics: unknown;
@@ -1334,20 +1344,17 @@ export interface components {
         };
         /** @description One result. Only an identification of the scenario is required; any other member is stored with it. */
         ResultDocument: {
+            /** @description The error, if there was one. */
+            error?: string | null;
             /**
-             * @description The error, if there was one.
-             * @default null
-             */
-            error: string | null;
-            /**
-             * @description An object with `overall_score`, `grade` and `dimension_scores`, or a number: 0 to 1, or a
-             *     percentage, or on the declared `scale`.
+             * @description An object with `overall_score`, `grade`, `dimension_scores` and `scale`, the highest value, or a
+             *     number.
              */
             reliability_score?: unknown;
-            /** @default null */
-            scenario: components["schemas"]["ScenarioDocument"] | null;
-            /** @default null */
-            trajectory: components["schemas"]["TrajectoryDocument"] | null;
+            scenario?: components["schemas"]["ScenarioDocument"] | null;
+            trajectory?: components["schemas"]["TrajectoryDocument"] | null;
+        } & {
+            [key: string]: unknown;
         };
         /** @description The results of a run that a file, or another list of the tool, has. */
         ResultList: {
@@ -1367,7 +1374,7 @@ export interface components {
             outcome_ids: string[];
         };
         /** @description The body of a request that records: one result, an array of them, or an object with `results`. */
-        ResultsDocument: components["schemas"]["ResultDocument"] | components["schemas"]["ResultDocument"][] | components["schemas"]["ResultsEnvelope"];
+        ResultsDocument: components["schemas"]["ResultDocument"] | components["schemas"]["ResultsEnvelope"];
         /** @description Several results, with the members that belong to each of them. */
         ResultsEnvelope: components["schemas"]["ResultsMetadata"] & {
             /** @description The results. */
@@ -1382,27 +1389,15 @@ export interface components {
              * @description The information that all results share, if their format has a header: any JSON, or a string
              *     with a header that is not JSON.
              */
-            header?: Record<string, never> | null;
-            /**
-             * @description The Modal function call of each run.
-             * @default null
-             */
-            modal_call_ids: (string | null)[] | null;
-            /**
-             * @description The numbers of each result that JSON cannot represent.
-             * @default null
-             */
-            not_finite: components["schemas"]["NotFiniteBody"][][] | null;
-            /**
-             * @description The sandbox of each run.
-             * @default null
-             */
-            sandbox_ids: (string | null)[] | null;
-            /**
-             * @description Which trial of its scenario each is, from 1. Part of an outcome's identity.
-             * @default null
-             */
-            trials: (number | null)[] | null;
+            header?: unknown;
+            /** @description The Modal function call of each run. */
+            modal_call_ids?: (string | null)[] | null;
+            /** @description The numbers of each result that JSON cannot represent. */
+            not_finite?: components["schemas"]["NotFiniteBody"][][] | null;
+            /** @description The sandbox of each run. */
+            sandbox_ids?: (string | null)[] | null;
+            /** @description Which trial of its scenario each is, from 1. Part of an outcome's identity. */
+            trials?: (number | null)[] | null;
         };
         /** @description The verdict on one result. */
         ResultVerdict: {
@@ -1490,21 +1485,14 @@ export interface components {
         };
         /** @description The scenario that was run. */
         ScenarioDocument: {
-            /**
-             * @description Its id, up to 512 bytes.
-             * @default null
-             */
-            id: string | null;
-            /**
-             * @description A name for people.
-             * @default null
-             */
-            name: string | null;
-            /**
-             * @description What the agent was asked to do.
-             * @default null
-             */
-            task_prompt: string | null;
+            /** @description Its id, up to 512 bytes. */
+            id?: string | null;
+            /** @description A name for people. */
+            name?: string | null;
+            /** @description What the agent was asked to do. */
+            task_prompt?: string | null;
+        } & {
+            [key: string]: unknown;
         };
         /** @description A score of a result, as the tool wrote it. Absent members are unknown. */
         Score: {
@@ -1590,7 +1578,10 @@ export interface components {
             simulation_id: string;
             /** @description `completed`. */
             status: components["schemas"]["SimulationStatus"];
-            /** @description Warnings about the suite's summary and the score: `headline_missing`, `scale_unknown`. */
+            /**
+             * @description Warnings about the suite's summary and the score: `headline_missing`, `scale_unknown`,
+             *     `infrastructure_scored`, `nothing_ran`.
+             */
             warnings: components["schemas"]["Violation"][];
         };
         /** @description The response to a simulation's end. */
@@ -1659,6 +1650,10 @@ export interface components {
             by_error_category: {
                 [key: string]: number;
             };
+            /** @description How many of them are failures of each class. */
+            by_failure_class: {
+                [key: string]: number;
+            };
             /** @description How many of them have each status. */
             by_status: {
                 [key: string]: number;
@@ -1698,6 +1693,12 @@ export interface components {
             headline?: components["schemas"]["Headline"] | null;
             /** @description The metrics of which nothing defines whether a higher value is better, which is assumed. */
             higher_is_better_assumed: string[];
+            /**
+             * Format: int64
+             * @description How many of them have a failure of infrastructure as their latest outcome, which is not in the
+             *     computed score.
+             */
+            infrastructure_outcomes: number;
             /**
              * Format: int64
              * @description How many of them have an invalidated result as their latest outcome.
@@ -1791,7 +1792,10 @@ export interface components {
             unpriced_outcomes: number;
             /** @description Tokens and cost of everything that ran, by role, model and try; at most 200. */
             usage: components["schemas"]["UsageFigures"][];
-            /** @description Warnings about the score: `headline_missing`, `scale_unknown`. */
+            /**
+             * @description Warnings about the score: `headline_missing`, `scale_unknown`,
+             *     `infrastructure_scored`, `nothing_ran`.
+             */
             warnings: components["schemas"]["Violation"][];
         };
         /** @description The response to a start. */
@@ -2132,55 +2136,47 @@ export interface components {
         };
         /** @description The suite's own summary. A missing figure is computed from the outcomes. */
         SuiteDocument: {
-            /**
-             * @description The mean score of each dimension.
-             * @default null
-             */
-            average_dimension_scores: {
+            /** @description The mean score of each dimension. */
+            average_dimension_scores?: {
                 [key: string]: number;
             } | null;
             /**
              * Format: double
              * @description The mean duration of a run in seconds.
-             * @default null
              */
-            average_execution_time: number | null;
+            average_execution_time?: number | null;
             /**
              * Format: double
              * @description The mean reliability score from 0 to 1.
-             * @default null
              */
-            average_reliability_score: number | null;
+            average_reliability_score?: number | null;
             /**
              * Format: double
              * @description The suite's duration in seconds.
-             * @default null
              */
-            parallel_execution_time: number | null;
+            parallel_execution_time?: number | null;
             /**
              * Format: double
              * @description How many times faster the scenarios were run than one after the other.
-             * @default null
              */
-            speedup_factor: number | null;
+            speedup_factor?: number | null;
             /**
              * Format: int64
              * @description How many scenarios succeeded.
-             * @default null
              */
-            successful_runs: number | null;
+            successful_runs?: number | null;
             /**
              * Format: double
              * @description The cost of the whole suite in US dollars.
-             * @default null
              */
-            total_cost_usd: number | null;
+            total_cost_usd?: number | null;
             /**
              * Format: int64
              * @description All tokens used.
-             * @default null
              */
-            total_tokens_used: number | null;
+            total_tokens_used?: number | null;
+        } & {
+            [key: string]: unknown;
         };
         /** @description A result that the tool's final list lacks. */
         SupersededResult: {
@@ -2203,31 +2199,20 @@ export interface components {
             /**
              * Format: double
              * @description The duration of the run in seconds.
-             * @default null
              */
-            execution_time_seconds: number | null;
-            /**
-             * @description The steps, stored unchanged.
-             * @default null
-             */
-            full_trajectory: unknown[] | null;
-            /**
-             * @description When the run began: RFC 3339.
-             * @default null
-             */
-            start_time: string | null;
-            /**
-             * @description `success`, `error`, `timeout` or `cancelled`.
-             * @default null
-             */
-            status: string | null;
-            /**
-             * @description `prompt_tokens`, `completion_tokens`, `total_tokens`, and `total_cost` in US dollars.
-             * @default null
-             */
-            token_usage: {
+            execution_time_seconds?: number | null;
+            /** @description The steps, stored unchanged. */
+            full_trajectory?: unknown[] | null;
+            /** @description When the run began: RFC 3339. */
+            start_time?: string | null;
+            /** @description `success`, `error`, `timeout` or `cancelled`. */
+            status?: string | null;
+            /** @description `prompt_tokens`, `completion_tokens`, `total_tokens`, and `total_cost` in US dollars. */
+            token_usage?: {
                 [key: string]: number;
             } | null;
+        } & {
+            [key: string]: unknown;
         };
         /**
          * @description The tokens and the cost of all calls of one role to one model. The five kinds have no token in
@@ -2526,7 +2511,7 @@ export interface operations {
         /** @description The file */
         requestBody: {
             content: {
-                "application/octet-stream": number[];
+                "application/octet-stream": string;
             };
         };
         responses: {
@@ -3038,7 +3023,7 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["ResultsDocument"];
-                "application/octet-stream": number[];
+                "application/octet-stream": string;
                 "application/x-ndjson": string;
             };
         };

@@ -138,3 +138,29 @@ fn a_file_that_changes_while_it_is_recorded_is_reported() {
     let completed = "SELECT count(*) FROM arc_recorder.simulations WHERE status = 'completed'";
     assert_eq!(database.count(completed), 0);
 }
+
+#[test]
+fn a_deadlock_with_another_program_is_no_failure() {
+    let database = TestDatabase::new();
+    let program = Program::on(&database);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("results.jsonl");
+    write_results(&path, "", 200, 100);
+    // The recorder's session looks for deadlocks after this time, and is the one that fails; the other
+    // session waits longer.
+    let name = database.name();
+    database.execute(&format!("ALTER DATABASE {name} SET deadlock_timeout = '10s'"));
+    let held = database.hold(
+        "SET LOCAL deadlock_timeout = '10min'; LOCK TABLE arc_recorder.documents IN EXCLUSIVE MODE",
+    );
+    let child = program.spawn(["record".as_ref(), path.as_os_str(), "--json".as_ref()]);
+    // Outcomes are written, and documents wait for the lock.
+    database.wait_for_a_lock();
+    held.execute("LOCK TABLE arc_recorder.outcomes IN EXCLUSIVE MODE");
+    drop(held);
+    let finished: crate::support::Finished = child.wait_with_output().unwrap().into();
+    let report = finished.ended(0).json();
+    assert_eq!((&report["stored"], &report["failed"]), (&200.into(), &0.into()), "{report}");
+    let ended = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+    crate::support::wait_for("the deadlock is counted", || database.count(ended) > 0);
+}

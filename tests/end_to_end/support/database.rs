@@ -249,7 +249,15 @@ impl TestDatabase {
 /// A transaction that is open until this is dropped.
 #[derive(Debug)]
 pub struct OpenTransaction {
-    _client: Client,
+    client: Client,
+}
+
+impl OpenTransaction {
+    /// Runs further statements in it.
+    #[track_caller]
+    pub fn execute(&self, sql: &str) {
+        cluster().runtime.block_on(self.client.batch_execute(sql)).unwrap();
+    }
 }
 
 impl TestDatabase {
@@ -260,7 +268,7 @@ impl TestDatabase {
         cluster().runtime.block_on(async {
             let client = connect(&config).await;
             client.batch_execute(&format!("BEGIN; {sql}")).await.unwrap();
-            OpenTransaction { _client: client }
+            OpenTransaction { client }
         })
     }
 

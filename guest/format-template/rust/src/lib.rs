@@ -209,6 +209,8 @@ fn read_outcome<'a>(
         error_code: failure.code,
         error_message: failure.message,
         error_category: failure.category,
+        failure_class: failure.class,
+        failure_rule: failure.rule,
         event_count: members.steps.and_then(Value::element_count).unwrap_or(0),
         detailed_trajectory: members.steps.and_then(|steps| reader.span(steps)),
         ..Outcome::new(planned.scenario, status).with_usage(vec![usage])

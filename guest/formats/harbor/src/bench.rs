@@ -95,6 +95,8 @@ pub(crate) fn outcome<'a>(reader: &mut Reader<'a>, members: &Members<'a>) -> Opt
         error_code: failure.code,
         error_message: failure.message,
         error_category: failure.category,
+        failure_class: failure.class,
+        failure_rule: failure.rule,
         dimensions: tests.and_then(|tests| reader.span(tests)),
         ..Outcome::new(planned.scenario, status).with_usage(vec![tokens.usage()])
     })

@@ -133,6 +133,8 @@ pub(crate) fn outcome<'a>(reader: &mut Reader<'a>, members: &Members<'a>) -> Opt
         error_code: failure.code,
         error_message: failure.message,
         error_category: failure.category,
+        failure_class: failure.class,
+        failure_rule: failure.rule,
         trajectory: agent.or(steps).and_then(|value| reader.span(value)),
         detailed_trajectory: details.and_then(|details| reader.span(details)),
         dimensions: rewards

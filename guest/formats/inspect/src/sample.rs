@@ -119,6 +119,8 @@ fn read<'a>(
         error_code: failure.code,
         error_message: failure.message,
         error_category: failure.category,
+        failure_class: failure.class,
+        failure_rule: failure.rule,
         trajectory,
         detailed_trajectory,
         dimensions,

@@ -113,6 +113,8 @@ pub(crate) fn outcome<'a>(
         error_code: failure.code,
         error_message: failure.message,
         error_category: failure.category,
+        failure_class: failure.class,
+        failure_rule: failure.rule,
         trajectory: data_of("sampling").and_then(|data| reader.span(data)),
         detailed_trajectory: reader.span(root),
         dimensions: data_of("metrics").and_then(|data| reader.span(data)),

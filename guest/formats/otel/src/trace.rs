@@ -102,6 +102,8 @@ pub(crate) fn outcome<'a>(
         error_code: failure.code,
         error_message: failure.message,
         error_category: failure.category,
+        failure_class: failure.class,
+        failure_rule: failure.rule,
         trajectory: reader.span(deciding.value),
         detailed_trajectory: reader.span(root),
         key: id(spans, &run),

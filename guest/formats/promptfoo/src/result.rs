@@ -127,6 +127,8 @@ fn read<'a>(
         error_code: failure.code,
         error_message: failure.message,
         error_category: failure.category,
+        failure_class: failure.class,
+        failure_rule: failure.rule,
         trajectory: response.and_then(|value| reader.span(value)),
         dimensions: named_scores.filter(|it| it.is_object()).and_then(|value| reader.span(value)),
         key: id.or_else(|| planned.place.clone()),

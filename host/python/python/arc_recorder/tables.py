@@ -21,6 +21,7 @@ _TEXT_COLUMNS = (
     "reliability_score",
     "execution_time_ms",
     "cost_usd",
+    "failure_class",
     "error_category",
 )
 

@@ -173,6 +173,8 @@ class FileRecorded(TypedDict):
     #: Figures of all results of the simulation.
     by_status: Optional[dict[str, int]]
     by_error_category: Optional[dict[str, int]]
+    #: How many outcomes are failures of each class: `infrastructure`, `agent`, `scorer`, `harness`, `undecided`.
+    by_failure_class: Optional[dict[str, int]]
     #: The score that counts: from 0 to 1 if its scale is known, otherwise as the tool wrote it.
     overall_score: Optional[float]
     #: The highest value of the scores as the tool wrote them; `None` if their scale is unknown.
@@ -285,7 +287,8 @@ class SimulationCompleted(TypedDict):
     computed: SimulationFigures
     #: The highest value of the scores as the tool wrote them; `None` if their scale is unknown.
     score_scale: NotRequired[Optional[float]]
-    #: Warnings about the suite's summary and the score: `headline_missing`, `scale_unknown`.
+    #: Warnings about the suite's summary and the score: `headline_missing`, `scale_unknown`,
+    #: `infrastructure_scored`, `nothing_ran`.
     warnings: list[Violation]
     #: Whether the completion is in a spool until the database is available. Then nothing is computed
     #: yet, and a figure that the suite does not have is NaN.
@@ -376,6 +379,8 @@ class SimulationStatus(TypedDict):
     failed_outcomes: int
     #: Scenarios whose latest outcome was invalidated, and does not count.
     invalidated_outcomes: int
+    #: Scenarios whose latest outcome is a failure of infrastructure, which is not in the computed score.
+    infrastructure_outcomes: int
     #: Results that the tool's final list lacks, and that do not count.
     superseded_outcomes: int
     #: The first of them, at most 100.
@@ -385,6 +390,8 @@ class SimulationStatus(TypedDict):
     recorded_outcomes: int
     by_status: dict[str, int]
     by_error_category: dict[str, int]
+    #: How many outcomes are failures of each class: `infrastructure`, `agent`, `scorer`, `harness`, `undecided`.
+    by_failure_class: dict[str, int]
     #: The score that counts: from 0 to 1 if its scale is known, otherwise as the tool wrote it.
     overall_score: Optional[float]
     #: The highest value of the scores as the tool wrote them; `None` if their scale is unknown.
@@ -397,7 +404,8 @@ class SimulationStatus(TypedDict):
     metric_definitions: list[MetricDefinition]
     #: The metrics of which nothing defines whether a higher value is better, which is assumed.
     higher_is_better_assumed: list[str]
-    #: Warnings about the score: `headline_missing`, `scale_unknown`.
+    #: Warnings about the score: `headline_missing`, `scale_unknown`,
+    #: `infrastructure_scored`, `nothing_ran`.
     warnings: list[Violation]
     #: How the recorded results compare with what the tool reports; `None` if it reports nothing, or the
     #: simulation has not ended.
@@ -518,6 +526,10 @@ class ScenarioOutcome(TypedDict):
     error_code: Optional[str]
     error_message: Optional[str]
     error_category: Optional[str]
+    #: Whose failure it was: `infrastructure`, `agent`, `scorer`, `harness` or `undecided`; `None` for a success.
+    failure_class: Optional[str]
+    #: The rule that decided; `None` if none did.
+    failure_rule: Optional[str]
     metrics: dict[str, Any]
     warnings: list[Violation]
     #: The name and version of the extractor.
@@ -684,6 +696,10 @@ class Failure(TypedDict):
     status: str
     error_code: Optional[str]
     error_category: Optional[str]
+    #: Whose failure it was: `infrastructure`, `agent`, `scorer`, `harness` or `undecided`; `None` for a success.
+    failure_class: Optional[str]
+    #: The rule that decided; `None` if none did.
+    failure_rule: Optional[str]
     modal_call_id: Optional[str]
     error_message: Optional[str]
 

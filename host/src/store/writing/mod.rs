@@ -140,17 +140,12 @@ impl Store {
         outcomes.sort_unstable_by_key(|row| row.key);
         let mut rejected = rejected.to_vec();
         rejected.sort_unstable_by_key(|row| row.key);
-        let copied = match outcomes.len() {
-            COPY_WITHOUT_LOOK_UP_ROWS.. if !self.supports_copy().await? => None,
-            COPY_ROWS.. => self.copy_results(&outcomes, &rejected).await?,
-            COPY_WITHOUT_LOOK_UP_ROWS.. if rejected.is_empty() && self.look_up.may_skip() => {
-                self.copy_without_look_up(&outcomes).await?
+        let mut conflicts = 0;
+        let stored = loop {
+            match self.insert_sorted(&outcomes, &rejected, bytes).await {
+                Err(error) if is_conflict(&error) && conflicts < MAX_CONFLICTS => conflicts += 1,
+                stored => break stored?,
             }
-            _ => None,
-        };
-        let stored = match copied {
-            Some(stored) => stored,
-            None => self.insert_as_arrays(&outcomes, &rejected, bytes > LONG_WRITE_BYTES).await?,
         };
         // It is not known which of the rejected results existed already.
         if stored.len() < outcomes.len() || !rejected.is_empty() {
@@ -158,6 +153,27 @@ impl Store {
         }
         self.counters.stored(stored.len());
         Ok(stored)
+    }
+
+    /// Stores rows in the order of their keys; `bytes` are those of all documents.
+    async fn insert_sorted(
+        &self,
+        outcomes: &[&OutcomeRow],
+        rejected: &[&RejectedRow],
+        bytes: usize,
+    ) -> Result<HashSet<ResultKey>> {
+        let copied = match outcomes.len() {
+            COPY_WITHOUT_LOOK_UP_ROWS.. if !self.supports_copy().await? => None,
+            COPY_ROWS.. => self.copy_results(outcomes, rejected).await?,
+            COPY_WITHOUT_LOOK_UP_ROWS.. if rejected.is_empty() && self.look_up.may_skip() => {
+                self.copy_without_look_up(outcomes).await?
+            }
+            _ => None,
+        };
+        match copied {
+            Some(stored) => Ok(stored),
+            None => self.insert_as_arrays(outcomes, rejected, bytes > LONG_WRITE_BYTES).await,
+        }
     }
 
     /// Whether the server supports COPY. PGlite, which is PostgreSQL compiled to WebAssembly, crashes
@@ -244,6 +260,16 @@ impl Store {
         }
         stored.map_err(failed)
     }
+}
+
+/// How many times rows are written again after a deadlock with a transaction of another program.
+const MAX_CONFLICTS: u32 = 3;
+
+/// Whether a transaction failed only because of another one at the same time: a deadlock, such as with
+/// work on a table, or a conflict on a database that serializes transactions.
+fn is_conflict(error: &Error) -> bool {
+    let conflicts = [SqlState::T_R_DEADLOCK_DETECTED, SqlState::T_R_SERIALIZATION_FAILURE];
+    error.sqlstate().is_some_and(|code| conflicts.iter().any(|conflict| conflict.code() == code))
 }
 
 /// Whether a COPY can have failed because a key exists: Citus reports that as an internal error.
