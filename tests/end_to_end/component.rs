@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use arc_host::extraction::{
     BUILT_IN, ErrorCategory, ExtractionError, ExtractionLimits, ExtractionSettings, Extractor,
-    Outcome, Session, Span, Violation,
+    FailureClass, Outcome, Session, Span, Violation,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -148,6 +148,8 @@ fn outcome_json(outcome: &Outcome) -> Value {
         "error_code": outcome.error_code,
         "error_message": outcome.error_message,
         "error_category": outcome.error_category.map(ErrorCategory::as_str),
+        "failure_class": outcome.failure_class.map(FailureClass::as_str),
+        "failure_rule": outcome.failure_rule,
         "modal_call_id": outcome.modal_call_id,
         "sandbox_id": outcome.sandbox_id,
         "trajectory": span(&outcome.trajectory),

@@ -188,7 +188,7 @@ fn a_folder_of_two_models_is_legible_in_80_columns() {
     assert!(recorded.contains("total: 2 files as 2 simulations"), "{recorded}");
 
     let lists = [
-        (&["simulations"][..], &["gpt-4o", "claude-s", "1.000", "0.750", "completed"][..]),
+        (&["simulations"][..], &["gpt-4o", "claude-s", "1.000", "completed"][..]),
         (&["outcomes", "latest"], &["sum", "of a city", "150", "RateLimitError: Error code: 4"]),
         (&["failures"], &["gpt-4o", "of a city", "RateLimitError: Error code:"]),
     ];

@@ -257,6 +257,8 @@ def test_outcomes_of_every_kind(suite: Suite) -> None:
     assert failed["error_code"] == "AssertionError"
     assert failed["error_message"].startswith("AssertionError: assert (1 + 1)")
     assert recorded.outcome("test_raises")["error_category"] == "network"
+    # The score is that of the others: 4 of 9.
+    assert recorded.outcome("test_raises")["failure_class"] == "infrastructure"
     assert recorded.outcome("test_times_out")["error_category"] == "timeout"
     assert "first" in recorded.outcome("test_twice")["error_message"]
     assert recorded.document("test_setup")["test"]["failures"][0]["phase"] == "setup"
@@ -274,7 +276,7 @@ def test_outcomes_of_every_kind(suite: Suite) -> None:
     assert (status["total_scenarios"], status["completed_scenarios"]) == (13, 11)
     assert (status["successful_outcomes"], status["failed_outcomes"]) == (3, 8)
     assert f"simulation {status['simulation_id']} completed" in summary(result)
-    assert "11 of 13 scenarios, 3 succeeded, 8 failed, 4 skipped, score 0.400 (mean of reliability_score)" in summary(result)
+    assert "11 of 13 scenarios, 3 succeeded, 8 failed, 4 skipped, score 0.444 (mean of reliability_score)" in summary(result)
     assert f"arc-host status {status['simulation_id']}" in summary(result)
 
 

@@ -90,6 +90,8 @@ COLUMNS = [
     "usage",
     "error_code",
     "error_category",
+    "failure_class",
+    "failure_rule",
     "error_message",
     "modal_call_id",
     "sandbox_id",
@@ -126,6 +128,7 @@ def test_a_table_shows_its_first_rows(api: SyncArcAPI) -> None:
         "reliability_score",
         "execution_time_ms",
         "cost_usd",
+        "failure_class",
         "error_category",
     ]
     assert len(rows) == 20
@@ -174,7 +177,7 @@ from arc_recorder import create_sync_arc_api
 with create_sync_arc_api(sys.argv[1]) as api:
     table = api.outcomes(sys.argv[2])
 frame = table.to_polars()
-assert frame.shape == (2, 36), frame.shape
+assert frame.shape == (2, 38), frame.shape
 assert frame["scores"].to_list()[0] == '[{"name": "reliability_score", "value": 1}]'
 assert frame["scenario_id"].to_list() == ["a", "b"]
 assert frame["tokens_used"].sum() == 1 << 41

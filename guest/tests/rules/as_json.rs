@@ -85,6 +85,8 @@ fn expected(outcome: &Outcome) -> Value {
         "error_code": outcome.error_code,
         "error_message": outcome.error_message,
         "error_category": outcome.error_category.map(|category| snake(format!("{category:?}"))),
+        "failure_class": outcome.failure_class.map(|class| snake(format!("{class:?}"))),
+        "failure_rule": outcome.failure_rule,
         "modal_call_id": outcome.modal_call_id,
         "sandbox_id": outcome.sandbox_id,
         "trajectory": span(outcome.trajectory),

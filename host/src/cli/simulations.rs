@@ -128,7 +128,8 @@ const FAILURES: [Column<Failure>; 8] = [
     text("name", |failure: &Failure| failure.simulation_name.clone().unwrap_or_default()).wide(),
     text("model", |failure| short_models(failure.model.as_slice())),
     text("scenario", |failure| failure.scenario_id.clone()),
-    text("failure of", |failure: &Failure| failure.failure_class.clone().unwrap_or_default()),
+    text("failure of", |failure: &Failure| failure.failure_class.clone().unwrap_or_default())
+        .wide(),
     text("category", |failure: &Failure| failure.error_category.clone().unwrap_or_default()).wide(),
     text("error", |failure| {
         let category = failure.error_category.as_deref().or(Some(failure.status.as_str()));
@@ -447,7 +448,10 @@ fn table_of_outcomes(
         ),
         (
             any(|one| one.failure_class.is_some()),
-            text("failure of", |one| one.failure_class.as_deref().unwrap_or_default().to_owned()),
+            text("failure of", |one: &RecordedOutcome| {
+                one.failure_class.as_deref().unwrap_or_default().to_owned()
+            })
+            .wide(),
         ),
         (
             any(|one| one.error_category.is_some()),
