@@ -347,18 +347,16 @@ mod tests {
     #[test]
     fn the_rules_agree_with_the_labels() {
         let (agreed, all, others) = agreement(&labelled("known.jsonl"));
-        println!("known: {agreed} of {all}\n{}", others.join("\n"));
         assert!(agreed * 100 >= all * 95, "{agreed} of {all}\n{}", others.join("\n"));
     }
 
     #[test]
     fn the_rules_agree_with_labels_that_their_author_did_not_read() {
         let (agreed, all, _) = agreement(&labelled("held_out.jsonl"));
-        println!("held out: {agreed} of {all}");
         // Measured once; see docs/failures.md.
         assert!(agreed >= HELD_OUT, "{agreed} of {all}");
     }
 
     /// How many of the failures that were held out the rules agree with.
-    const HELD_OUT: usize = 154;
+    const HELD_OUT: usize = 156;
 }
