@@ -226,6 +226,10 @@ fn ranked(columns: &str, joins: &str) -> String {
 /// figures. The score is the mean over the scenarios of the mean over each scenario's trials; if no
 /// scenario has several, it needs no second pass. A scenario whose trials have no numbers has as many
 /// trials as were found, or as are planned if these are more.
+///
+/// The plan is joined in full, and rows that are only planned are left out by a condition that a null does
+/// not fail by itself: so it is hashed or merged. The planner expects one row of a simulation that is newer
+/// than its statistics, and a loop over 20,000 rows and 20,000 scenarios took 26 s.
 static FIGURES: LazyLock<String> = LazyLock::new(|| {
     format!(
         r#"WITH {scale}, {ranked}, grouped AS MATERIALIZED (
@@ -263,8 +267,10 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
             FROM ranked
         ) AS ranked
         JOIN arc_recorder.simulations AS simulation ON simulation.simulation_id = $1
-        LEFT JOIN arc_recorder.planned_scenarios AS plan
-            ON plan.simulation_id = $1 AND plan.scenario_id = ranked.scenario_id
+        FULL JOIN (
+            SELECT scenario_id, trials FROM arc_recorder.planned_scenarios WHERE simulation_id = $1
+        ) AS plan ON plan.scenario_id = ranked.scenario_id
+        WHERE coalesce(ranked.status, '') <> ''
         GROUP BY ranked.status, ranked.error_category, ranked.failure_class, ranked.headline
     ), unnumbered AS (
         SELECT pg_catalog.sum(greatest(0::bigint, places - planned))::bigint AS unplanned
