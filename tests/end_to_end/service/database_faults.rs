@@ -68,6 +68,43 @@ fn a_missing_table_counts_as_unavailable() {
 }
 
 #[test]
+fn a_connection_is_usable_after_a_copy_that_was_refused_at_its_start() {
+    const ROUNDS: usize = 20;
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let options = ["--spool=false", "--max-database-connections=1"];
+    let service = &Service::start_with(&Program::on(&database), &files.path("log"), &options);
+    service.post("/v1/simulations", &start()).has(200);
+    // Enough results for two COPYs.
+    let batch = |round: usize| {
+        let result = |number| result(&format!("{round}-{number}"), "success", 1.0);
+        json!({"results": (0..100).map(result).collect::<Vec<_>>()})
+    };
+    for round in 0..ROUNDS {
+        service.post(&outcomes_path(), &batch(round)).has(200);
+        database.execute("ALTER TABLE arc_recorder.documents RENAME TO elsewhere");
+        // The next request uses the connection as soon as the COPY is refused.
+        std::thread::scope(|threads| {
+            for number in 0..4 {
+                threads.spawn(move || {
+                    let batch = batch(ROUNDS + 4 * round + number);
+                    let refused = service.post(&outcomes_path(), &batch).has(200).json();
+                    assert_eq!(refused["failed"], 100, "{refused}");
+                });
+                threads.spawn(|| {
+                    let simulation = service.get(&format!("/v1/simulations/{SIMULATION}"));
+                    assert_eq!(simulation.has(200).json()["simulation_id"], SIMULATION);
+                });
+            }
+        });
+        database.execute("ALTER TABLE arc_recorder.elsewhere RENAME TO documents");
+    }
+    let log = service.log();
+    let other = |line: &&str| line.contains("cause=") && !line.contains("42P01");
+    assert_eq!(log.lines().find(other), None);
+    assert_eq!(stored(&database), 100 * i64::try_from(ROUNDS).unwrap());
+}
+
+#[test]
 fn a_statement_that_the_server_does_not_take_is_a_fault_of_the_program() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let plain = without_spool(&database, &files);

@@ -91,6 +91,9 @@ impl managed::Manager for Manager {
         if pooled.session.client().is_closed() {
             return Err(RecycleError::message("the connection is closed"));
         }
+        if pooled.session.is_out_of_step() {
+            return Err(RecycleError::message("the connection is out of step"));
+        }
         let answers = if self.clock.is_due() {
             pooled.measures_clock().await
         } else {

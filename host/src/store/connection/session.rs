@@ -8,6 +8,7 @@
 //! which must be known to send values, are queried once per pool.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -85,6 +86,7 @@ pub(crate) struct Session<C> {
     prepare_mode: PrepareMode,
     counters: Arc<Counters>,
     pending: Arc<PendingCalls>,
+    out_of_step: Arc<AtomicBool>,
 }
 
 /// A transaction; one that is dropped is rolled back.
@@ -92,7 +94,13 @@ pub(crate) type Transaction<'a> = Session<tokio_postgres::Transaction<'a>>;
 
 impl<C: GenericClient> Session<C> {
     pub(super) fn new(client: C, prepare_mode: PrepareMode) -> Self {
-        Session { client, prepare_mode, counters: Arc::default(), pending: Arc::default() }
+        Session {
+            client,
+            prepare_mode,
+            counters: Arc::default(),
+            pending: Arc::default(),
+            out_of_step: Arc::default(),
+        }
     }
 
     /// Counts its calls in these counters.
@@ -103,6 +111,12 @@ impl<C: GenericClient> Session<C> {
     /// Returns the calls that wait for an answer.
     pub(super) fn pending(&self) -> &Arc<PendingCalls> {
         &self.pending
+    }
+
+    /// Whether a COPY was refused or given up at its start. tokio-postgres then sends a second end of
+    /// the statement, and its answer is taken for that of a later one: the connection must be closed.
+    pub(super) fn is_out_of_step(&self) -> bool {
+        self.out_of_step.load(Ordering::Relaxed)
     }
 
     /// Waits for a call and counts it; used for messages that are not sent by a method of this type,
@@ -274,12 +288,16 @@ impl<C: GenericClient> Session<C> {
         U: Buf + 'static + Send,
     {
         let client = self.client.client();
-        match statement {
+        // Also if the caller stops waiting.
+        self.out_of_step.store(true, Ordering::Relaxed);
+        let sink = match statement {
             PreparedStatement::Named(statement) => self.watched(client.copy_in(statement)).await,
             PreparedStatement::Unnamed { sql, .. } => {
                 self.watched(client.copy_in(sql.as_str())).await
             }
-        }
+        }?;
+        self.out_of_step.store(false, Ordering::Relaxed);
+        Ok(sink)
     }
 
     async fn prepared(
@@ -344,10 +362,11 @@ impl Session<tokio_postgres::Client> {
     pub(crate) async fn transaction(&mut self) -> Result<Transaction<'_>, Error> {
         let (prepare_mode, counters) = (self.prepare_mode.clone(), Arc::clone(&self.counters));
         let pending = Arc::clone(&self.pending);
+        let out_of_step = Arc::clone(&self.out_of_step);
         let waiting = pending.begin();
         let client = self.client.transaction().await?;
         drop(waiting);
-        Ok(Session { client, prepare_mode, counters, pending })
+        Ok(Session { client, prepare_mode, counters, pending, out_of_step })
     }
 }
 
