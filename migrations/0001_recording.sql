@@ -295,28 +295,51 @@ CREATE TABLE arc_recorder.documents (
     PRIMARY KEY (simulation_id, outcome_id, partition_time, part)
 );
 
--- Notes, tags and corrections of people and rules, made after a result was recorded. Rows are only
--- added; a later one of the same kind counts instead of an earlier one. An annotation belongs to the
--- result with this key, in all its revisions, or, if the result has no key, to this outcome.
+-- What people and rules say about a result after it was recorded. Rows are only added. An annotation
+-- belongs to the result with its key, in all its revisions, or, without a key, to its outcome; a changed
+-- score belongs to the outcome only. Of those about the same subject, the newest that is not undone is
+-- valid.
 CREATE TABLE arc_recorder.annotations (
     simulation_id uuid NOT NULL,
     annotation_id uuid NOT NULL,
     partition_time timestamptz NOT NULL,
+    -- The outcome for which it was made, and the key of its result.
+    outcome_id uuid NOT NULL,
     result_key text,
-    outcome_id uuid,
     annotated_at timestamptz NOT NULL,
+    -- A person, a token of the service, or `rule:` and the name of a rule.
     author text NOT NULL,
-    kind text NOT NULL
-        CHECK (kind IN ('note', 'tag', 'invalidate', 'restore', 'score', 'failure_class')),
+    kind text NOT NULL CHECK (kind IN
+        ('note', 'tag', 'invalidate', 'restore', 'score', 'failure_class', 'undo')),
     -- The metric of a changed score.
     metric text,
     -- The value before and after: a number of a score, the text of a note, a tag or a class.
     old_value jsonb,
     new_value jsonb,
     reason text,
+    -- The annotation that is undone.
+    undoes uuid,
     PRIMARY KEY (simulation_id, annotation_id, partition_time),
-    CHECK ((result_key IS NULL) <> (outcome_id IS NULL))
+    CHECK ((kind = 'undo') = (undoes IS NOT NULL))
 );
+
+-- The annotations that count, of all results and revisions.
+CREATE VIEW arc_recorder.valid_annotations AS
+SELECT DISTINCT ON (simulation_id, target, subject, part, metric)
+    simulation_id, outcome_id, result_key, annotation_id, annotated_at, author, kind, metric, old_value,
+    new_value, reason
+FROM (
+    SELECT *, coalesce(result_key, outcome_id::text) AS target,
+        CASE WHEN kind IN ('invalidate', 'restore') THEN 'validity' ELSE kind END AS subject,
+        CASE WHEN kind = 'score' THEN outcome_id WHEN kind IN ('note', 'tag') THEN annotation_id END AS part
+    FROM arc_recorder.annotations AS annotation
+    WHERE kind <> 'undo' AND NOT EXISTS (
+        SELECT FROM arc_recorder.annotations AS undo
+        WHERE undo.simulation_id = annotation.simulation_id
+            AND undo.partition_time = annotation.partition_time
+            AND undo.undoes = annotation.annotation_id)
+) AS annotated
+ORDER BY simulation_id, target, subject, part, metric, annotated_at DESC, annotation_id DESC;
 
 -- Every rejected result, once, with the reasons. The bytes need not be text.
 CREATE TABLE arc_recorder.rejected_results (

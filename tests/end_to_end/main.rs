@@ -80,6 +80,7 @@ mod recorder_api;
 mod recording;
 mod references;
 mod removal;
+mod review;
 mod runners;
 mod schema;
 mod search_path;

@@ -19,8 +19,8 @@ use arc_host::formats::{FileCollection, FormatSettings, FoundFile};
 use arc_host::lock::lock;
 use arc_host::recorder::{ItemVerdict, ResultFormat, SimulationStart, Verdict, time_since};
 use arc_host::store::{
-    Attachments, ExportSelection, MetricDefinition, OutcomeFilter, RecordedOutcome, ResultList,
-    SimulationFilter, SimulationStatus,
+    Attachments, ExportSelection, MetricDefinition, NewAnnotation, OutcomeFilter, RecordedOutcome,
+    ResultList, SimulationFilter, SimulationStatus,
 };
 use arc_host::{Error, Result};
 use pyo3::prelude::*;
@@ -401,6 +401,17 @@ impl Host {
         })
     }
 
+    /// Annotates results; `annotations` is a JSON array. It goes past the spool.
+    fn annotate(&self, py: Python<'_>, simulation_id: &str, annotations: &str) -> PyResult<Call> {
+        let annotations: Vec<NewAnnotation> =
+            serde_json::from_str(annotations).map_err(|error| {
+                errors::exception(py, &Error::invalid("invalid annotations").with_source(error))
+            })?;
+        self.recording_simulation_call(py, simulation_id, move |opened, simulation_id| async move {
+            opened.destination.annotate(simulation_id, &annotations).await
+        })
+    }
+
     /// Compares a list of results, as JSON, with those of their simulation. It goes past the spool.
     fn compare_results(&self, py: Python<'_>, simulation_id: &str, list: &str) -> PyResult<Call> {
         let list: ResultList = serde_json::from_str(list).map_err(|error| {
@@ -739,6 +750,26 @@ impl Host {
         })
     }
 
+    /// Returns the annotations of a simulation, or of the result of one outcome.
+    #[pyo3(signature = (simulation_id, outcome_id))]
+    fn annotations(
+        &self,
+        py: Python<'_>,
+        simulation_id: &str,
+        outcome_id: Option<&str>,
+    ) -> PyResult<Call> {
+        let outcome_id = outcome_id.map(|id| outcome(py, id)).transpose()?;
+        self.simulation_call(py, simulation_id, move |opened, simulation_id| async move {
+            opened.source.annotations(simulation_id, outcome_id).await
+        })
+    }
+
+    fn missing(&self, py: Python<'_>, simulation_id: &str) -> PyResult<Call> {
+        self.simulation_call(py, simulation_id, move |opened, simulation_id| async move {
+            opened.source.missing_trials(simulation_id).await
+        })
+    }
+
     fn performance(&self, py: Python<'_>, simulation_id: &str, hours: f64) -> PyResult<Call> {
         self.simulation_call(py, simulation_id, move |opened, simulation_id| async move {
             opened.source.performance(simulation_id, hours).await
@@ -920,6 +951,13 @@ fn simulation(py: Python<'_>, id: &str) -> PyResult<Uuid> {
         let error = Error::invalid(format!(
             "invalid simulation id: {id:?} (expected the UUID that start_simulation returns)"
         ));
+        errors::exception(py, &error)
+    })
+}
+
+fn outcome(py: Python<'_>, id: &str) -> PyResult<Uuid> {
+    Uuid::try_parse(id).map_err(|_| {
+        let error = Error::invalid(format!("invalid outcome id: {id:?} (expected a UUID)"));
         errors::exception(py, &error)
     })
 }

@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+use super::annotate::{Annotate, Annotations, Invalidate, Missing};
 use super::completions::Completions;
 use super::component::Component;
 use super::export::Export;
@@ -97,6 +98,23 @@ pub(super) enum Command {
     Metrics(Metrics),
     /// Show or select which revisions of results count.
     Revisions(Revisions),
+    /// Annotate results: notes, tags, other scores, failure classes.
+    ///
+    /// Nothing is overwritten: of the annotations about the same, the newest that is not undone counts.
+    /// An annotation of a result that has a key belongs to all its revisions; a changed score belongs to
+    /// the revision that counts now.
+    Annotate(Annotate),
+    /// Mark results as ones that do not count.
+    Invalidate(Invalidate),
+    /// Make invalidated results count again, also those that their tool has invalidated.
+    Restore(Invalidate),
+    /// Show the annotations of a simulation's results.
+    Annotations(Annotations),
+    /// List the trials that have no valid outcome: recording them completes the run.
+    ///
+    /// These are planned trials without a result, and those whose latest outcome was invalidated or is a
+    /// failure of infrastructure.
+    Missing(Missing),
     /// Show the outcomes of a simulation.
     Outcomes(Outcomes),
     /// Export outcomes to other programs: Parquet, CSV or JSON lines.

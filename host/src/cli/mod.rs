@@ -1,5 +1,6 @@
 //! The command line: its definition, and one module for each group of commands.
 
+mod annotate;
 mod arguments;
 mod completions;
 mod component;
@@ -37,7 +38,7 @@ use clap::FromArgMatches as _;
 
 use crate::embedded;
 use crate::error::{Error, Result};
-use crate::store::SimulationStatus;
+use crate::store::{AnnotationKind, SimulationStatus};
 #[cfg(any(test, fuzzing))]
 pub(crate) use arguments::fuzz_words;
 use arguments::{Arguments, Command};
@@ -149,6 +150,17 @@ async fn run(arguments: Arguments) -> Result<CommandStatus> {
         Command::Status(arguments) => status::run(&global, arguments, &mut output).await,
         Command::Metrics(arguments) => metrics::run(&global, arguments, &mut output).await,
         Command::Revisions(arguments) => revisions::run(&global, arguments, &mut output).await,
+        Command::Annotate(arguments) => annotate::annotate(&global, arguments, &mut output).await,
+        Command::Invalidate(arguments) => {
+            annotate::invalidate(&global, arguments, AnnotationKind::Invalidate, &mut output).await
+        }
+        Command::Restore(arguments) => {
+            annotate::invalidate(&global, arguments, AnnotationKind::Restore, &mut output).await
+        }
+        Command::Annotations(arguments) => {
+            annotate::annotations(&global, arguments, &mut output).await
+        }
+        Command::Missing(arguments) => annotate::missing(&global, arguments, &mut output).await,
         Command::Outcomes(arguments) => {
             simulations::outcomes(&global, arguments, &mut output).await
         }

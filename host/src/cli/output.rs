@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::error::{Error, Result};
 use crate::extraction::Violation;
 use crate::recorder::SimulationProgress;
-use crate::store::{Origin, UsageFigures};
+use crate::store::{Origin, ReviewFigures, UsageFigures};
 
 pub(super) const BOLD: Style = Style::new().bold();
 pub(super) const DIM: Style = Style::new().dimmed();
@@ -459,6 +459,22 @@ pub(super) fn superseded(progress: &SimulationProgress) -> Option<(&'static str,
         names.push("…".to_owned());
     }
     (total > 0).then(|| ("superseded", format!("{}: {}", count(total), names.join(", "))))
+}
+
+/// Formats how many results have annotations.
+pub(super) fn review(review: &ReviewFigures) -> String {
+    let counts = [
+        (review.invalidated, "invalidated"),
+        (review.restored, "restored"),
+        (review.changed_scores, "scores changed"),
+        (review.superseded_scores, "changed scores superseded"),
+        (review.changed_classes, "failure classes changed"),
+        (review.noted, "with notes or tags"),
+    ];
+    let shown = counts.iter().filter(|(number, _)| *number > 0);
+    let shown: Vec<String> =
+        shown.map(|(number, what)| format!("{} {what}", count(*number))).collect();
+    shown.join(", ")
 }
 
 /// Formats the score of a simulation with its name, and beside the tool's figure the recorded one.

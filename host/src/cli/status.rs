@@ -138,6 +138,9 @@ fn lines(status: &SimulationProgress) -> Vec<String> {
         let better = output::better(headline.higher_is_better, headline.higher_is_better_assumed);
         fields.insert(8, ("better", better.to_owned()));
     }
+    if !status.review.is_empty() {
+        fields.insert(7, ("review", output::review(&status.review)));
+    }
     if status.invalidated_outcomes > 0 {
         fields.insert(3, ("invalidated", output::count(status.invalidated_outcomes)));
     }

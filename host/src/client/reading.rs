@@ -8,12 +8,13 @@ use super::{Call, ServiceClient};
 use crate::error::{Error, Result};
 use crate::recorder::SimulationProgress;
 use crate::store::{
-    Attachments, Failure, Metrics, OutcomeFilter, OutcomePage, Performance, RecordedOutcome,
-    RejectedPage, Revision, SimulationFilter,
+    Annotation, Attachments, Failure, Metrics, MissingTrial, OutcomeFilter, OutcomePage,
+    Performance, RecordedOutcome, RejectedPage, Revision, SimulationFilter,
 };
 use crate::wire::{
-    DeadLetterSelection, FailureList, RejectedList, ResolvedSimulation, RevisionList,
-    ServiceHealth, SimulationList, SpoolDropped, SpoolEntryDocument, SpoolEntryList, SpoolRequeued,
+    AnnotationList, DeadLetterSelection, FailureList, MissingList, RejectedList,
+    ResolvedSimulation, RevisionList, ServiceHealth, SimulationList, SpoolDropped,
+    SpoolEntryDocument, SpoolEntryList, SpoolRequeued,
 };
 
 /// A page of outcomes whose outcomes are read one by one.
@@ -85,6 +86,31 @@ impl ServiceClient {
         let call = Call::get(format!("v1/simulations/{simulation_id}/revisions"));
         let RevisionList { revisions } = self.json(call).await?;
         Ok(revisions)
+    }
+
+    /// Returns the annotations of a simulation's results, or of one result.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if the simulation does not exist.
+    pub async fn annotations(
+        &self,
+        simulation_id: Uuid,
+        outcome_id: Option<Uuid>,
+    ) -> Result<Vec<Annotation>> {
+        let call = Call::get(format!("v1/simulations/{simulation_id}/annotations"));
+        let call = call.with("outcome_id", outcome_id);
+        let AnnotationList { annotations } = self.json(call).await?;
+        Ok(annotations)
+    }
+
+    /// Returns the trials of a simulation that have no valid outcome.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if the simulation does not exist.
+    pub async fn missing_trials(&self, simulation_id: Uuid) -> Result<Vec<MissingTrial>> {
+        let call = Call::get(format!("v1/simulations/{simulation_id}/missing"));
+        let MissingList { missing } = self.json(call).await?;
+        Ok(missing)
     }
 
     /// Returns a page of a simulation's outcomes.

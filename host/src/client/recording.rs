@@ -11,20 +11,22 @@ use uuid::Uuid;
 use super::{Call, RequestFailure, ServiceClient};
 use crate::documents;
 use crate::error::{Error, Result};
+use crate::identity;
 use crate::recorder::{
     Document, ItemVerdict, ResultFormat, SimulationCompleted, SimulationProgress, SimulationStart,
     Submission, Verdict,
 };
 use crate::spool::{DeliveryAnswer, StartAnswer};
 use crate::store::{
-    ListedResults, MetricDefinition, RemovedSimulation, ResultList, Revision, SimulationLabels,
-    SimulationStatus,
+    Annotation, ListedResults, MetricDefinition, NewAnnotation, RemovedSimulation, ResultList,
+    Revision, SimulationLabels, SimulationStatus,
 };
 use crate::wire::{
-    BatchVerdicts, ConfigurationCreated, DOCUMENT_BYTES, DeclareMetricsRequest,
-    EndSimulationRequest, HEADER_BYTES, NotFiniteBody, ONE_DOCUMENT, RenameSimulationRequest,
-    ResultVerdict, ResultsMetadata, RevisionList, SelectRevisionRequest, SimulationEnded,
-    StartSimulationRequest, StartedBody, TagSimulationRequest, VerdictKind, ViolationBody,
+    AnnotateRequest, AnnotationList, BatchVerdicts, ConfigurationCreated, DOCUMENT_BYTES,
+    DeclareMetricsRequest, EndSimulationRequest, HEADER_BYTES, NotFiniteBody, ONE_DOCUMENT,
+    RenameSimulationRequest, ResultVerdict, ResultsMetadata, RevisionList, SelectRevisionRequest,
+    SimulationEnded, StartSimulationRequest, StartedBody, TagSimulationRequest, VerdictKind,
+    ViolationBody,
 };
 
 /// The longest ids in bytes of a result that is sent separately, because they are in the URL.
@@ -307,6 +309,27 @@ impl ServiceClient {
         let path = format!("v1/simulations/{simulation_id}/revisions");
         let RevisionList { revisions } = self.json(Call::post(path, JSON, body)).await?;
         Ok(revisions)
+    }
+
+    /// Annotates results, and returns the annotations that were made. Each is made once, also if the
+    /// request is repeated.
+    ///
+    /// # Errors
+    /// As [`Recorder::annotate`](crate::Recorder::annotate).
+    pub async fn annotate(
+        &self,
+        simulation_id: Uuid,
+        annotations: &[NewAnnotation],
+    ) -> Result<Vec<Annotation>> {
+        let with_id = |one: &NewAnnotation| NewAnnotation {
+            annotation_id: one.annotation_id.or_else(|| Some(identity::new_id())),
+            ..one.clone()
+        };
+        let annotations = annotations.iter().map(with_id).collect();
+        let body = written(&AnnotateRequest { annotations })?;
+        let path = format!("v1/simulations/{simulation_id}/annotations");
+        let AnnotationList { annotations } = self.json(Call::post(path, JSON, body)).await?;
+        Ok(annotations)
     }
 
     /// Compares a list of recorded results with those of their simulation.

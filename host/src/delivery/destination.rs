@@ -13,8 +13,8 @@ use crate::recorder::{
     SimulationStart, Verdict,
 };
 use crate::store::{
-    DatabaseClock, ListedResults, MetricDefinition, RemovedSimulation, ResultList, Revision,
-    SimulationLabels, SimulationStatus,
+    Annotation, DatabaseClock, ListedResults, MetricDefinition, NewAnnotation, RemovedSimulation,
+    ResultList, Revision, SimulationLabels, SimulationStatus,
 };
 
 /// How long an available destination can take to answer a ping.
@@ -202,6 +202,23 @@ impl Destination {
             Destination::Service(client) => {
                 client.select_revision(simulation_id, result_key, revision).await
             }
+        }
+    }
+
+    /// Annotates results, and returns the annotations that were made.
+    ///
+    /// # Errors
+    /// As [`Recorder::annotate`].
+    pub async fn annotate(
+        &self,
+        simulation_id: Uuid,
+        annotations: &[NewAnnotation],
+    ) -> Result<Vec<Annotation>> {
+        match self {
+            Destination::Database(recorder) => {
+                recorder.annotate(simulation_id, annotations, None).await
+            }
+            Destination::Service(client) => client.annotate(simulation_id, annotations).await,
         }
     }
 

@@ -17,6 +17,7 @@
 
 mod destination;
 mod earlier_system;
+mod failure_rules;
 mod file;
 mod file_summary;
 mod holds;
@@ -45,6 +46,7 @@ use uuid::Uuid;
 pub use destination::Destination;
 pub(crate) use destination::Sink;
 pub use earlier_system::{EarlierImport, ImportedSimulation};
+pub use failure_rules::FailureRules;
 pub use file::{FileRecording, Progress, Stage};
 pub use file_summary::{FileFailure, FileSummary, REMEMBERED_REJECTED, RejectedItem, ResultPlace};
 pub use many_files::{FailedFile, FilesRecording, FilesSummary};

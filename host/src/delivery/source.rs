@@ -8,8 +8,8 @@ use crate::error::Result;
 use crate::paging::{PAGE_ROWS, Page, Pages};
 use crate::recorder::SimulationProgress;
 use crate::store::{
-    Attachments, Failure, OutcomeFilter, OutcomePage, Performance, RejectedPage, RejectedResult,
-    Revision, SimulationFilter, Store,
+    Annotation, Attachments, Failure, MissingTrial, OutcomeFilter, OutcomePage, Performance,
+    RejectedPage, RejectedResult, Revision, SimulationFilter, Store,
 };
 use crate::wire::SimulationList;
 
@@ -107,6 +107,32 @@ impl Source {
         match self {
             Source::Database(store) => store.revisions(simulation_id).await,
             Source::Service(client) => client.revisions(simulation_id).await,
+        }
+    }
+
+    /// Returns the annotations of a simulation's results, or of one result in all its revisions.
+    ///
+    /// # Errors
+    /// As [`Store::annotations`].
+    pub async fn annotations(
+        &self,
+        simulation_id: Uuid,
+        outcome_id: Option<Uuid>,
+    ) -> Result<Vec<Annotation>> {
+        match self {
+            Source::Database(store) => store.annotations(simulation_id, outcome_id).await,
+            Source::Service(client) => client.annotations(simulation_id, outcome_id).await,
+        }
+    }
+
+    /// Returns the trials of a simulation that have no valid outcome.
+    ///
+    /// # Errors
+    /// As [`Store::missing_trials`].
+    pub async fn missing_trials(&self, simulation_id: Uuid) -> Result<Vec<MissingTrial>> {
+        match self {
+            Source::Database(store) => store.missing_trials(simulation_id).await,
+            Source::Service(client) => client.missing_trials(simulation_id).await,
         }
     }
 

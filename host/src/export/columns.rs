@@ -226,6 +226,7 @@ mod tests {
             score_highest: None,
             scores: JsonStr::new("[]"),
             invalidation: None,
+            annotations: None,
             execution_time_ms: 5.5,
             model: Some("m"),
             origin: Some(JsonStr::new("{}")),

@@ -33,8 +33,8 @@ use uuid::Uuid;
 pub(crate) use plan::planned_row;
 pub use plan::{DEFINITION_CHANGED, PlanDigest};
 pub use progress::{
-    HEADLINE_MISSING, Headline, INFRASTRUCTURE_SCORED, NOTHING_RAN, SCALE_UNKNOWN, SCORE_WARNINGS,
-    SimulationCompleted, SimulationFigures, SimulationProgress,
+    HEADLINE_MISSING, Headline, INFRASTRUCTURE_SCORED, NOTHING_RAN, REVIEWED, SCALE_UNKNOWN,
+    SCORE_WARNINGS, SimulationCompleted, SimulationFigures, SimulationProgress,
 };
 pub use reading::{duration_hours, time_since};
 pub use received_result::ReceivedResult;
@@ -61,8 +61,8 @@ use crate::identity;
 use crate::lock::lock;
 pub use crate::store::SimulationStart;
 use crate::store::{
-    ListedResults, MetricDefinition, NewSimulation, PlannedRow, ResultList, Revision, Simulation,
-    Store, check_tags,
+    Annotation, ListedResults, MetricDefinition, NewAnnotation, NewSimulation, PlannedRow,
+    ResultList, Revision, Simulation, Store, check_tags,
 };
 use plan::{Plan, Plans};
 pub(crate) use queue::LATER_REVISION_COUNTS;
@@ -337,6 +337,25 @@ impl Recorder {
         // The list of simulations has the figures that were computed last.
         store.simulation_with_figures(simulation_id).await?;
         Ok(revisions)
+    }
+
+    /// Annotates results, and returns the annotations that were made. `author` is who makes those that
+    /// name nobody; the default is the user of the database.
+    ///
+    /// # Errors
+    /// As [`Store::annotate`].
+    pub async fn annotate(
+        &self,
+        simulation_id: Uuid,
+        annotations: &[NewAnnotation],
+        author: Option<&str>,
+    ) -> Result<Vec<Annotation>> {
+        self.make_ready().await?;
+        let store = &self.shared.store;
+        let made = store.annotate(simulation_id, annotations, author).await?;
+        // The list of simulations has the figures that were computed last.
+        store.simulation_with_figures(simulation_id).await?;
+        Ok(made)
     }
 
     /// Compares a list of recorded results with those of their simulation: a result that the tool's

@@ -11,8 +11,8 @@ use crate::error::Result;
 use crate::extraction::{OutcomeStatus, Violation};
 use crate::json_text::JsonText;
 use crate::store::{
-    Figures, MetricDefinition, MetricFigures, MissingPolicy, Origin, ScoreSource, Simulation,
-    SimulationScore, SimulationStatus, Store, SupersededResult, UsageFigures,
+    Figures, MetricDefinition, MetricFigures, MissingPolicy, Origin, ReviewFigures, ScoreSource,
+    Simulation, SimulationScore, SimulationStatus, Store, SupersededResult, UsageFigures,
 };
 
 /// The progress of a simulation.
@@ -59,6 +59,8 @@ pub struct SimulationProgress {
     pub by_error_category: BTreeMap<String, i64>,
     /// How many of them are failures of each class.
     pub by_failure_class: BTreeMap<String, i64>,
+    /// How many results have annotations.
+    pub review: ReviewFigures,
     /// The score that counts: from 0 to 1 if its scale is known, and as the tool wrote it otherwise.
     pub overall_score: Option<f64>,
     /// The highest value of the scores as the tool wrote them; `None` if their scale is unknown.
@@ -156,6 +158,7 @@ impl SimulationProgress {
             by_status: figures.by_status.clone(),
             by_error_category: figures.by_error_category.clone(),
             by_failure_class: figures.by_failure_class.clone(),
+            review: figures.review,
             overall_score: score.overall,
             score_scale: score.scale,
             headline: Headline::of(figures, &score, &higher_is_better),
@@ -164,7 +167,7 @@ impl SimulationProgress {
             higher_is_better_assumed: undefined.cloned().collect(),
             warnings: score_warnings(simulation, figures, &score),
             reconciliation: report
-                .filter(|_| ended)
+                .filter(|_| ended && !figures.review.changes_figures())
                 .and_then(|report| Reconciliation::of(report, figures)),
             origin: simulation.origin(figures),
             total_tokens: figures.total_tokens,
@@ -275,9 +278,12 @@ pub const INFRASTRUCTURE_SCORED: &str = "infrastructure_scored";
 /// The code of the warning that all results are as if nothing had run.
 pub const NOTHING_RAN: &str = "nothing_ran";
 
+/// The code of the warning that the score is the tool's own figure, without the annotations.
+pub const REVIEWED: &str = "reviewed";
+
 /// The codes of the warnings about a simulation's score.
-pub const SCORE_WARNINGS: [&str; 4] =
-    [HEADLINE_MISSING, SCALE_UNKNOWN, INFRASTRUCTURE_SCORED, NOTHING_RAN];
+pub const SCORE_WARNINGS: [&str; 5] =
+    [HEADLINE_MISSING, SCALE_UNKNOWN, INFRASTRUCTURE_SCORED, NOTHING_RAN, REVIEWED];
 
 /// How many results are suspicious if all of them have a score of 0.
 const SUSPICIOUS_RESULTS: i64 = 10;
@@ -357,7 +363,20 @@ fn score_warnings(
             ),
         )
     });
-    missing.into_iter().chain(unknown).chain(infrastructure).chain(nothing).collect()
+    let reviewed = (figures.review.changes_figures() && score.source != ScoreSource::Computed).then(|| {
+        warning(
+            REVIEWED,
+            "the score is the tool's own figure, which does not include the annotations of its results"
+                .to_owned(),
+        )
+    });
+    missing
+        .into_iter()
+        .chain(unknown)
+        .chain(infrastructure)
+        .chain(nothing)
+        .chain(reviewed)
+        .collect()
 }
 
 /// Whether all results look like those of an evaluation in which nothing ran.

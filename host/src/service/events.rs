@@ -213,6 +213,8 @@ mod tests {
             "metrics": [], "metric_definitions": [], "higher_is_better_assumed": [], "warnings": [],
             "recorded_outcomes": count, "by_status": {}, "by_error_category": {}, "by_failure_class": {},
             "infrastructure_outcomes": 0,
+            "review": {"invalidated": 0, "restored": 0, "changed_scores": 0, "superseded_scores": 0,
+                "changed_classes": 0, "noted": 0},
             "tags": [], "models": [], "usage": [], "prices_dated": [], "unpriced_outcomes": 0,
             "total_tokens": 0, "total_cost_usd": 0.0, "execution_time_ms": 0.0,
             "all_roles_tokens": 0, "all_roles_cost_usd": 0.0,

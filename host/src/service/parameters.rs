@@ -188,6 +188,15 @@ pub(super) struct PageQuery {
     pub(super) cursor: Option<String>,
 }
 
+/// Whose annotations.
+#[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct AnnotationQuery {
+    /// Only those of this outcome's result, in all its revisions.
+    pub(super) outcome_id: Option<Uuid>,
+}
+
 /// Which outcomes.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]

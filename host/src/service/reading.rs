@@ -14,15 +14,15 @@ use super::guard::{Caller, StreamAuthorization};
 use super::long_answer::with_room;
 use super::observe::RequestId;
 use super::parameters::{
-    LimitQuery, OutcomesQuery, PageQuery, Parameters, RangeQuery, SimulationId, checked_limit,
-    checked_scenario, wants_lines,
+    AnnotationQuery, LimitQuery, OutcomesQuery, PageQuery, Parameters, RangeQuery, SimulationId,
+    checked_limit, checked_scenario, wants_lines,
 };
 use crate::paging::{PAGE_ROWS, Pages};
 use crate::recorder::duration_hours;
 use crate::store::{Attachments, Metrics, OutcomeFilter, OutcomePage, Performance, RejectedPage};
 use crate::wire::{
-    FailureList, NDJSON, OutcomeBody, OutcomeList, Problem, ProblemCode, RejectedList,
-    ResultDocument, RevisionList, ServiceHealth,
+    AnnotationList, FailureList, MissingList, NDJSON, OutcomeBody, OutcomeList, Problem,
+    ProblemCode, RejectedList, ResultDocument, RevisionList, ServiceHealth,
 };
 
 /// The default number of outcomes or rejected results of a page, and of each read of a stream.
@@ -181,6 +181,45 @@ pub(super) async fn list_revisions(
     let turn = app.answers.turn().await;
     let revisions = app.recorder.store().revisions(simulation_id).await?;
     turn.json(&RevisionList { revisions }).await
+}
+
+/// The annotations of a simulation's results: what people and rules say about them.
+#[utoipa::path(
+    get, path = "/v1/simulations/{simulation_id}/annotations", tag = "reading",
+    operation_id = "list_annotations",
+    params(SimulationId, AnnotationQuery),
+    responses(
+        (status = 200, description = "Oldest first", body = AnnotationList),
+        (status = "default", description = "An error", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn list_annotations(
+    State(app): State<SharedApp>,
+    SimulationId(simulation_id): SimulationId,
+    Parameters(query): Parameters<AnnotationQuery>,
+) -> Answer {
+    let turn = app.answers.turn().await;
+    let annotations = app.recorder.store().annotations(simulation_id, query.outcome_id).await?;
+    turn.json(&AnnotationList { annotations }).await
+}
+
+/// The trials of a simulation that have no valid outcome; recording them completes the run.
+#[utoipa::path(
+    get, path = "/v1/simulations/{simulation_id}/missing", tag = "reading",
+    operation_id = "list_missing",
+    params(SimulationId),
+    responses(
+        (status = 200, description = "In the order of the plan", body = MissingList),
+        (status = "default", description = "An error", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn list_missing(
+    State(app): State<SharedApp>,
+    SimulationId(simulation_id): SimulationId,
+) -> Answer {
+    let turn = app.answers.turn().await;
+    let missing = app.recorder.store().missing_trials(simulation_id).await?;
+    turn.json(&MissingList { missing }).await
 }
 
 /// A page of the rejected results of a simulation, with their reasons.

@@ -24,10 +24,10 @@ use crate::store::{
     ListedResults, RemovedSimulation, ResultList, SimulationLabels, SimulationStatus,
 };
 use crate::wire::{
-    ConfigurationCreated, ConfigurationRequest, DeclareMetricsRequest, EndSimulationRequest,
-    Problem, ProblemCode, RenameSimulationRequest, ResolvedSimulation, RevisionList,
-    SelectRevisionRequest, SimulationEnded, SimulationList, StartSimulationRequest, StartedBody,
-    SuiteDocument, TagSimulationRequest,
+    AnnotateRequest, AnnotationList, ConfigurationCreated, ConfigurationRequest,
+    DeclareMetricsRequest, EndSimulationRequest, Problem, ProblemCode, RenameSimulationRequest,
+    ResolvedSimulation, RevisionList, SelectRevisionRequest, SimulationEnded, SimulationList,
+    StartSimulationRequest, StartedBody, SuiteDocument, TagSimulationRequest,
 };
 
 /// The default number of simulations of a page.
@@ -377,6 +377,42 @@ pub(super) async fn select_revision(
         let selected =
             app.recorder.select_revision(simulation_id, result_key.as_deref(), revision).await?;
         Ok(answer::done(false, &RevisionList { revisions: selected }))
+    })
+    .await
+}
+
+/// Annotate results: notes, tags, invalidations, other scores and failure classes, and their undoing.
+///
+/// All are made, or none. Nothing is overwritten: of the annotations about the same, the newest that is
+/// not undone counts, in all later figures. An annotation with an id is made once, however often it is
+/// sent.
+#[utoipa::path(
+    post, path = "/v1/simulations/{simulation_id}/annotations", tag = "recording",
+    operation_id = "annotate",
+    params(SimulationId, IdempotentRequest),
+    request_body = AnnotateRequest,
+    responses(
+        (status = 200, description = "The annotations that were made", body = AnnotationList),
+        (status = "default", description = "An error", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn annotate(
+    State(app): State<SharedApp>,
+    SimulationId(simulation_id): SimulationId,
+    caller: Option<Extension<Caller>>,
+    request: Request,
+) -> Answer {
+    let app = &app;
+    let caller = caller.map(|Extension(caller)| caller.name.to_string());
+    once(app, request, app.settings.max_suite_kib, |bytes| async move {
+        let AnnotateRequest { mut annotations } = parse(&bytes)?;
+        if let Some(caller) = &caller {
+            for author in annotations.iter_mut().filter_map(|one| one.author.as_mut()) {
+                *author = format!("{caller}/{author}");
+            }
+        }
+        let made = app.recorder.annotate(simulation_id, &annotations, caller.as_deref()).await?;
+        Ok(answer::done(false, &AnnotationList { annotations: made }))
     })
     .await
 }

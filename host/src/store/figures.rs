@@ -9,10 +9,12 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::Store;
+use super::annotations::{ReviewFigures, review_statement};
 use super::origin::Origin;
 use super::outcome_sql::{
-    ATTEMPT_ORDER, IS_NOT_REPLACED, IS_SUPERSEDED, headline, join_scale, of_simulation, raw_score,
-    replaced, scale_with_headline, scaled_score,
+    ATTEMPT_ORDER, IS_NOT_REPLACED, IS_SUPERSEDED, failure_class, headline, invalidation,
+    join_scale, of_simulation, raw_score, replaced, reviews, scale_with_headline, scaled_score,
+    scores,
 };
 use super::statement::Statement;
 #[cfg(doc)]
@@ -95,6 +97,8 @@ pub struct Figures {
     pub by_error_category: BTreeMap<String, i64>,
     /// How many outcomes are failures of each class.
     pub by_failure_class: BTreeMap<String, i64>,
+    /// How many results have annotations.
+    pub review: ReviewFigures,
     /// The figures of each metric, as the tool wrote its values: the simulation's score first, then in
     /// order of the names; at most 1,000. Empty if they were not requested.
     pub metrics: Vec<MetricFigures>,
@@ -196,14 +200,15 @@ pub struct MetricFigures {
 }
 
 /// The rows that count: common table expressions up to `ranked`, in one pass over narrow columns of one
-/// simulation's rows, which reads no document. `joins` are those that the columns need. Attempts at a
+/// simulation's rows, which reads no document. `joins` are those that the columns need, with the
+/// reviews. Attempts at a
 /// scenario are grouped by a hash of its id first, because numbers are sorted far faster than texts with a
 /// common prefix.
-fn ranked(columns: &str, joins: &str) -> String {
+pub(super) fn ranked(columns: &str, joins: &str) -> String {
     format!(
         r#"{replaced}, ranked AS (
-            SELECT outcome.scenario_id, outcome.trial, outcome.invalidation IS NOT NULL AS invalidated,
-                coalesce(outcome.failure_class = 'infrastructure', false) AS infrastructure,
+            SELECT outcome.scenario_id, outcome.trial, ({invalidation}) IS NOT NULL AS invalidated,
+                coalesce(({failure_class}) = 'infrastructure', false) AS infrastructure,
                 {IS_SUPERSEDED} AS superseded,
                 {columns},
                 NOT {IS_SUPERSEDED} AND pg_catalog.lead(1) OVER (
@@ -216,6 +221,8 @@ fn ranked(columns: &str, joins: &str) -> String {
             WHERE {of_simulation} AND {IS_NOT_REPLACED}
         )"#,
         of_simulation = of_simulation("outcome"),
+        invalidation = invalidation("outcome"),
+        failure_class = failure_class("outcome"),
         replaced = replaced()
     )
 }
@@ -389,11 +396,12 @@ static FIGURES: LazyLock<String> = LazyLock::new(|| {
         scale = scale_with_headline(),
         ranked = ranked(
             &format!(
-                "outcome.status, outcome.error_category, outcome.failure_class, {} AS headline, {} AS raw, {} AS scaled,
+                "outcome.status, outcome.error_category, {} AS failure_class, {} AS headline, {} AS raw, {} AS scaled,
              score_range.lowest AS range_lowest, score_range.highest AS range_highest,
              outcome.cost_usd, outcome.tokens_used, outcome.all_roles_cost_usd,
              outcome.all_roles_tokens,
              outcome.tokens_used > 0 AND outcome.computed_cost_usd IS NULL AS unpriced",
+                failure_class("outcome"),
                 headline("outcome"),
                 raw_score("outcome"),
                 scaled_score("outcome")
@@ -475,7 +483,7 @@ const MOST_METRICS: usize = 1_000;
 /// merged: an inner one could become a nested loop, because the planner expects few rows.
 static METRICS: LazyLock<String> = LazyLock::new(|| {
     format!(
-        r#"WITH {ranked}, counted AS MATERIALIZED (
+        r#"WITH {reviews}, {ranked}, counted AS MATERIALIZED (
         SELECT scenario_id, scores FROM ranked WHERE latest AND NOT invalidated
     ), trials AS MATERIALIZED (
         SELECT scenario_id, pg_catalog.count(*) AS trials FROM counted GROUP BY scenario_id
@@ -523,7 +531,8 @@ static METRICS: LazyLock<String> = LazyLock::new(|| {
         {lowest} AS lowest, {highest} AS highest
     FROM summed CROSS JOIN counts
     ORDER BY name COLLATE "C" LIMIT $2"#,
-        ranked = ranked("outcome.scores", ""),
+        reviews = reviews(),
+        ranked = ranked(&format!("{} AS scores", scores("outcome")), "CROSS JOIN reviews"),
         total = within_double("total"),
         mean = within_double("total / nullif(scored, 0)::numeric"),
         scenario_mean = within_double("scenario_mean"),
@@ -576,8 +585,10 @@ impl Store {
         let usage = Statement::new(USAGE.as_str()).with(simulation_id).at(time);
         // At once, on several connections if there are: each reads all rows of the simulation.
         let usage = self.rows(&usage, "add up the tokens");
-        let (mut rows, usage, metrics) =
-            tokio::try_join!(self.rows(&own, compute), usage, async {
+        let review = review_statement(simulation_id).at(time);
+        let review = self.rows(&review, "count the annotations");
+        let (mut rows, usage, review, metrics) =
+            tokio::try_join!(self.rows(&own, compute), usage, review, async {
                 match scope {
                     FigureScope::WithMetrics => {
                         self.rows(&metrics, "compute the figures of the metrics").await
@@ -598,6 +609,7 @@ impl Store {
         if let Some(row) = usage.first() {
             figures.add_usage(row);
         }
+        figures.review = review.first().map(ReviewFigures::from_row).unwrap_or_default();
         figures.metrics = metrics.iter().map(MetricFigures::from_row).collect();
         let headline = figures.headline.clone();
         figures.metrics.sort_by_key(|metric| Some(&metric.name) != headline.as_ref());
@@ -712,6 +724,7 @@ impl Figures {
             by_status: counts(frozen.get("by_status")?, OutcomeStatus::from_database),
             by_error_category: counts(frozen.get("by_error_category")?, str::to_owned),
             by_failure_class: counts(frozen.get("by_failure_class")?, str::to_owned),
+            review: serde_json::from_value(frozen.get("review")?.clone()).ok()?,
             metrics: serde_json::from_value(frozen.get("metrics")?.clone()).ok()?,
         })
     }

@@ -4,6 +4,7 @@
 //! returns rows; their meaning is the recorder's concern.
 
 mod access_tokens;
+mod annotations;
 mod clock;
 mod column_type;
 mod columns;
@@ -24,6 +25,7 @@ mod metrics;
 mod migrating;
 mod migration_script;
 mod migrations;
+mod missing;
 mod origin;
 pub(crate) mod outcome_columns;
 mod outcome_page;
@@ -56,6 +58,9 @@ use tokio::sync::{OnceCell, Semaphore};
 use tokio_postgres::config::SslMode;
 
 pub use access_tokens::TokenRow;
+pub use annotations::{
+    Annotation, AnnotationKind, AnnotationState, MOST_ANNOTATIONS, NewAnnotation, ReviewFigures,
+};
 pub use clock::{DatabaseClock, ReceiptTime};
 pub use column_type::ColumnType;
 pub use connection::ConnectionSettings;
@@ -76,6 +81,7 @@ pub use metrics::Metrics;
 pub use migrating::MigrationReport;
 pub use migration_script::migration_script_for_empty;
 pub use migrations::SchemaState;
+pub use missing::{MOST_MISSING, MissingReason, MissingTrial};
 pub(crate) use origin::NAME_BYTES;
 pub use origin::Origin;
 pub(crate) use outcome_columns::{AddedFields, ScoreColumns, UsageColumns};

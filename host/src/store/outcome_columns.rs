@@ -62,6 +62,7 @@ macro_rules! outcome_columns {
         extracted score_highest: Option<f64> = |_, added| added.scores.highest;
         extracted scores: JsonText = |_, added| take(&mut added.scores.list);
         extracted invalidation: Option<JsonText> = |_, added| added.invalidation.take();
+        computed  annotations: Option<JsonText>;
         extracted execution_time_ms: f64 = |outcome, _| outcome.execution_time_ms;
         extracted model: Option<String> = |_, added| added.model.take();
         extracted origin: Option<JsonText> = |_, added| added.origin.take();

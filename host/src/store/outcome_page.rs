@@ -324,7 +324,7 @@ fn statement_within(
         )
         SELECT page.outcome_id, {columns}page.stored_trial, page.first_at, page.first_id,
             page.attempted_at, page.found, {whole} AS whole, page.trial, page.attempt,
-            {scaled} AS reliability_score,
+            {scaled} AS reliability_score, {annotations} AS annotations,
             coalesce(extractor.name || ' ' || extractor.version, '') AS extractor
         FROM sized AS page
         {joined}
@@ -336,6 +336,7 @@ fn statement_within(
         of_simulation = of_simulation("outcome"),
         current = is_current_of_many(),
         scaled = scaled_score("page"),
+        annotations = read_column("page", "annotations"),
         joined = join_scale("page"),
         attempts = numbered(
             &format!("{own}outcome.outcome_id, outcome.extractor_id"),

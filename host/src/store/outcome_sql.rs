@@ -3,6 +3,8 @@
 //! A score is stored as the tool wrote it. It is converted to a number from 0 to 1 only if its range is
 //! known ([`join_scale`]). Whether all scores of a simulation without a range are from 0 to 1 is known
 //! from an index that contains only the others.
+//!
+//! What annotations say replaces what was extracted wherever an outcome is read ([`reviews`]).
 
 use super::statement::{TIME, by_layout};
 
@@ -113,6 +115,114 @@ pub(super) const IS_NOT_REPLACED: &str =
 pub(super) const IS_SUPERSEDED: &str = r#"coalesce(outcome.result_key COLLATE "C" IN (
     SELECT selected.result_key FROM selected WHERE selected.superseded), false)"#;
 
+/// Common table expressions with one row `reviews`, for the valid annotations of simulation `$1`: objects
+/// by result ([`target`]) with the validity (null: restored), the failure class and a list of all, and by
+/// outcome with the changed scores. Each is null if there is no such annotation, which most simulations
+/// have none of. They are objects, and not joined, because the planner expects few rows of a simulation
+/// and could loop over the annotations for each outcome.
+pub(super) fn reviews() -> String {
+    format!(
+        r#"annotated AS MATERIALIZED (
+        SELECT annotation.*, {target} AS target,
+            pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
+                'kind'::text, annotation.kind, 'author'::text, annotation.author,
+                'at'::text, annotation.annotated_at, 'reason'::text, annotation.reason,
+                'metric'::text, annotation.metric, 'old_value'::text, annotation.old_value,
+                'new_value'::text, annotation.new_value)) AS entry
+        FROM arc_recorder.annotations AS annotation
+        WHERE {of_annotation} AND annotation.kind <> 'undo' AND annotation.annotation_id NOT IN (
+            SELECT undo.undoes FROM arc_recorder.annotations AS undo
+            WHERE {of_undo} AND undo.undoes IS NOT NULL)
+    ), newest AS (
+        SELECT DISTINCT ON (target COLLATE "C", subject, scored_id, metric COLLATE "C")
+            target, subject, outcome_id, metric, kind, author, reason, annotated_at, new_value, entry,
+            annotation_id
+        FROM (
+            SELECT *, CASE WHEN kind IN ('invalidate', 'restore') THEN 'validity' ELSE kind END
+                    AS subject,
+                CASE WHEN kind = 'score' THEN outcome_id
+                    WHEN kind IN ('note', 'tag') THEN annotation_id END AS scored_id
+            FROM annotated
+        ) AS subjects
+        ORDER BY target COLLATE "C", subject, scored_id, metric COLLATE "C", annotated_at DESC,
+            annotation_id DESC
+    ), reviews AS MATERIALIZED (
+        SELECT
+            (SELECT pg_catalog.jsonb_object_agg(target, CASE WHEN kind = 'invalidate'
+                    THEN pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
+                        'author'::text, author, 'reason'::text, reason, 'at'::text, annotated_at))
+                    ELSE 'null'::jsonb END)
+                FROM newest WHERE subject = 'validity') AS validity,
+            (SELECT pg_catalog.jsonb_object_agg(target,
+                    pg_catalog.jsonb_build_object('class'::text, new_value, 'author'::text, author))
+                FROM newest WHERE subject = 'failure_class') AS classes,
+            (SELECT pg_catalog.jsonb_object_agg(changed.outcome_id, changed.scores)
+                FROM (
+                    SELECT outcome_id, pg_catalog.jsonb_object_agg(metric, new_value) AS scores
+                    FROM newest WHERE subject = 'score' GROUP BY outcome_id
+                ) AS changed) AS scores,
+            (SELECT pg_catalog.jsonb_object_agg(listed.target, listed.entries)
+                FROM (
+                    SELECT target, pg_catalog.jsonb_agg(entry ORDER BY annotated_at, annotation_id)
+                        AS entries
+                    FROM newest GROUP BY target
+                ) AS listed) AS listed
+    )"#,
+        target = target("annotation"),
+        of_annotation = of_simulation("annotation"),
+        of_undo = of_simulation("undo"),
+    )
+}
+
+/// What the annotations of the row `alias` have in common: the result's key, or else the outcome's id.
+fn target(alias: &str) -> String {
+    format!("coalesce({alias}.result_key, {alias}.outcome_id::text)")
+}
+
+/// The mark that the row `alias` does not count: that of the newest annotation, or else the tool's. It
+/// needs [`reviews`].
+pub(super) fn invalidation(alias: &str) -> String {
+    let target = target(alias);
+    format!(
+        "CASE WHEN reviews.validity IS NOT NULL AND reviews.validity ? {target}
+            THEN nullif(reviews.validity->{target}, 'null'::jsonb) ELSE {alias}.invalidation END"
+    )
+}
+
+/// Whose failure the row `alias` is: as annotated, or else as extracted. It needs [`reviews`].
+pub(super) fn failure_class(alias: &str) -> String {
+    let target = target(alias);
+    format!(
+        "CASE WHEN reviews.classes IS NOT NULL AND reviews.classes ? {target}
+            THEN reviews.classes->{target}->>'class'::text ELSE {alias}.failure_class END"
+    )
+}
+
+/// What decided that: the rule, or who annotated it.
+fn failure_rule(alias: &str) -> String {
+    let target = target(alias);
+    format!(
+        "CASE WHEN reviews.classes IS NOT NULL AND reviews.classes ? {target}
+            THEN reviews.classes->{target}->>'author'::text ELSE {alias}.failure_rule END"
+    )
+}
+
+/// The scores of the row `alias`, with those that were changed. It needs [`reviews`].
+pub(super) fn scores(alias: &str) -> String {
+    let changes = format!("reviews.scores->({alias}.outcome_id::text)");
+    format!(
+        "CASE WHEN reviews.scores IS NOT NULL AND reviews.scores ? ({alias}.outcome_id::text) THEN (
+            SELECT coalesce(pg_catalog.jsonb_agg(
+                CASE WHEN {changes} ? (one.entry->>'name'::text)
+                    THEN one.entry || pg_catalog.jsonb_build_object('value'::text,
+                        {changes}->(one.entry->>'name'::text))
+                    ELSE one.entry END ORDER BY one.position), '[]'::jsonb)
+            FROM pg_catalog.jsonb_array_elements({alias}.scores)
+                WITH ORDINALITY AS one (entry, position)
+        ) ELSE {alias}.scores END"
+    )
+}
+
 /// The document of the outcome `alias` of simulation `$1`, byte for byte.
 pub(super) fn document(alias: &str) -> String {
     format!(
@@ -135,14 +245,13 @@ pub(super) const READING_ORDER: &str = r#"outcome.scenario_id COLLATE "C", outco
     outcome.first_at, outcome.first_id, outcome.attempted_at, outcome.received_at,
     outcome.outcome_id"#;
 
-/// Common table expressions with the ranges of the metrics of simulation `$1`, and its scale and its only
-/// model. A
-/// declared range replaces that of the tool; the range without a name is that of each result's own
+/// Common table expressions with the [`reviews`] and the ranges of the metrics of simulation `$1`, and its
+/// scale and its only model. A declared range replaces that of the tool; the range without a name is that of each result's own
 /// score. A declared score that no result has does not count. `otherwise` is the SQL of the metric
 /// that is the simulation's score if none is declared; null for that of each result.
 fn scale_of(otherwise: &str) -> String {
     format!(
-        r#"ranges AS MATERIALIZED (
+        r#"{reviews}, ranges AS MATERIALIZED (
         SELECT one.name, one.lowest, one.highest, one.declared
         FROM arc_recorder.simulations AS simulation
         CROSS JOIN LATERAL (
@@ -176,6 +285,7 @@ fn scale_of(otherwise: &str) -> String {
         LEFT JOIN ranges AS own ON own.name = ''
         WHERE simulation.simulation_id = $1
     )"#,
+        reviews = reviews(),
         named = of_simulation("named"),
         beyond = of_simulation("beyond"),
         named_current = is_current("named"),
@@ -193,7 +303,7 @@ pub(super) fn scale_with_headline() -> String {
     scale_of("$2::text")
 }
 
-/// The joins that the score of the row `alias` needs: the scale of the simulation, and the range of
+/// The joins that the columns of the row `alias` need: the reviews, the scale of the simulation, and the range of
 /// the score, which has no bounds if it is unknown. The first of these that exists is the range: the
 /// result's own, the declared one of the metric, the declared one of the results' own score, the
 /// tool's, and 0 to 1 if no score of the simulation is outside.
@@ -209,7 +319,8 @@ pub(super) fn join_scale(alias: &str) -> String {
         )
     };
     format!(
-        "CROSS JOIN scale
+        "CROSS JOIN reviews
+        CROSS JOIN scale
         LEFT JOIN ranges ON ranges.name = {headline}
         CROSS JOIN LATERAL (SELECT {lowest}, {highest}) AS score_range",
         headline = headline(alias),
@@ -228,10 +339,14 @@ fn is_own(alias: &str) -> String {
     format!("(scale.headline IS NULL OR scale.headline = {alias}.headline)")
 }
 
-/// The value of the score of the row `alias`, as the tool wrote it.
+/// The value of the score of the row `alias`, as the tool wrote it, or as it was changed.
 pub(super) fn raw_score(alias: &str) -> String {
+    let headline = headline(alias);
+    let changes = format!("reviews.scores->({alias}.outcome_id::text)");
     format!(
-        "CASE WHEN {own} THEN {alias}.score ELSE (
+        "CASE WHEN reviews.scores IS NOT NULL AND {changes} ? {headline}
+            THEN ({changes}->>{headline})::float8
+            WHEN {own} THEN {alias}.score ELSE (
             SELECT (one->>'value'::text)::float8 FROM pg_catalog.jsonb_array_elements({alias}.scores) AS one
             WHERE one->>'name'::text = scale.headline LIMIT 1) END",
         own = is_own(alias)
@@ -260,6 +375,11 @@ pub(super) fn read_column(alias: &str, name: &str) -> String {
         "headline" => headline(alias),
         "model" => format!("coalesce({alias}.model, scale.model)"),
         "score" => raw_score(alias),
+        "scores" => scores(alias),
+        "invalidation" => invalidation(alias),
+        "failure_class" => failure_class(alias),
+        "failure_rule" => failure_rule(alias),
+        "annotations" => format!("reviews.listed->{}", target(alias)),
         "score_lowest" | "score_highest" => {
             format!("CASE WHEN {} THEN {alias}.{name} END", is_own(alias))
         }

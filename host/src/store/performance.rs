@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Store;
+use super::annotations::target_name;
 use super::figures::dollars;
 use super::outcome_sql::{
-    headline, is_current_anywhere, is_current_of_many, join_scale, of_simulation, scale,
-    scaled_score, with_replaced,
+    failure_class, headline, invalidation, is_current_anywhere, is_current_of_many, join_scale,
+    of_simulation, scale, scaled_score, with_replaced,
 };
 use super::statement::Statement;
 #[cfg(doc)]
@@ -88,8 +89,8 @@ fn performance_statement(simulation_id: Uuid, hours: f64) -> Statement {
         r#"WITH {replaced}{scale}, outcomes AS (
              SELECT outcome.execution_time, outcome.execution_time_ms, outcome.cost_usd,
                  outcome.status, {headline} AS headline,
-                 CASE WHEN outcome.invalidation IS NULL
-                         AND outcome.failure_class IS DISTINCT FROM 'infrastructure'
+                 CASE WHEN ({invalidation}) IS NULL
+                         AND ({failure_class}) IS DISTINCT FROM 'infrastructure'
                      THEN {scaled} END AS reliability_score
              FROM arc_recorder.outcomes AS outcome
              {joined}
@@ -113,6 +114,8 @@ fn performance_statement(simulation_id: Uuid, hours: f64) -> Statement {
          ORDER BY 1 DESC NULLS FIRST
          LIMIT 20001"#,
         cost_usd = dollars("cost_usd", "true"),
+        invalidation = invalidation("outcome"),
+        failure_class = failure_class("outcome"),
         scale = scale(),
         scaled = scaled_score("outcome"),
         headline = headline("outcome"),
@@ -140,7 +143,7 @@ fn failures_statement(limit: i64) -> Statement {
     Statement::new(format!(
         "SELECT outcome_id, simulation_id, scenario_id, execution_time, status, error_code,
              error_category, pg_catalog.left(modal_call_id, 512),
-             pg_catalog.left(error_message, 1001), model, failure_class, failure_rule
+             pg_catalog.left(error_message, 1001), model, failure_class, failure_rule, result_key
          FROM arc_recorder.outcomes AS outcome
          WHERE status <> 'success' AND {}
          ORDER BY execution_time DESC, outcome_id LIMIT $1",
@@ -214,6 +217,7 @@ impl Store {
             error_message: row.get::<_, Option<String>>(8).map(shortened),
         };
         let mut failures: Vec<Failure> = rows.iter().map(failure).collect();
+        let keys: Vec<Option<String>> = rows.iter().map(|row| row.get(12)).collect();
         // Not joined: a planner without statistics would read all simulations.
         let mut ids: Vec<Uuid> = failures.iter().map(|failure| failure.simulation_id).collect();
         ids.sort_unstable();
@@ -223,8 +227,15 @@ impl Store {
                  CASE WHEN pg_catalog.cardinality(models) = 1 THEN models[1] END
              FROM arc_recorder.simulations WHERE simulation_id = ANY ($1)",
         )
-        .with(ids);
+        .with(ids.clone());
         let rows = self.rows(&names, "read the names of simulations").await?;
+        let mut classes = self.annotated_classes(ids).await?;
+        for (failure, key) in failures.iter_mut().zip(&keys) {
+            let target = target_name(key.as_deref(), failure.outcome_id);
+            if let Some((class, author)) = classes.remove(&(failure.simulation_id, target)) {
+                (failure.failure_class, failure.failure_rule) = (Some(class), Some(author));
+            }
+        }
         let names: HashMap<Uuid, &tokio_postgres::Row> =
             rows.iter().map(|row| (row.get(0), row)).collect();
         for failure in &mut failures {

@@ -47,10 +47,15 @@ pub struct SimulationScore<'s> {
 impl Simulation {
     /// Returns the score that counts: the figure that the tool reports as the score of the run, or the
     /// suite's own, or else that of the recorded outcomes, which late results change. A figure that was
-    /// written is converted from the range of the results' scores, if that is the same for all of them.
+    /// written is converted from the range of the results' scores, if that is the same for all of them. If
+    /// annotations change the figures, a mean is computed from the recorded outcomes instead.
     pub fn score<'s>(&'s self, recorded: &'s Figures) -> SimulationScore<'s> {
         let metric = recorded.headline.as_deref();
-        let reported = self.reported_score(recorded);
+        let is_reviewed = recorded.review.changes_figures() && recorded.overall_score.is_some();
+        let is_mean = |one: &&ReportedFigure| {
+            matches!(one.aggregation, Aggregation::Mean | Aggregation::ScenarioMean)
+        };
+        let reported = self.reported_score(recorded).filter(|one| !(is_reviewed && is_mean(one)));
         if let Some(reported) = reported
             && let Some(value) = reported.value
         {
@@ -70,7 +75,7 @@ impl Simulation {
         // The suite's summary has a figure of the results' own score only.
         let of_suite = match self.declared_headline(recorded) {
             Some(_) => None,
-            None => self.suite_figure(OF_SUITE),
+            None => self.suite_figure(OF_SUITE).filter(|_| !is_reviewed),
         };
         let (figure, source, (overall, scale)) = match of_suite {
             Some(value) => {

@@ -684,6 +684,8 @@ describe! {
         by_error_category: BTreeMap<String, i64>,
         /// How many of them are failures of each class.
         by_failure_class: BTreeMap<String, i64>,
+        /// How many results have annotations.
+        review: store::ReviewFigures,
         /// The score that counts: from 0 to 1 if its scale is known, otherwise as the tool wrote it.
         overall_score: Option<f64>,
         /// The highest value of the scores as the tool wrote them; null if their scale is unknown.
@@ -697,7 +699,7 @@ describe! {
         /// The metrics of which nothing defines whether a higher value is better, which is assumed.
         higher_is_better_assumed: Vec<String>,
         /// Warnings about the score: `headline_missing`, `scale_unknown`,
-        /// `infrastructure_scored`, `nothing_ran`.
+        /// `infrastructure_scored`, `nothing_ran`, `reviewed`.
         #[schema(value_type = Vec<super::ViolationBody>)]
         warnings: Vec<extraction::Violation>,
         /// How the recorded results compare with what the tool reports; null if it reports nothing.
@@ -864,6 +866,136 @@ describe! {
         restored: u64,
         /// The earlier revisions that count again, because the file is newer than the later ones.
         selected: Vec<Uuid>,
+    }
+}
+
+describe! {
+    /// What an annotation says.
+    #[serde(rename_all = "snake_case")]
+    enum AnnotationKind of store {
+        Note,
+        Tag,
+        Invalidate,
+        Restore,
+        Score,
+        FailureClass,
+        Undo,
+    }
+}
+
+describe! {
+    /// Whether an annotation counts: `valid`; `replaced` by a later one about the same; `undone`; or
+    /// `superseded`, because it changed the score of a revision that does not count any more.
+    #[serde(rename_all = "snake_case")]
+    enum AnnotationState of store {
+        Valid,
+        Replaced,
+        Undone,
+        Superseded,
+    }
+}
+
+describe! {
+    /// An annotation to be made. It names its result by `outcome_id`, by `result_key`, or by
+    /// `scenario_id`, without `trial` for all its trials; an undo has `undoes` instead.
+    struct NewAnnotation of store {
+        /// What it says.
+        kind: store::AnnotationKind,
+        /// Its id, so that a repeated request makes it once; the default is a new one.
+        annotation_id: Option<Uuid>,
+        /// The outcome.
+        outcome_id: Option<Uuid>,
+        /// The tool's own id of the result.
+        result_key: Option<String>,
+        /// The scenario.
+        scenario_id: Option<String>,
+        /// The trial of the scenario, counted from 1.
+        trial: Option<i32>,
+        /// The text of a note, a tag, the new value of a score (a number), or a failure class.
+        value: Option<serde_json::Value>,
+        /// The metric of the score; the default is that of the result's own score.
+        metric: Option<String>,
+        /// Why.
+        reason: Option<String>,
+        /// Who says it. A service with tokens puts the token's name before it.
+        author: Option<String>,
+        /// The annotation that is undone.
+        undoes: Option<Uuid>,
+    }
+}
+
+describe! {
+    /// An annotation that was made.
+    struct Annotation of store {
+        /// Its id; null for the mark with which the tool itself invalidated the result.
+        annotation_id: Option<Uuid>,
+        /// What it says.
+        kind: store::AnnotationKind,
+        /// Whether it counts.
+        state: store::AnnotationState,
+        /// The outcome for which it was made.
+        outcome_id: Uuid,
+        /// The tool's own id of the result; with it, the annotation belongs to all revisions.
+        result_key: Option<String>,
+        /// The scenario.
+        scenario_id: String,
+        /// The metric of the score.
+        metric: Option<String>,
+        /// The value before.
+        old_value: Option<serde_json::Value>,
+        /// The value after: the text of a note, a tag, a number or a class.
+        new_value: Option<serde_json::Value>,
+        /// Why.
+        reason: Option<String>,
+        /// Who says it: a person, `rule:NAME`, or the author in the tool's own mark.
+        author: String,
+        /// When.
+        annotated_at: Timestamp,
+        /// The annotation that is undone.
+        undoes: Option<Uuid>,
+    }
+}
+
+describe! {
+    /// How many results of a simulation have valid annotations.
+    struct ReviewFigures of store {
+        /// Results that were invalidated.
+        invalidated: i64,
+        /// Results that count again, also if their tool has invalidated them.
+        restored: i64,
+        /// Changed scores.
+        changed_scores: i64,
+        /// Changed scores of revisions that do not count any more.
+        superseded_scores: i64,
+        /// Changed failure classes.
+        changed_classes: i64,
+        /// Results with a note or a tag.
+        noted: i64,
+    }
+}
+
+describe! {
+    /// Why a trial has no valid outcome.
+    #[serde(rename_all = "snake_case")]
+    enum MissingReason of store {
+        NeverRecorded,
+        Infrastructure,
+        Invalidated,
+        Superseded,
+    }
+}
+
+describe! {
+    /// A planned or recorded trial that has no valid outcome.
+    struct MissingTrial of store {
+        /// The scenario.
+        scenario_id: String,
+        /// The trial, counted from 1.
+        trial: i32,
+        /// Why.
+        reason: store::MissingReason,
+        /// The latest outcome, if there is one that does not count.
+        outcome_id: Option<Uuid>,
     }
 }
 

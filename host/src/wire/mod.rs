@@ -22,15 +22,16 @@ pub use documents::{
 };
 pub use problem::{Problem, ProblemCode};
 pub use reading::{
-    FailureList, OutcomeBody, OutcomeList, RejectedList, ResolvedSimulation, RevisionList,
-    ServiceHealth, SimulationList, SimulationSummary,
+    AnnotationList, FailureList, MissingList, OutcomeBody, OutcomeList, RejectedList,
+    ResolvedSimulation, RevisionList, ServiceHealth, SimulationList, SimulationSummary,
 };
 pub(crate) use recording::BatchWriter;
 pub use recording::{
-    BatchVerdicts, ConfigurationCreated, ConfigurationRequest, DeclareMetricsRequest,
-    EndSimulationRequest, NotFiniteBody, RecordingVerdicts, RenameSimulationRequest, ResultVerdict,
-    ResultsMetadata, SelectRevisionRequest, SimulationEnded, StartSimulationRequest, StartedBody,
-    TagSimulationRequest, VerdictKind, ViolationBody,
+    AnnotateRequest, BatchVerdicts, ConfigurationCreated, ConfigurationRequest,
+    DeclareMetricsRequest, EndSimulationRequest, NotFiniteBody, RecordingVerdicts,
+    RenameSimulationRequest, ResultVerdict, ResultsMetadata, SelectRevisionRequest,
+    SimulationEnded, StartSimulationRequest, StartedBody, TagSimulationRequest, VerdictKind,
+    ViolationBody,
 };
 pub use spool::{
     DeadLetterSelection, SpoolDropped, SpoolEntry, SpoolEntryDocument, SpoolEntryKind,

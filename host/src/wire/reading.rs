@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use crate::spool::SpoolState;
 use crate::store::{
-    Failure, Health, ListedSimulation, Origin, RecordedOutcome, RejectedResult, Revision,
-    SimulationStatus,
+    Annotation, Failure, Health, ListedSimulation, MissingTrial, Origin, RecordedOutcome,
+    RejectedResult, Revision, SimulationStatus,
 };
 
 /// A simulation in a list.
@@ -105,6 +105,20 @@ pub struct SimulationList {
 pub struct RevisionList {
     /// The revisions, in order of scenario, key and revision; at most 10,000.
     pub revisions: Vec<Revision>,
+}
+
+/// The annotations of a simulation's results.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct AnnotationList {
+    /// The annotations, oldest first; at most 10,000.
+    pub annotations: Vec<Annotation>,
+}
+
+/// The trials of a simulation that have no valid outcome.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct MissingList {
+    /// The trials, in the order of the plan; at most 100,000.
+    pub missing: Vec<MissingTrial>,
 }
 
 /// An outcome as it is answered.

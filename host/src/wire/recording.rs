@@ -11,7 +11,9 @@ use crate::json_text::JsonText;
 use crate::recorder::{
     FailureKind, ItemVerdict, NotFinite, NotFiniteNumber, SimulationStarted, Verdict,
 };
-use crate::store::{MetricDefinition, NO_CONFIGURATION, Origin, SimulationStart, SimulationStatus};
+use crate::store::{
+    MetricDefinition, NO_CONFIGURATION, NewAnnotation, Origin, SimulationStart, SimulationStatus,
+};
 
 /// A version of an agent's configuration.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
@@ -188,6 +190,14 @@ pub struct SelectRevisionRequest {
     /// The number of the revision; null or absent: the one that was made last.
     #[serde(default)]
     pub revision: Option<i64>,
+}
+
+/// The request that annotates results.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AnnotateRequest {
+    /// The annotations, from 1 to 10,000; all are made, or none.
+    pub annotations: Vec<NewAnnotation>,
 }
 
 /// The response to a start.

@@ -4,6 +4,8 @@ import type { components } from './service.js';
 
 type Schemas = components['schemas'];
 
+export type Annotation = Schemas['Annotation'];
+export type AnnotationList = Schemas['AnnotationList'];
 export type BatchVerdicts = Schemas['BatchVerdicts'];
 export type ConfigurationCreated = Schemas['ConfigurationCreated'];
 export type FailureList = Schemas['FailureList'];
@@ -13,6 +15,8 @@ export type ListedResults = Schemas['ListedResults'];
 export type MetricDefinition = Schemas['MetricDefinition'];
 export type MetricFigures = Schemas['MetricFigures'];
 export type Stats = Schemas['Stats'];
+export type MissingList = Schemas['MissingList'];
+export type MissingTrial = Schemas['MissingTrial'];
 export type OutcomeList = Schemas['OutcomeList'];
 export type Performance = Schemas['Performance'];
 export type Problem = Schemas['Problem'];
@@ -39,6 +43,9 @@ export type SimulationStarted = Schemas['StartedBody'];
 export type SimulationStatus = Schemas['SimulationStatus'];
 export type SimulationSummary = Schemas['SimulationSummary'];
 export type SupersededResult = Schemas['SupersededResult'];
+
+/** An annotation to be made: only its kind is required. */
+export type NewAnnotation = Partial<Schemas['NewAnnotation']> & Pick<Schemas['NewAnnotation'], 'kind'>;
 
 /** The tags that a simulation gets and loses. */
 export type TagChange = Schemas['TagSimulationRequest'];

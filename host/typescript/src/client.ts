@@ -16,6 +16,9 @@ import type {
   ResultList,
   ResultVerdict,
   RevisionList,
+  AnnotationList,
+  MissingList,
+  NewAnnotation,
   SelectRevisionRequest,
   ServiceHealth,
   SimulationCompleted,
@@ -302,6 +305,33 @@ export class ArcClient {
     options: CallOptions = {},
   ): Promise<RevisionList> {
     return this.#post(`${path(simulationId)}/revisions`, selection, options);
+  }
+
+  /**
+   * Annotates results, all or none, and returns the annotations that were made: notes, tags, invalidations,
+   * other scores and failure classes, and their undoing. Nothing is overwritten: of the annotations about the
+   * same, the newest that is not undone counts.
+   */
+  annotate(
+    simulationId: string,
+    annotations: NewAnnotation[],
+    options: CallOptions = {},
+  ): Promise<AnnotationList> {
+    return this.#post(`${path(simulationId)}/annotations`, { annotations }, options);
+  }
+
+  /** Returns the annotations of a simulation, or of the result of one outcome, oldest first: at most 10,000. */
+  annotations(
+    simulationId: string,
+    query: { outcome_id?: string } = {},
+    options: CallOptions = {},
+  ): Promise<AnnotationList> {
+    return this.#http.json({ path: `${path(simulationId)}/annotations`, query, signal: options.signal });
+  }
+
+  /** Returns the trials of a simulation that have no valid outcome; recording them completes the run. */
+  missing(simulationId: string, options: CallOptions = {}): Promise<MissingList> {
+    return this.#get(`${path(simulationId)}/missing`, options);
   }
 
   /**

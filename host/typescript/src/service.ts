@@ -200,6 +200,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/simulations/{simulation_id}/annotations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The annotations of a simulation's results: what people and rules say about them. */
+        get: operations["list_annotations"];
+        put?: never;
+        /**
+         * Annotate results: notes, tags, invalidations, other scores and failure classes, and their undoing.
+         * @description All are made, or none. Nothing is overwritten: of the annotations about the same, the newest that is
+         *     not undone counts, in all later figures. An annotation with an id is made once, however often it is
+         *     sent.
+         */
+        post: operations["annotate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/simulations/{simulation_id}/cancel": {
         parameters: {
             query?: never;
@@ -290,6 +313,23 @@ export interface paths {
          * @description Their members replace earlier ones, and the simulation's figures are computed anew.
          */
         post: operations["declare_metrics"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/simulations/{simulation_id}/missing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The trials of a simulation that have no valid outcome; recording them completes the run. */
+        get: operations["list_missing"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -558,6 +598,68 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description The request that annotates results. */
+        AnnotateRequest: {
+            /** @description The annotations, from 1 to 10,000; all are made, or none. */
+            annotations: components["schemas"]["NewAnnotation"][];
+        };
+        /** @description An annotation that was made. */
+        Annotation: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            annotated_at: string;
+            /**
+             * Format: uuid
+             * @description Its id; null for the mark with which the tool itself invalidated the result.
+             */
+            annotation_id?: string | null;
+            /** @description Who says it: a person, `rule:NAME`, or the author in the tool's own mark. */
+            author: string;
+            /** @description What it says. */
+            kind: components["schemas"]["AnnotationKind"];
+            /** @description The metric of the score. */
+            metric?: string | null;
+            /** @description The value after: the text of a note, a tag, a number or a class. */
+            new_value?: unknown;
+            /** @description The value before. */
+            old_value?: unknown;
+            /**
+             * Format: uuid
+             * @description The outcome for which it was made.
+             */
+            outcome_id: string;
+            /** @description Why. */
+            reason?: string | null;
+            /** @description The tool's own id of the result; with it, the annotation belongs to all revisions. */
+            result_key?: string | null;
+            /** @description The scenario. */
+            scenario_id: string;
+            /** @description Whether it counts. */
+            state: components["schemas"]["AnnotationState"];
+            /**
+             * Format: uuid
+             * @description The annotation that is undone.
+             */
+            undoes?: string | null;
+        };
+        /**
+         * @description What an annotation says.
+         * @enum {string}
+         */
+        AnnotationKind: "note" | "tag" | "invalidate" | "restore" | "score" | "failure_class" | "undo";
+        /** @description The annotations of a simulation's results. */
+        AnnotationList: {
+            /** @description The annotations, oldest first; at most 10,000. */
+            annotations: components["schemas"]["Annotation"][];
+        };
+        /**
+         * @description Whether an annotation counts: `valid`; `replaced` by a later one about the same; `undone`; or
+         *     `superseded`, because it changed the score of a revision that does not count any more.
+         * @enum {string}
+         */
+        AnnotationState: "valid" | "replaced" | "undone" | "superseded";
         /** @description The verdicts on the results of a request, in order, and the number of each kind. */
         BatchVerdicts: {
             /**
@@ -1014,11 +1116,78 @@ export interface components {
          * @enum {string}
          */
         MetricKind: "binary" | "fraction" | "number" | "label";
+        /** @description The trials of a simulation that have no valid outcome. */
+        MissingList: {
+            /** @description The trials, in the order of the plan; at most 100,000. */
+            missing: components["schemas"]["MissingTrial"][];
+        };
         /**
          * @description How a figure counts a result that has no value.
          * @enum {string}
          */
         MissingPolicy: "exclude" | "zero";
+        /**
+         * @description Why a trial has no valid outcome.
+         * @enum {string}
+         */
+        MissingReason: "never_recorded" | "infrastructure" | "invalidated" | "superseded";
+        /** @description A planned or recorded trial that has no valid outcome. */
+        MissingTrial: {
+            /**
+             * Format: uuid
+             * @description The latest outcome, if there is one that does not count.
+             */
+            outcome_id?: string | null;
+            /** @description Why. */
+            reason: components["schemas"]["MissingReason"];
+            /** @description The scenario. */
+            scenario_id: string;
+            /**
+             * Format: int32
+             * @description The trial, counted from 1.
+             */
+            trial: number;
+        };
+        /**
+         * @description An annotation to be made. It names its result by `outcome_id`, by `result_key`, or by
+         *     `scenario_id`, without `trial` for all its trials; an undo has `undoes` instead.
+         */
+        NewAnnotation: {
+            /**
+             * Format: uuid
+             * @description Its id, so that a repeated request makes it once; the default is a new one.
+             */
+            annotation_id?: string | null;
+            /** @description Who says it. A service with tokens puts the token's name before it. */
+            author?: string | null;
+            /** @description What it says. */
+            kind: components["schemas"]["AnnotationKind"];
+            /** @description The metric of the score; the default is that of the result's own score. */
+            metric?: string | null;
+            /**
+             * Format: uuid
+             * @description The outcome.
+             */
+            outcome_id?: string | null;
+            /** @description Why. */
+            reason?: string | null;
+            /** @description The tool's own id of the result. */
+            result_key?: string | null;
+            /** @description The scenario. */
+            scenario_id?: string | null;
+            /**
+             * Format: int32
+             * @description The trial of the scenario, counted from 1.
+             */
+            trial?: number | null;
+            /**
+             * Format: uuid
+             * @description The annotation that is undone.
+             */
+            undoes?: string | null;
+            /** @description The text of a note, a tag, the new value of a score (a number), or a failure class. */
+            value?: unknown;
+        };
         /** @description A number that JSON cannot represent: the document has `null` in its place. */
         NotFiniteBody: {
             /** @description `NaN`, `Infinity` or `-Infinity`. */
@@ -1194,6 +1363,7 @@ export interface components {
             all_roles_cost_usd: number;
             /** Format: int64 */
             all_roles_tokens: number;
+            annotations?: unknown;
             /** Format: int64 */
             attempt: number;
             /** Format: double */
@@ -1433,6 +1603,39 @@ export interface components {
             violations_omitted?: number;
             /** @description The assumptions and replacements in a result that was accepted. */
             warnings?: components["schemas"]["Violation"][];
+        };
+        /** @description How many results of a simulation have valid annotations. */
+        ReviewFigures: {
+            /**
+             * Format: int64
+             * @description Changed failure classes.
+             */
+            changed_classes: number;
+            /**
+             * Format: int64
+             * @description Changed scores.
+             */
+            changed_scores: number;
+            /**
+             * Format: int64
+             * @description Results that were invalidated.
+             */
+            invalidated: number;
+            /**
+             * Format: int64
+             * @description Results with a note or a tag.
+             */
+            noted: number;
+            /**
+             * Format: int64
+             * @description Results that count again, also if their tool has invalidated them.
+             */
+            restored: number;
+            /**
+             * Format: int64
+             * @description Changed scores of revisions that do not count any more.
+             */
+            superseded_scores: number;
         };
         /** @description One revision of a result. */
         Revision: {
@@ -1735,6 +1938,8 @@ export interface components {
              * @description How many results were rejected.
              */
             rejected_results: number;
+            /** @description How many results have annotations. */
+            review: components["schemas"]["ReviewFigures"];
             /**
              * Format: double
              * @description The highest value of the scores as the tool wrote them; null if their scale is unknown.
@@ -1794,7 +1999,7 @@ export interface components {
             usage: components["schemas"]["UsageFigures"][];
             /**
              * @description Warnings about the score: `headline_missing`, `scale_unknown`,
-             *     `infrastructure_scored`, `nothing_ran`.
+             *     `infrastructure_scored`, `nothing_ran`, `reviewed`.
              */
             warnings: components["schemas"]["Violation"][];
         };
@@ -2733,6 +2938,80 @@ export interface operations {
             };
         };
     };
+    list_annotations: {
+        parameters: {
+            query?: {
+                /** @description Only those of this outcome's result, in all its revisions. */
+                outcome_id?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The simulation's id, a unique prefix of it, its name, or `latest` */
+                simulation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Oldest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnnotationList"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    annotate: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A retry with the same key gets the first answer */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The simulation's id, a unique prefix of it, its name, or `latest` */
+                simulation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AnnotateRequest"];
+            };
+        };
+        responses: {
+            /** @description The annotations that were made */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnnotationList"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     cancel_simulation: {
         parameters: {
             query?: never;
@@ -2938,6 +3217,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SimulationProgress"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_missing: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The simulation's id, a unique prefix of it, its name, or `latest` */
+                simulation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description In the order of the plan */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MissingList"];
                 };
             };
             /** @description An error */

@@ -19,6 +19,7 @@ from ._postgres import program_folders, this_program
 from ._batch import SLICE_MS, Attributes, BatchRecording, unrecorded
 from ._waiting import Waiter
 from .types import (
+    Annotation,
     Deployment,
     Failure,
     FileRecorded,
@@ -27,6 +28,8 @@ from .types import (
     ItemVerdict,
     ListedResults,
     MetricDefinition,
+    MissingTrial,
+    NewAnnotation,
     Metrics,
     Origin,
     OutcomeList,
@@ -314,6 +317,13 @@ class Calls:
     ) -> list[Revision]:
         call = self._host.select_revision(simulation_text(simulation_id), result_key, revision)
         return cast("list[Revision]", await self._answer("select_revision", call))
+
+    async def annotate(
+        self, simulation_id: SimulationId, annotations: Iterable[NewAnnotation]
+    ) -> list[Annotation]:
+        text = await self._json(list(annotations), "the annotations")
+        call = self._host.annotate(simulation_text(simulation_id), text)
+        return cast("list[Annotation]", await self._answer("annotate", call))
 
     async def compare_results(
         self,
@@ -632,6 +642,16 @@ class Calls:
     async def get_revisions(self, simulation_id: SimulationId) -> list[Revision]:
         call = self._host.revisions(simulation_text(simulation_id))
         return cast("list[Revision]", await self._answer("get_revisions", call))
+
+    async def get_annotations(
+        self, simulation_id: SimulationId, outcome_id: Optional[str]
+    ) -> list[Annotation]:
+        call = self._host.annotations(simulation_text(simulation_id), outcome_id)
+        return cast("list[Annotation]", await self._answer("get_annotations", call))
+
+    async def get_missing(self, simulation_id: SimulationId) -> list[MissingTrial]:
+        call = self._host.missing(simulation_text(simulation_id))
+        return cast("list[MissingTrial]", await self._answer("get_missing", call))
 
     async def get_simulation_performance(
         self, simulation_id: SimulationId, time_range: timedelta

@@ -10,11 +10,14 @@ from typing import Any, Optional, Union
 from ._calls import SimulationId
 from ._policy import OnError, Recording
 from .types import (
+    Annotation,
     FileRecorded,
     FilesRecorded,
     ItemVerdict,
     ListedResults,
     MetricDefinition,
+    MissingTrial,
+    NewAnnotation,
     Origin,
     OutcomeList,
     RejectedResult,
@@ -544,6 +547,49 @@ class ArcAPI:
             UnavailableError: if a retry of the call can succeed; a selection is not stored in a spool.
         """
         return await self._calls.select_revision(simulation_id, revision, result_key)
+
+    async def annotate(
+        self, simulation_id: SimulationId, annotations: Iterable[NewAnnotation]
+    ) -> list[Annotation]:
+        """Annotates results, all or none, and returns the annotations that were made: notes, tags,
+        invalidations, other scores and failure classes, and their undoing.
+
+        Nothing is overwritten: of the annotations about the same, the newest that is not undone counts, in
+        all later figures. An annotation of a result that has a key belongs to all its revisions; a changed
+        score belongs to the revision that counts now.
+
+        Args:
+            simulation_id: the simulation.
+            annotations: from 1 to 10,000 of them, such as `{"kind": "invalidate", "scenario_id": "q17",
+                "reason": "wrong image"}`; see `NewAnnotation`.
+
+        Raises:
+            ValidationError: if an annotation is incomplete, or its value does not fit its kind.
+            NotFoundError: if the simulation, a result or an annotation does not exist.
+            UnavailableError: if a retry of the call can succeed; annotations are not stored in a spool.
+        """
+        return await self._calls.annotate(simulation_id, annotations)
+
+    async def get_annotations(
+        self, simulation_id: SimulationId, *, outcome_id: Optional[str] = None
+    ) -> list[Annotation]:
+        """Returns the annotations of a simulation, or of the result of one outcome in all its revisions,
+        oldest first: at most 10,000. The marks with which tools have invalidated results are among them.
+
+        Raises:
+            NotFoundError: if the simulation does not exist.
+        """
+        return await self._calls.get_annotations(simulation_id, outcome_id)
+
+    async def get_missing(self, simulation_id: SimulationId) -> list[MissingTrial]:
+        """Returns the trials of a simulation that have no valid outcome, in the order of the plan: those
+        without a result, and those whose latest outcome was invalidated or is a failure of infrastructure.
+        Recording them completes the run.
+
+        Raises:
+            NotFoundError: if the simulation does not exist.
+        """
+        return await self._calls.get_missing(simulation_id)
 
     async def compare_results(
         self,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, Literal, Optional, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, Optional, TypedDict, Union
 
 if sys.version_info >= (3, 11):
-    from typing import NotRequired
+    from typing import NotRequired, Required
 elif TYPE_CHECKING:
-    from typing_extensions import NotRequired
+    from typing_extensions import NotRequired, Required
 
 
 class Violation(TypedDict):
@@ -392,6 +392,8 @@ class SimulationStatus(TypedDict):
     by_error_category: dict[str, int]
     #: How many outcomes are failures of each class: `infrastructure`, `agent`, `scorer`, `harness`, `undecided`.
     by_failure_class: dict[str, int]
+    #: How many results have annotations.
+    review: ReviewFigures
     #: The score that counts: from 0 to 1 if its scale is known, otherwise as the tool wrote it.
     overall_score: Optional[float]
     #: The highest value of the scores as the tool wrote them; `None` if their scale is unknown.
@@ -503,6 +505,9 @@ class ScenarioOutcome(TypedDict):
     scores: list[Score]
     #: The mark that the result does not count; `None` if it counts.
     invalidation: Optional[Invalidation]
+    #: The annotations that count: kind, author, at, and where there are any reason, metric, old_value and
+    #: new_value; `None` without annotations.
+    annotations: Optional[list[dict[str, Any]]]
     execution_time_ms: float
     #: The model that the result names, else the only one of the simulation.
     model: Optional[str]
@@ -650,6 +655,82 @@ class Revision(TypedDict):
     score: Optional[float]
     #: Whether it is marked as a result that does not count.
     invalidated: bool
+
+
+class NewAnnotation(TypedDict, total=False):
+    """An annotation to be made.
+
+    It names its result by `outcome_id`, by `result_key` (the revision that counts), or by `scenario_id`, with
+    `trial` or for all trials (the latest attempts). An undo has `undoes` instead.
+    """
+
+    kind: Required[
+        Literal["note", "tag", "invalidate", "restore", "score", "failure_class", "undo"]
+    ]
+    #: Its id, so that a repeated call makes it once; the default is a new one.
+    annotation_id: str
+    outcome_id: str
+    result_key: str
+    scenario_id: str
+    trial: int
+    #: The text of a note, a tag, the new value of a score, or a failure class.
+    value: Union[str, float]
+    #: The metric of the score; the default is that of the result's own score.
+    metric: str
+    reason: str
+    #: Who says it. A service with tokens puts the token's name before it.
+    author: str
+    #: The annotation that is undone.
+    undoes: str
+
+
+class Annotation(TypedDict):
+    """An annotation that was made."""
+
+    #: Its id; `None` for the mark with which the tool itself invalidated the result.
+    annotation_id: Optional[str]
+    kind: str
+    #: `valid`; `replaced` by a later one about the same; `undone`; or `superseded`, because it changed the
+    #: score of a revision that does not count any more.
+    state: str
+    outcome_id: str
+    #: The tool's own id of the result; with it, the annotation belongs to all revisions.
+    result_key: Optional[str]
+    scenario_id: str
+    metric: Optional[str]
+    old_value: Any
+    new_value: Any
+    reason: Optional[str]
+    #: A person, `rule:NAME`, or the author in the tool's own mark.
+    author: str
+    annotated_at: str
+    undoes: Optional[str]
+
+
+class ReviewFigures(TypedDict):
+    """How many results of a simulation have valid annotations."""
+
+    invalidated: int
+    #: Results that count again, also if their tool has invalidated them.
+    restored: int
+    changed_scores: int
+    #: Changed scores of revisions that do not count any more.
+    superseded_scores: int
+    changed_classes: int
+    #: Results with a note or a tag.
+    noted: int
+
+
+class MissingTrial(TypedDict):
+    """A trial that has no valid outcome."""
+
+    scenario_id: str
+    #: Counted from 1.
+    trial: int
+    #: `never_recorded`, `infrastructure`, `invalidated` or `superseded`.
+    reason: str
+    #: The latest outcome, if there is one that does not count.
+    outcome_id: Optional[str]
 
 
 class HourlyMetrics(TypedDict):
