@@ -138,6 +138,9 @@ CREATE INDEX simulations_newest ON arc_recorder.simulations (created_at DESC, si
 -- The simulations of one status, newest first.
 CREATE INDEX simulations_newest_of_status ON arc_recorder.simulations
     (status, created_at DESC, simulation_id DESC);
+-- Those of one project, newest first.
+CREATE INDEX simulations_newest_of_project ON arc_recorder.simulations
+    (project, created_at DESC, simulation_id DESC);
 -- A hash, because a name can be longer than a row of a b-tree.
 CREATE INDEX simulations_names ON arc_recorder.simulations USING hash (simulation_name);
 
@@ -407,6 +410,8 @@ CREATE TABLE arc_recorder.access_tokens (
     scopes text[] NOT NULL
         CHECK (scopes <@ ARRAY['read', 'record', 'admin'] AND cardinality(scopes) >= 1),
     -- SHA-256 of the token's whole text. The secret has 256 random bits, so no slower hash is needed.
+    -- The only project that it can read and record; null: all of them.
+    project text CHECK (octet_length(project) BETWEEN 1 AND 100),
     token_sha256 bytea NOT NULL CHECK (octet_length(token_sha256) = 32),
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     -- From this time on, the token grants no access.

@@ -505,6 +505,7 @@ impl Host {
         simulation_id: Option<&str>,
         config_version_id: Option<String>,
         tags: Vec<String>,
+        project: Option<String>,
         declaration: Option<&str>,
     ) -> PyResult<Call> {
         let Declaration { metrics, score_scale } = Declaration::read(py, declaration)?;
@@ -515,6 +516,7 @@ impl Host {
         let mut options = FileOptions { identity, ..FileOptions::default() };
         options.start.simulation_name = simulation_name;
         options.start.tags = tags;
+        options.start.project = project;
         options.start.metrics = metrics;
         options.start.score_scale = score_scale;
         if let Some(id) = config_version_id {
@@ -636,6 +638,7 @@ impl Host {
         py: Python<'_>,
         name: Option<String>,
         tag: Option<String>,
+        project: Option<String>,
         since: Option<&str>,
         status: Option<String>,
         origin: &str,
@@ -648,6 +651,7 @@ impl Host {
         let filter = SimulationFilter {
             status: status.map_err(|error| invalid(error.to_string()))?,
             name,
+            project,
             tag,
             since: since.map_err(invalid)?,
             origin: serde_json::from_str(origin).map_err(|error| invalid(error.to_string()))?,

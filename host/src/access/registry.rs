@@ -26,6 +26,9 @@ pub struct Bearer {
     pub name: String,
     /// The scopes of the token.
     pub scopes: Vec<Scope>,
+    /// The only project that it can read and record; `None`: all of them.
+    #[serde(default)]
+    pub project: Option<String>,
 }
 
 /// Why access is refused. No message contains a token.
@@ -101,7 +104,8 @@ impl TokenRegistry {
         for row in rows.into_iter().filter(|row| row.revoked_at.is_none()) {
             // An unknown scope, from a newer program, allows nothing here.
             let scopes = row.scopes.iter().filter_map(|name| name.parse().ok()).collect();
-            let bearer = Bearer { token_id: row.token_id.clone(), name: row.name, scopes };
+            let (name, project) = (row.name, row.project);
+            let bearer = Bearer { token_id: row.token_id.clone(), name, scopes, project };
             tokens.insert(row.token_id, ValidToken { token_sha256: row.token_sha256, bearer });
         }
         let tokens = Arc::new(tokens);

@@ -59,6 +59,11 @@ pub(super) struct Record {
     #[arg(long)]
     name: Option<String>,
 
+    /// The project of the simulation. Default: ARC_PROJECT, or at a service that of the token, or
+    /// `default`.
+    #[arg(long, value_name = "NAME")]
+    project: Option<String>,
+
     /// A tag of the simulation. Can be repeated.
     #[arg(long = "tag", value_name = "TAG")]
     tags: Vec<String>,
@@ -174,6 +179,7 @@ pub(super) async fn run(
         let destination = connection::destination(global, opened.source()).await?;
         let mut start = SimulationStart {
             simulation_name: arguments.name.clone(),
+            project: arguments.project.clone(),
             tags: arguments.tags.clone(),
             metrics: arguments.declared.definitions(),
             ..SimulationStart::default()

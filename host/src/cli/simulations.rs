@@ -152,6 +152,10 @@ pub(super) struct Simulations {
     #[arg(long, value_name = "TEXT")]
     name: Option<String>,
 
+    /// Only those of this project.
+    #[arg(long, value_name = "NAME")]
+    project: Option<String>,
+
     /// Only those with this tag.
     #[arg(long, value_name = "TAG")]
     tag: Option<String>,
@@ -222,10 +226,10 @@ async fn list(
     output: &mut Output,
 ) -> Result<CommandStatus> {
     let opened = connection::open_source(global).await?;
-    let Simulations { status, name, tag, since, limit, cursor, .. } = arguments;
+    let Simulations { status, name, project, tag, since, limit, cursor, .. } = arguments;
     let Simulations { model, provider, agent, task, dataset, tool, .. } = arguments;
     let origin = OriginFilter { model, provider, agent, task, dataset, tool };
-    let filter = SimulationFilter { status, name, tag, since, origin };
+    let filter = SimulationFilter { status, name, project, tag, since, origin };
     let paged = limit.is_some() || cursor.is_some();
     let limit = limit.unwrap_or(LISTED_SIMULATIONS);
     let cursor = cursor.as_deref();
@@ -237,6 +241,7 @@ async fn list(
                 "simulation_id": simulation.simulation_id,
                 "short_id": simulation.short_id,
                 "simulation_name": simulation.simulation_name,
+                "project": simulation.project,
                 "tags": simulation.tags,
                 "status": simulation.status,
                 "planned_scenarios": simulation.planned_scenarios,

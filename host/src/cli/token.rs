@@ -9,6 +9,7 @@ use super::global::Global;
 use super::output::{self, Output};
 use crate::access::{Scope, Token};
 use crate::error::{Error, Result};
+use crate::store::check_project;
 
 /// The longest name in bytes.
 const NAME_BYTES: usize = 100;
@@ -25,15 +26,19 @@ pub(super) enum TokenCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct CreateToken {
-    /// A scope of the token: read (queries), record, or admin (everything). Can be repeated. A
-    /// scope applies to all simulations: a token that records can also complete, fail and cancel
-    /// simulations that others have started.
+    /// A scope of the token: read (queries), record, or admin (everything). Can be repeated. Without
+    /// --project, a scope applies to all simulations: a token that records can also complete, fail and
+    /// cancel simulations that others have started.
     #[arg(long, required = true, value_name = "SCOPE")]
     scope: Vec<Scope>,
 
     /// A name for people, such as ci.
     #[arg(long)]
     name: String,
+
+    /// The only project that the token can read and record. Default: all of them.
+    #[arg(long, value_name = "NAME")]
+    project: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -60,7 +65,8 @@ async fn new(
     arguments: CreateToken,
     output: &mut Output,
 ) -> Result<CommandStatus> {
-    let CreateToken { scope: mut scopes, name } = arguments;
+    let CreateToken { scope: mut scopes, name, project } = arguments;
+    project.as_deref().map_or(Ok(()), check_project)?;
     if !(1..=NAME_BYTES).contains(&name.len()) || name.chars().any(char::is_control) {
         return Err(Error::invalid(format!(
             "a token's name has 1 to {NAME_BYTES} bytes, and no control characters"
@@ -71,10 +77,11 @@ async fn new(
     let scope_names: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
     let token = Token::make()?;
     let database = connection::open_current(global).await?;
-    database.store().insert_token(token.id(), &name, &scope_names, &token.sha256()).await?;
+    let (store, project) = (database.store(), project.as_deref());
+    store.insert_token(token.id(), &name, &scope_names, project, &token.sha256()).await?;
     if output.json() {
         output.value(&json!({
-            "token_id": token.id(), "name": name, "scopes": scope_names, "token": token.reveal(),
+            "token_id": token.id(), "name": name, "scopes": scope_names, "project": project, "token": token.reveal(),
         }))?;
     } else {
         output.bare_line(token.reveal())?;
@@ -90,6 +97,7 @@ async fn list(global: &Global, output: &mut Output) -> Result<CommandStatus> {
         for token in &tokens {
             output.value(&json!({
                 "token_id": token.token_id, "name": token.name, "scopes": token.scopes,
+                "project": token.project,
                 "created_at": token.created_at, "revoked_at": token.revoked_at,
             }))?;
         }
@@ -104,11 +112,12 @@ async fn list(global: &Global, output: &mut Output) -> Result<CommandStatus> {
             token.token_id,
             token.name,
             token.scopes.join(", "),
+            token.project.unwrap_or_default(),
             format!("{:.0}", token.created_at),
             token.revoked_at.map_or_else(String::new, |time| format!("{time:.0}")),
         ]
     });
-    output.table(&["id", "name", "scopes", "made", "revoked"], &[], rows)?;
+    output.table(&["id", "name", "scopes", "project", "made", "revoked"], &[], rows)?;
     Ok(CommandStatus::Complete)
 }
 

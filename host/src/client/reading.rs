@@ -45,6 +45,7 @@ impl ServiceClient {
         let call = Call::get("v1/simulations")
             .with("status", filter.status)
             .with("name", filter.name.as_ref())
+            .with("project", filter.project.as_ref())
             .with("tag", filter.tag.as_ref())
             .with("since", filter.since)
             .with("limit", Some(limit))

@@ -68,7 +68,7 @@ impl ServiceClient {
     /// As [`Recorder::start_simulation`](crate::Recorder::start_simulation).
     pub async fn start_simulation(&self, mut start: SimulationStart) -> Result<StartAnswer> {
         // The environment is this machine's, not the service's.
-        start.resolve_modal_environment();
+        start.resolve_environment();
         let request = StartSimulationRequest::try_from(start)?;
         let body = written(&request)?;
         let started: StartedBody = self.json(Call::post("v1/simulations", JSON, body)).await?;

@@ -274,7 +274,7 @@ impl FileRecording {
         let all = run.reported_results == Some(survey.results() as f64);
         // What waits in the spool of a service is not recorded yet.
         let is_recorded = !summary.outcome_ids.is_empty() && summary.spooled == 0;
-        if survey.run_simulation_id().is_none() || !is_recorded {
+        if !survey.has_run_id() || !is_recorded {
             return Ok(());
         }
         let list = ResultList {

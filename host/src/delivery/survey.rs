@@ -64,28 +64,31 @@ impl Survey {
         &self.scenario_trials
     }
 
-    /// Returns the id that is derived from the tool's own id of the run: every log of the run contains it,
+    /// Returns whether the tool has an id of the run.
+    pub fn has_run_id(&self) -> bool {
+        self.run_id.is_some()
+    }
+
+    /// Returns the id that is derived from the project and the tool's own id of the run: every log of the run contains it,
     /// with any bytes and under any name. `None` if the tool has no such id.
-    pub fn run_simulation_id(&self) -> Option<Uuid> {
+    pub fn run_simulation_id(&self, project: &str) -> Option<Uuid> {
         let mut fingerprint = Fingerprint::new("simulation-of-run");
-        fingerprint.part(DEFAULT_PROJECT.as_bytes());
+        fingerprint.part(project.as_bytes());
         fingerprint.part(self.format.as_bytes());
         fingerprint.part(self.run_id.as_ref()?.as_bytes());
         Some(fingerprint.uuid())
     }
 
-    /// Returns the id that is derived from the file's bytes, a name and a configuration.
-    pub fn simulation_id(&self, name: &str, config_version_id: &str) -> Uuid {
+    /// Returns the id that is derived from the project, the file's bytes, a name and a configuration.
+    pub fn simulation_id(&self, project: &str, name: &str, config_version_id: &str) -> Uuid {
         let mut fingerprint = Fingerprint::new("simulation-of-file");
+        fingerprint.part(project.as_bytes());
         fingerprint.part(&self.sha256);
         fingerprint.part(name.as_bytes());
         fingerprint.part(config_version_id.as_bytes());
         fingerprint.uuid()
     }
 }
-
-/// The project of simulations that belong to no other.
-const DEFAULT_PROJECT: &str = "default";
 
 /// The most bytes of a plan that are kept in memory from the survey to the start.
 const PLAN_BYTES: usize = 4 << 20;

@@ -226,13 +226,14 @@ pub async fn record_file(
         FileRecording::new(opened, destination.clone(), stop).sharing(options.batches.clone());
 
     let survey = recording.survey(report.clone()).await?;
+    start.resolve_environment();
     let simulation_id = match options.identity {
-        FileIdentity::OfContent => match survey.run_simulation_id() {
+        FileIdentity::OfContent => match survey.run_simulation_id(start.project()) {
             Some(simulation_id) => {
                 start.plan_may_grow = true;
                 simulation_id
             }
-            None => survey.simulation_id(&own_name, &start.config_version_id),
+            None => survey.simulation_id(start.project(), &own_name, &start.config_version_id),
         },
         FileIdentity::New => new_simulation_id(),
         FileIdentity::Named(simulation_id) => simulation_id,

@@ -271,6 +271,14 @@ impl Recorder {
         if written {
             return Ok((simulation, warnings));
         }
+        if simulation.project != new.start().project() {
+            return Err(Error::conflict(format!(
+                "simulation {} exists in another project than {:?}",
+                new.simulation_id,
+                new.start().project()
+            ))
+            .with_hint("use another id, or name its project (--project, ARC_PROJECT)"));
+        }
         let same_plan =
             simulation.plan_sha256 == new.plan_sha256 && simulation.trials == new.trials();
         let simulation = if same_plan {

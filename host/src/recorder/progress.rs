@@ -22,6 +22,8 @@ pub struct SimulationProgress {
     pub simulation_id: Uuid,
     /// A display name.
     pub simulation_name: Option<String>,
+    /// The project that it belongs to.
+    pub project: String,
     /// Its tags, in order.
     pub tags: Vec<String>,
     /// The version of the agent's configuration.
@@ -137,6 +139,7 @@ impl SimulationProgress {
         SimulationProgress {
             simulation_id: simulation.simulation_id,
             simulation_name: simulation.simulation_name.clone(),
+            project: simulation.project.clone(),
             tags: simulation.tags.clone(),
             config_version_id: simulation.config_version_id.clone(),
             status: simulation.status,

@@ -97,8 +97,20 @@ impl Recorder {
     /// # Errors
     /// An error of the database.
     pub async fn recent_failures(&self, limit: u32) -> Result<Vec<Failure>> {
+        self.recent_failures_in(limit, None).await
+    }
+
+    /// The same of the simulations of a project.
+    ///
+    /// # Errors
+    /// As [`Recorder::recent_failures`].
+    pub async fn recent_failures_in(
+        &self,
+        limit: u32,
+        project: Option<&str>,
+    ) -> Result<Vec<Failure>> {
         self.make_ready().await?;
-        self.shared.store.failures(limit.into()).await
+        self.shared.store.failures_in(limit.into(), project).await
     }
 
     /// Returns whether the database works. That it is unreachable is an answer too, not an error.

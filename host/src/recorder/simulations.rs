@@ -13,11 +13,32 @@ impl Recorder {
     /// # Errors
     /// As [`Store::resolve_simulation`](crate::store::Store::resolve_simulation).
     pub async fn resolve_simulation(&self, reference: &str) -> Result<Uuid> {
+        self.resolve_simulation_in(reference, None).await
+    }
+
+    /// Returns the project of a simulation, if it exists.
+    ///
+    /// # Errors
+    /// [`Error::Database`] or [`Error::Unavailable`].
+    pub async fn project_of(&self, simulation_id: Uuid) -> Result<Option<String>> {
+        self.make_ready().await?;
+        self.shared.store.project_of(simulation_id).await
+    }
+
+    /// Returns the id of the simulation of a project that a text refers to.
+    ///
+    /// # Errors
+    /// As [`Store::resolve_simulation`](crate::store::Store::resolve_simulation).
+    pub async fn resolve_simulation_in(
+        &self,
+        reference: &str,
+        project: Option<&str>,
+    ) -> Result<Uuid> {
         if let Ok(simulation_id) = Uuid::try_parse(reference) {
             return Ok(simulation_id);
         }
         self.make_ready().await?;
-        self.shared.store.resolve_simulation(reference).await
+        self.shared.store.resolve_simulation_in(reference, project).await
     }
 
     /// Renames a simulation, and returns its labels.

@@ -12,7 +12,7 @@ use crate::identity::Fingerprint;
 use crate::json_text::{JsonText, is_json, nesting};
 use crate::store::{
     MetricDefinition, MetricDefinitions, NewSimulation, PlannedRow, SimulationStart,
-    SimulationStatus, check_tags, whole,
+    SimulationStatus, check_project, check_tags, whole,
 };
 
 /// The maximum number of trials of a scenario, as in the extraction rules.
@@ -239,6 +239,7 @@ fn check(start: &SimulationStart) -> Result<u32> {
     }
     check_texts(start)?;
     check_tags(&start.tags)?;
+    start.project.as_deref().map_or(Ok(()), check_project)?;
     check_metrics(&start.metrics, start.score_scale)?;
     Ok(trials)
 }

@@ -15,6 +15,7 @@ use super::long_answer::AnswerPace;
 use super::memory_budget::MemoryBudget;
 use super::metrics::ServiceMetrics;
 use super::origins::OriginPolicy;
+use super::projects::ProjectCache;
 use super::settings::ServiceSettings;
 use super::shared_check::SharedCheck;
 use crate::Recorder;
@@ -35,6 +36,8 @@ pub(super) struct App {
     pub(super) tokens: Option<TokenRegistry>,
     pub(super) metrics: ServiceMetrics,
     pub(super) watchers: Watchers,
+    /// The projects of simulations that tokens of one project have named.
+    pub(super) projects: ProjectCache,
     pub(super) keys: Keys,
     pub(super) limits: ConcurrencyLimits,
     /// The hosts and origins that are accepted; `None` if a token is required.

@@ -215,7 +215,7 @@ mod tests {
             "infrastructure_outcomes": 0,
             "review": {"invalidated": 0, "restored": 0, "changed_scores": 0, "superseded_scores": 0,
                 "changed_classes": 0, "noted": 0},
-            "tags": [], "models": [], "usage": [], "prices_dated": [], "unpriced_outcomes": 0,
+            "tags": [], "project": "default", "models": [], "usage": [], "prices_dated": [], "unpriced_outcomes": 0,
             "total_tokens": 0, "total_cost_usd": 0.0, "execution_time_ms": 0.0,
             "all_roles_tokens": 0, "all_roles_cost_usd": 0.0,
             "created_at": "2026-01-01T00:00:00Z", "started_at": "2026-01-01T00:00:00Z",

@@ -17,6 +17,7 @@ use super::answer::{self, Answer, Failure};
 use super::app::{App, SharedApp};
 use super::body::{Chunks, too_large};
 use super::file_disk::{DiskShare, unwritable};
+use super::guard::Caller;
 use super::observe::RequestId;
 use super::parameters::{Parameters, media_type};
 use super::record::{self, problem};
@@ -57,6 +58,8 @@ pub(super) struct FileQuery {
     pub(super) format: Option<String>,
     /// The simulation's name. Default: the file's, without its ending.
     pub(super) simulation_name: Option<String>,
+    /// The project that it belongs to; if absent, that of the token, or else `default`.
+    pub(super) project: Option<String>,
     /// Its tags: a JSON array of texts.
     pub(super) tags: Option<String>,
     /// The simulation's id; one that exists takes the results. Default: the one that the file's bytes,
@@ -108,11 +111,13 @@ fn json_array<T: DeserializeOwned>(
 )]
 pub(super) async fn record_file_sent(
     State(app): State<SharedApp>,
-    Parameters(query): Parameters<FileQuery>,
+    Parameters(mut query): Parameters<FileQuery>,
     request_id: Option<Extension<RequestId>>,
+    caller: Option<Extension<Caller>>,
     request: Request,
 ) -> Answer {
     check_type(request.headers())?;
+    query.project = Caller::project_of(caller.as_deref(), query.project)?;
     let stop = StopOnDrop(Arc::default());
     let recording = record_sent(&app, query, request.into_body(), &stop);
     let mut recording = std::pin::pin!(recording);
@@ -209,6 +214,7 @@ async fn record_sent(
     .await??;
     let mut start = SimulationStart {
         simulation_name: query.simulation_name,
+        project: query.project,
         tags,
         metrics,
         score_scale: query.score_scale,

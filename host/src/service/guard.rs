@@ -22,9 +22,34 @@ pub(super) struct Caller {
     pub(super) name: String,
     token_id: String,
     scope: Option<Scope>,
+    /// The only project that it can read and record.
+    project: Option<String>,
 }
 
 impl Caller {
+    /// Returns the only project that the token can read and record; `None`: all of them.
+    pub(super) fn project(&self) -> Option<&str> {
+        self.project.as_deref()
+    }
+
+    /// Returns the project of a request that can name one: that of the token, if it is bound to one.
+    ///
+    /// # Errors
+    /// If it names another.
+    pub(super) fn project_of(
+        caller: Option<&Caller>,
+        named: Option<String>,
+    ) -> Result<Option<String>, Failure> {
+        match (caller.and_then(Caller::project), named) {
+            (Some(own), Some(named)) if own != named => Err(Failure::new(
+                ProblemCode::Forbidden,
+                format!("the token belongs to the project {own:?}, not to {named:?}"),
+            )),
+            (Some(own), _) => Ok(Some(own.to_owned())),
+            (None, named) => Ok(named),
+        }
+    }
+
     /// The non-secret part of the token.
     pub(super) fn token_id(&self) -> &str {
         &self.token_id
@@ -32,7 +57,12 @@ impl Caller {
 
     #[cfg(test)]
     pub(super) fn new(token_id: &str) -> Self {
-        Caller { name: token_id.to_owned(), token_id: token_id.to_owned(), scope: None }
+        Caller {
+            name: token_id.to_owned(),
+            token_id: token_id.to_owned(),
+            scope: None,
+            project: None,
+        }
     }
 }
 
@@ -60,6 +90,8 @@ pub(super) struct Gate {
     pub(super) scope: Option<Scope>,
     /// Whether the answer must begin in time.
     pub(super) timed: bool,
+    /// Whether it is about all projects, so that a token of one is refused.
+    pub(super) all_projects: bool,
     /// The limit that it counts toward.
     pub(super) kind: RequestKind,
 }
@@ -78,6 +110,14 @@ pub(super) async fn admit(
 async fn pass(gate: &Gate, mut request: Request, next: Next) -> Answer {
     let app = &gate.app;
     let caller = check(gate.scope, app, request.headers())?;
+    if gate.all_projects
+        && let Some(project) = caller.as_ref().and_then(Caller::project)
+    {
+        return Err(Failure::new(
+            ProblemCode::Forbidden,
+            format!("the token belongs to the project {project:?}, and this path to all of them"),
+        ));
+    }
     let is_stream = gate.kind == RequestKind::Record
         && body_type(request.headers()).is_ok_and(|kind| kind == BodyType::Lines);
     let limit = match gate.kind {
@@ -181,8 +221,8 @@ fn check(scope: Option<Scope>, app: &App, headers: &HeaderMap) -> Result<Option<
                  machine",
             ));
     };
-    let Bearer { token_id, name, .. } = tokens.check(presented, scope).map_err(refusal)?;
-    Ok(Some(Caller { name, token_id, scope }))
+    let Bearer { token_id, name, project, .. } = tokens.check(presented, scope).map_err(refusal)?;
+    Ok(Some(Caller { name, token_id, scope, project }))
 }
 
 fn refusal(error: AccessError) -> Failure {

@@ -47,6 +47,7 @@ mod observe;
 mod open_files;
 mod origins;
 mod parameters;
+mod projects;
 mod reader;
 mod reading;
 mod record;
@@ -149,6 +150,7 @@ impl Service {
             tokens,
             metrics: metrics::ServiceMetrics::new(),
             watchers: events::Watchers::default(),
+            projects: projects::ProjectCache::default(),
             keys: idempotency::Keys::default(),
             limits: concurrency::ConcurrencyLimits::new(&settings),
             origins,

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::answer::Failure;
 use super::app::SharedApp;
+use super::guard::Caller;
 use crate::extraction::OutcomeStatus;
 use crate::recorder::time_since;
 use crate::store::{OriginFilter, SimulationFilter, SimulationStatus};
@@ -36,7 +37,11 @@ impl FromRequestParts<SharedApp> for SimulationId {
 
     async fn from_request_parts(parts: &mut Parts, app: &SharedApp) -> Result<Self, Failure> {
         let reference = path_text(parts, app).await?;
-        Ok(SimulationId(app.recorder.resolve_simulation(&reference).await?))
+        let caller = parts.extensions.get::<Caller>();
+        let project = caller.and_then(Caller::project);
+        let id = app.recorder.resolve_simulation_in(&reference, project).await?;
+        app.require_project(caller, id).await?;
+        Ok(SimulationId(id))
     }
 }
 
@@ -62,7 +67,10 @@ impl FromRequestParts<SharedApp> for RecordedSimulationId {
 
     async fn from_request_parts(parts: &mut Parts, app: &SharedApp) -> Result<Self, Failure> {
         match Uuid::try_parse(&path_text(parts, app).await?) {
-            Ok(id) => Ok(RecordedSimulationId(id)),
+            Ok(id) => {
+                app.require_project(parts.extensions.get::<Caller>(), id).await?;
+                Ok(RecordedSimulationId(id))
+            }
             Err(_) => Err(Failure::new(
                 ProblemCode::InvalidRequest,
                 "the path holds no simulation's id; an id is a UUID of 36 characters",
@@ -129,6 +137,8 @@ pub(super) struct SimulationsQuery {
     /// Only those whose name contains this text, in any case; if it has `*` or `?`, those whose whole name
     /// matches it.
     pub(super) name: Option<String>,
+    /// Only those of this project.
+    pub(super) project: Option<String>,
     /// Only those with this tag.
     pub(super) tag: Option<String>,
     /// Only those whose evaluation began then or later: a date or a time (RFC 3339), or a duration before
@@ -172,7 +182,8 @@ impl SimulationsQuery {
             dataset: self.dataset.clone(),
             tool: self.tool.clone(),
         };
-        Ok(SimulationFilter { status: self.status, name, tag, since, origin })
+        let project = self.project.clone();
+        Ok(SimulationFilter { status: self.status, name, project, tag, since, origin })
     }
 }
 

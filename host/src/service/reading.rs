@@ -281,10 +281,12 @@ pub(super) async fn simulation_performance(
 pub(super) async fn list_failures(
     State(app): State<SharedApp>,
     Parameters(query): Parameters<LimitQuery>,
+    caller: Option<Extension<Caller>>,
 ) -> Answer {
     let limit = query.checked(FAILURES)?;
     let turn = app.answers.turn().await;
-    let failures = app.recorder.recent_failures(limit).await?;
+    let project = caller.as_deref().and_then(Caller::project);
+    let failures = app.recorder.recent_failures_in(limit, project).await?;
     turn.json(&FailureList { failures }).await
 }
 

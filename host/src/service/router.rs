@@ -120,12 +120,16 @@ fn health() -> OpenApiRouter<SharedApp> {
 
 /// Paths for administrators.
 fn administration() -> OpenApiRouter<SharedApp> {
+    OpenApiRouter::new().routes(routes!(simulations::remove_simulation))
+}
+
+/// Paths for administrators of all projects.
+fn spool_administration() -> OpenApiRouter<SharedApp> {
     OpenApiRouter::new()
         .routes(routes!(spool::list_spool_entries))
         .routes(routes!(spool::spool_entry))
         .routes(routes!(spool::requeue_dead_letters))
         .routes(routes!(spool::drop_dead_letters))
-        .routes(routes!(simulations::remove_simulation))
 }
 
 fn probes() -> OpenApiRouter<SharedApp> {
@@ -146,6 +150,7 @@ pub fn openapi() -> Value {
         .merge(metrics())
         .merge(health())
         .merge(streams())
+        .merge(spool_administration())
         .merge(administration())
         .merge(probes());
     let mut document = all.into_openapi();
@@ -161,9 +166,11 @@ pub fn openapi() -> Value {
 
 /// Builds the router of the whole service.
 pub(super) fn router(app: &SharedApp) -> Router {
-    let gate = |scope, timed, kind| {
-        from_fn_with_state(Gate { app: SharedApp::clone(app), scope, timed, kind }, guard::admit)
+    let layer = |scope, timed, kind, all_projects| {
+        let app = SharedApp::clone(app);
+        from_fn_with_state(Gate { app, scope, timed, kind, all_projects }, guard::admit)
     };
+    let gate = |scope, timed, kind| layer(scope, timed, kind, false);
     let (recording, _) = recording().split_for_parts();
     let (results, _) = results().split_for_parts();
     let (files, _) = files().split_for_parts();
@@ -172,6 +179,7 @@ pub(super) fn router(app: &SharedApp) -> Router {
     let (health, _) = health().split_for_parts();
     let (streams, _) = streams().split_for_parts();
     let (administration, _) = administration().split_for_parts();
+    let (spool, _) = spool_administration().split_for_parts();
     let (probes, _) = probes().split_for_parts();
     let (record, read, admin) = (Some(Scope::Record), Some(Scope::Read), Some(Scope::Admin));
     // Serialized once: it requires no token, and serializing it takes longer than recording a result.
@@ -186,6 +194,7 @@ pub(super) fn router(app: &SharedApp) -> Router {
         .merge(health.route_layer(gate(None, true, RequestKind::Unlimited)))
         .merge(streams.route_layer(gate(read, false, RequestKind::Unlimited)))
         .merge(administration.route_layer(gate(admin, true, RequestKind::RecordWhole)))
+        .merge(spool.route_layer(layer(admin, true, RequestKind::RecordWhole, true)))
         .merge(probes)
         .route("/openapi.json", get(description))
         .fallback(unknown_path)

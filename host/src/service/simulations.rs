@@ -136,11 +136,17 @@ pub(super) async fn create_configuration(State(app): State<SharedApp>, request: 
         (status = "default", description = "An error", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn start_simulation(State(app): State<SharedApp>, request: Request) -> Answer {
+pub(super) async fn start_simulation(
+    State(app): State<SharedApp>,
+    caller: Option<Extension<Caller>>,
+    request: Request,
+) -> Answer {
     let app = &app;
+    let caller = caller.as_deref();
     once(app, request, app.settings.max_start_kib, |bytes| async move {
         let _turn = turn(app, &bytes).await;
-        let start: StartSimulationRequest = parsed(&bytes).await?;
+        let mut start: StartSimulationRequest = parsed(&bytes).await?;
+        start.project = Caller::project_of(caller, start.project)?;
         let most = app.settings.max_metadata_kib << 10;
         if start.metadata.as_ref().is_some_and(|metadata| metadata.get().len() as u64 > most) {
             return Err(Problem::new(
@@ -173,10 +179,12 @@ pub(super) async fn start_simulation(State(app): State<SharedApp>, request: Requ
 pub(super) async fn list_simulations(
     State(app): State<SharedApp>,
     Parameters(query): Parameters<SimulationsQuery>,
+    caller: Option<Extension<Caller>>,
 ) -> Answer {
     let limit = checked_limit(query.limit, PAGE, MOST_LISTED)?;
     let turn = app.answers.turn().await;
-    let filter = query.filter()?;
+    let mut filter = query.filter()?;
+    filter.project = Caller::project_of(caller.as_deref(), filter.project)?;
     let page = app.recorder.simulations(&filter, limit, query.cursor.as_deref()).await?;
     let simulations = page.simulations.into_iter().map(Into::into).collect();
     turn.json(&SimulationList { simulations, cursor: page.cursor }).await
@@ -245,8 +253,12 @@ pub(super) async fn complete_simulation(
 pub(super) async fn resolve_simulation(
     State(app): State<SharedApp>,
     Parameters(query): Parameters<ReferenceQuery>,
+    caller: Option<Extension<Caller>>,
 ) -> Answer {
-    let simulation_id = app.recorder.resolve_simulation(&query.simulation).await?;
+    let caller = caller.as_deref();
+    let project = caller.and_then(Caller::project);
+    let simulation_id = app.recorder.resolve_simulation_in(&query.simulation, project).await?;
+    app.require_project(caller, simulation_id).await?;
     Ok(answer::done(false, &ResolvedSimulation { simulation_id }))
 }
 

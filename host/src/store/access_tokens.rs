@@ -16,6 +16,8 @@ pub struct TokenRow {
     pub name: String,
     /// The names of its scopes.
     pub scopes: Vec<String>,
+    /// The only project that it can read and record; `None`: all of them.
+    pub project: Option<String>,
     /// The SHA-256 of the token's text.
     pub token_sha256: Vec<u8>,
     /// When it was created.
@@ -34,12 +36,16 @@ impl Store {
         token_id: &str,
         name: &str,
         scopes: &[&str],
+        project: Option<&str>,
         token_sha256: &[u8],
     ) -> Result<()> {
         let client = self.client().await?;
-        let insert = "INSERT INTO arc_recorder.access_tokens (token_id, name, scopes, token_sha256)
-             VALUES ($1, $2, $3, $4)";
-        let inserted = client.execute(insert, &[&token_id, &name, &scopes, &token_sha256]).await;
+        let insert = "INSERT INTO arc_recorder.access_tokens (token_id, name, scopes, project,
+                 token_sha256)
+             VALUES ($1, $2, $3, $4, $5)";
+        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
+            [&token_id, &name, &scopes, &project, &token_sha256];
+        let inserted = client.execute(insert, &values).await;
         match inserted {
             Ok(_) => Ok(()),
             Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
@@ -58,7 +64,7 @@ impl Store {
     /// [`Error::Database`] or [`Error::Unavailable`].
     pub async fn tokens(&self) -> Result<Vec<TokenRow>> {
         let select = Statement::new(
-            "SELECT token_id, name, scopes, token_sha256, created_at, revoked_at
+            "SELECT token_id, name, scopes, token_sha256, created_at, revoked_at, project
              FROM arc_recorder.access_tokens ORDER BY created_at, token_id",
         );
         let rows = self.rows(&select, "read the tokens").await?;
@@ -69,6 +75,7 @@ impl Store {
             token_sha256: row.get(3),
             created_at: row.get(4),
             revoked_at: row.get(5),
+            project: row.get(6),
         };
         Ok(rows.iter().map(token).collect())
     }

@@ -106,7 +106,9 @@ pub use simulation_score::{ScoreSource, SimulationScore};
 pub use simulations::{Simulation, SimulationStatus};
 pub use sql::SqlAnswer;
 pub(crate) use starting::{ChangedDefinitions, scenario_key, whole};
-pub use starting::{NO_CONFIGURATION, NewSimulation, PlannedRow, SimulationStart};
+pub use starting::{
+    DEFAULT_PROJECT, NO_CONFIGURATION, NewSimulation, PlannedRow, SimulationStart, check_project,
+};
 pub use writing::{RejectedRow, ResultKey};
 pub(crate) use writing::{Replay, RewriteTransaction, RewrittenOutcome, simulations_of};
 

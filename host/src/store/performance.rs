@@ -139,17 +139,20 @@ fn shortened(mut message: String) -> String {
     message
 }
 
-fn failures_statement(limit: i64) -> Statement {
+fn failures_statement(limit: i64, project: Option<&str>) -> Statement {
     Statement::new(format!(
         "SELECT outcome_id, simulation_id, scenario_id, execution_time, status, error_code,
              error_category, pg_catalog.left(modal_call_id, 512),
              pg_catalog.left(error_message, 1001), model, failure_class, failure_rule, result_key
          FROM arc_recorder.outcomes AS outcome
          WHERE status <> 'success' AND {}
+             AND ($2::text IS NULL OR simulation_id IN (
+                 SELECT simulation_id FROM arc_recorder.simulations WHERE project = $2))
          ORDER BY execution_time DESC, outcome_id LIMIT $1",
         is_current_anywhere("outcome")
     ))
     .with(limit)
+    .with(project.map(str::to_owned))
 }
 
 impl Store {
@@ -200,7 +203,16 @@ impl Store {
     /// # Errors
     /// [`Error::Database`] or [`Error::Unavailable`].
     pub async fn failures(&self, limit: i64) -> Result<Vec<Failure>> {
-        let rows = self.rows(&failures_statement(limit), "read the latest failures").await?;
+        self.failures_in(limit, None).await
+    }
+
+    /// The same of the simulations of a project.
+    ///
+    /// # Errors
+    /// As [`Store::failures`].
+    pub async fn failures_in(&self, limit: i64, project: Option<&str>) -> Result<Vec<Failure>> {
+        let rows =
+            self.rows(&failures_statement(limit, project), "read the latest failures").await?;
         let failure = |row: &tokio_postgres::Row| Failure {
             outcome_id: row.get(0),
             simulation_id: row.get(1),

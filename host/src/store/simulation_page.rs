@@ -34,6 +34,8 @@ pub struct SimulationFilter {
     /// Those whose name contains this text, in any case; if it has `*` or `?`, those whose whole name
     /// matches it.
     pub name: Option<String>,
+    /// Those of this project.
+    pub project: Option<String>,
     /// Those with this tag.
     pub tag: Option<String>,
     /// Those whose evaluation began at this time or later.
@@ -218,9 +220,10 @@ fn statement(filter: &SimulationFilter, limit: u32, cursor: Option<&str>) -> Res
     }
     let mut statement = Statement::new("").with(i64::from(limit) + 1);
     let mut conditions = Vec::new();
-    let SimulationFilter { status, name, tag, since, origin } = filter;
+    let SimulationFilter { status, name, project, tag, since, origin } = filter;
     let texts = origin.texts().map(|(_, text)| text);
-    let mut texts = [name.as_ref(), tag.as_ref()].into_iter().chain(texts).flatten();
+    let mut texts =
+        [name.as_ref(), project.as_ref(), tag.as_ref()].into_iter().chain(texts).flatten();
     if texts.any(|text| text.contains('\0')) {
         return Err(Error::invalid("the filter has a NUL character, which no text has"));
     }
@@ -231,6 +234,10 @@ fn statement(filter: &SimulationFilter, limit: u32, cursor: Option<&str>) -> Res
     if let Some(name) = name {
         statement = statement.with(name_pattern(name));
         conditions.push(format!("simulation_name ILIKE ${}", statement.count()));
+    }
+    if let Some(project) = project {
+        statement = statement.with(project.clone());
+        conditions.push(format!("project = ${}", statement.count()));
     }
     if let Some(tag) = tag {
         statement = statement.with(tag.clone());

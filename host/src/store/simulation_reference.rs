@@ -26,6 +26,18 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] if no simulation matches; [`Error::Ambiguous`] if several do.
     pub async fn resolve_simulation(&self, reference: &str) -> Result<Uuid> {
+        self.resolve_simulation_in(reference, None).await
+    }
+
+    /// The same among the simulations of a project.
+    ///
+    /// # Errors
+    /// As [`Store::resolve_simulation`].
+    pub async fn resolve_simulation_in(
+        &self,
+        reference: &str,
+        project: Option<&str>,
+    ) -> Result<Uuid> {
         if let Ok(simulation_id) = Uuid::try_parse(reference) {
             return Ok(simulation_id);
         }
@@ -37,14 +49,19 @@ impl Store {
             "SELECT simulation_id, simulation_name, created_at FROM arc_recorder.simulations";
         let newest = "ORDER BY created_at DESC, simulation_id DESC LIMIT";
         let statement = match reference {
-            LATEST => Statement::new(format!("{columns} {newest} 1")),
+            LATEST => Statement::new(format!(
+                "{columns} WHERE $1::text IS NULL OR project = $1 {newest} 1"
+            ))
+            .with(project.map(str::to_owned)),
             _ => {
                 let (lowest, highest) = prefix_range(reference).unzip();
                 Statement::new(format!(
-                    "{columns} WHERE simulation_name = $1 OR simulation_id BETWEEN $2 AND $3
+                    "{columns} WHERE ($1::text IS NULL OR project = $1)
+                         AND (simulation_name = $2 OR simulation_id BETWEEN $3 AND $4)
                      {newest} {}",
                     MOST_CANDIDATES + 1
                 ))
+                .with(project.map(str::to_owned))
                 .with(reference.to_owned())
                 .with(lowest)
                 .with(highest)

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::connection::Transaction;
 use super::origin::Origin;
+use super::statement::Statement;
 use super::{Figures, MetricDefinitions, RunReport, Store};
 use crate::error::{Error, Result};
 use crate::extraction::InvalidStatus;
@@ -79,6 +80,8 @@ pub struct Simulation {
     pub simulation_id: Uuid,
     /// A display name.
     pub simulation_name: Option<String>,
+    /// The project that it belongs to.
+    pub project: String,
     /// Its tags, in order.
     pub tags: Vec<String>,
     /// The version of the agent's configuration.
@@ -140,7 +143,7 @@ pub struct Simulation {
 /// for only then a later result marks them. A fraction is read by the database: as JSON it can have
 /// more digits than a parser accepts.
 pub(super) const COLUMNS: &str =
-    "simulation_id, simulation_name, tags, config_version_id, status, trials,
+    "simulation_id, simulation_name, project, tags, config_version_id, status, trials,
     planned_scenarios, plan_sha256, modal_app_id, metadata::text AS metadata, created_at,
     partition_time, started_at, completed_at, overall_score, score_metric, score_figure,
     score_scale, total_cost_usd, computed_cost_usd, total_tokens, models, provider, agent,
@@ -161,6 +164,7 @@ impl Simulation {
         Simulation {
             simulation_id: row.get("simulation_id"),
             simulation_name: row.get("simulation_name"),
+            project: row.get("project"),
             tags: row.get("tags"),
             config_version_id: row.get("config_version_id"),
             status: SimulationStatus::from_database(row.get("status")),
@@ -246,6 +250,17 @@ pub(super) async fn locked_for_change(
 }
 
 impl Store {
+    /// Returns the project of a simulation, if it exists.
+    ///
+    /// # Errors
+    /// [`Error::Database`] or [`Error::Unavailable`].
+    pub async fn project_of(&self, simulation_id: Uuid) -> Result<Option<String>> {
+        let select =
+            Statement::new("SELECT project FROM arc_recorder.simulations WHERE simulation_id = $1");
+        let rows = self.rows(&select.with(simulation_id), "read the simulation's project").await?;
+        Ok(rows.first().map(|row| row.get(0)))
+    }
+
     /// Returns a simulation's own row.
     ///
     /// # Errors

@@ -27,11 +27,34 @@ const PLAN_BYTES: usize = 8 << 20;
 /// The version of the configuration of a simulation that specifies none.
 pub const NO_CONFIGURATION: &str = "unspecified";
 
+/// The project of simulations that belong to no other.
+pub const DEFAULT_PROJECT: &str = "default";
+
+/// The longest name of a project, in bytes.
+const PROJECT_BYTES: usize = 100;
+
+/// Checks the name of a project.
+///
+/// # Errors
+/// [`Error::Invalid`] if it has no byte, more than 100, or a control character.
+pub fn check_project(project: &str) -> Result<()> {
+    if (1..=PROJECT_BYTES).contains(&project.len()) && !project.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "invalid project: {project:?} (expected a name of 1 to {PROJECT_BYTES} bytes without control characters)"
+    )))
+}
+
 /// The fields with which a simulation is started.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SimulationStart {
     /// Made by the client, so that a start can be repeated; made here if it is absent.
     pub simulation_id: Option<Uuid>,
+    /// The project that it belongs to, of 1 to 100 bytes. Default: the variable `ARC_PROJECT`, then
+    /// `default`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
     /// The version of the agent's configuration. An unknown one is recorded, not refused.
     pub config_version_id: String,
     /// The planned scenarios: a JSON array of scenario objects, at most 16 MiB.
@@ -78,6 +101,7 @@ impl Default for SimulationStart {
     fn default() -> Self {
         SimulationStart {
             simulation_id: None,
+            project: None,
             config_version_id: NO_CONFIGURATION.to_owned(),
             scenarios: String::new(),
             trials: None,
@@ -114,8 +138,16 @@ impl SimulationStart {
         metrics
     }
 
-    /// Sets the Modal environment to that of this process, if the start names none.
-    pub(crate) fn resolve_modal_environment(&mut self) {
+    /// Returns the project that it belongs to.
+    pub fn project(&self) -> &str {
+        self.project.as_deref().unwrap_or(DEFAULT_PROJECT)
+    }
+
+    /// Sets the project and the Modal environment to those of this process, if the start names none.
+    pub(crate) fn resolve_environment(&mut self) {
+        if self.project.is_none() {
+            self.project = std::env::var("ARC_PROJECT").ok().filter(|name| !name.is_empty());
+        }
         self.modal_environment.get_or_insert_with(|| {
             std::env::var("MODAL_ENVIRONMENT").unwrap_or_else(|_| "production".to_owned())
         });
@@ -138,7 +170,7 @@ impl NewSimulation {
     /// Makes one from a start and the size and digest of its plan. It has the id and the Modal
     /// environment of the start, or else a new id and this process's environment.
     pub fn new(mut start: SimulationStart, planned_scenarios: u32, plan_sha256: [u8; 32]) -> Self {
-        start.resolve_modal_environment();
+        start.resolve_environment();
         start.origin.normalize();
         start.tags.sort_unstable();
         start.tags.dedup();
@@ -306,16 +338,16 @@ impl Store {
 /// Makes the statement that writes a simulation, unless its id already exists.
 fn insertion(new: &NewSimulation, declared: &MetricDefinitions) -> Statement {
     let NewSimulation { simulation_id, planned_scenarios, plan_sha256, start } = new;
-    let places: String = (16..).zip(origin::COLUMNS).map(|(n, _)| format!(", ${n}")).collect();
+    let places: String = (17..).zip(origin::COLUMNS).map(|(n, _)| format!(", ${n}")).collect();
     let metrics =
         (!declared.is_empty()).then(|| serde_json::to_value(declared).unwrap_or_default());
     let insert = Statement::new(format!(
         "INSERT INTO arc_recorder.simulations (simulation_id, simulation_name,
              config_version_id, modal_app_id, modal_environment, sandbox_instances, metadata, trials,
              planned_scenarios, plan_sha256, partition_time, started_at, metrics, headline, tags,
-             declared_origin, {})
+             declared_origin, project, {})
          SELECT $1, $2, $3, $4, $5, $6, $7::text::json, $8, $9, $10, accepted.at, accepted.at, $12, $13,
-             $14, $15{places}
+             $14, $15, $16{places}
          FROM (SELECT coalesce($11, pg_catalog.clock_timestamp()) AS at OFFSET 0) AS accepted
          ON CONFLICT (simulation_id) DO NOTHING RETURNING {COLUMNS}",
         origin::COLUMNS.join(", ")
@@ -334,7 +366,8 @@ fn insertion(new: &NewSimulation, declared: &MetricDefinitions) -> Statement {
     .with(metrics)
     .with(declared_headline(declared).map(str::to_owned))
     .with(start.tags.clone())
-    .with(start.origin.known());
+    .with(start.origin.known())
+    .with(start.project().to_owned());
     start.origin.add_to(insert)
 }
 

@@ -646,6 +646,8 @@ describe! {
         simulation_id: Uuid,
         /// A name for people.
         simulation_name: Option<String>,
+        /// The project that it belongs to.
+        project: String,
         /// Its tags, in order.
         tags: Vec<String>,
         /// The version of the agent's configuration.

@@ -21,6 +21,8 @@ pub struct SimulationSummary {
     pub short_id: String,
     /// A name for people.
     pub simulation_name: Option<String>,
+    /// The project that it belongs to.
+    pub project: String,
     /// Its tags, in order.
     pub tags: Vec<String>,
     /// The version of the agent's configuration.
@@ -64,6 +66,7 @@ impl From<ListedSimulation> for SimulationSummary {
             simulation_id: simulation.simulation_id,
             short_id,
             simulation_name: simulation.simulation_name,
+            project: simulation.project,
             tags: simulation.tags,
             config_version_id: simulation.config_version_id,
             status: simulation.status,

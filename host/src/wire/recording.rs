@@ -46,6 +46,10 @@ pub struct StartSimulationRequest {
     /// Created by the client, so that a start can be retried; if absent, created by the service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub simulation_id: Option<Uuid>,
+    /// The project that it belongs to; if absent, that of the token, or else `default`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 100)]
+    pub project: Option<String>,
     /// The version of the agent's configuration. An unknown one is noted, not refused.
     #[serde(default = "no_configuration")]
     pub config_version_id: String,
@@ -103,6 +107,7 @@ impl From<StartSimulationRequest> for SimulationStart {
         let text = |raw: Box<RawValue>| raw.get().to_owned();
         SimulationStart {
             simulation_id: request.simulation_id,
+            project: request.project,
             config_version_id: request.config_version_id,
             scenarios: text(request.scenarios),
             trials: request.trials,
@@ -133,6 +138,7 @@ impl TryFrom<SimulationStart> for StartSimulationRequest {
         };
         Ok(StartSimulationRequest {
             simulation_id: start.simulation_id,
+            project: start.project,
             config_version_id: start.config_version_id,
             scenarios: raw("the list of scenarios", start.scenarios)?,
             trials: start.trials,

@@ -44,6 +44,7 @@ fn progress(
 ) -> SimulationProgress {
     SimulationProgress {
         simulation_id: Uuid::nil(),
+        project: "default".to_owned(),
         tags: vec!["t".to_owned()],
         simulation_name: None,
         config_version_id: "c".to_owned(),

@@ -78,6 +78,8 @@ export interface SimulationQuery extends CallOptions {
   status?: SimulationStatus;
   /** Only those whose name contains this text, in any case; if it has `*` or `?`, those whose whole name matches it. */
   name?: string;
+  /** Only those of this project. */
+  project?: string;
   /** Only those with this tag. */
   tag?: string;
   /** Only those whose evaluation began then or later: a date or a time (RFC 3339), or a duration such as 7d. */

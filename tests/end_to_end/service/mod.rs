@@ -26,6 +26,7 @@ mod failures;
 mod formats;
 mod limits;
 mod operation;
+mod projects;
 mod protocol;
 mod recording;
 mod spool;

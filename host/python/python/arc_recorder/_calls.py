@@ -222,6 +222,7 @@ class Calls:
         metrics: Optional[Iterable[MetricDefinition]],
         score_scale: Optional[float],
         tags: Optional[Iterable[str]],
+        project: Optional[str],
         origin: Optional[Origin],
     ) -> SimulationStarted:
         planned = await self._json(as_list(scenarios, "scenarios"), "the list of scenarios")
@@ -230,6 +231,7 @@ class Calls:
             "trials": _count(trials, "trials"),
             "simulation_name": _text(simulation_name, "simulation_name"),
             "tags": _texts(tags, "tags"),
+            "project": _text(project, "project"),
             "origin": dict(origin or {}),
             "modal_app_id": None if modal_app_id is None else str(modal_app_id),
             "modal_environment": _text(modal_environment, "modal_environment"),
@@ -256,6 +258,7 @@ class Calls:
         self,
         name: Optional[str],
         tag: Optional[str],
+        project: Optional[str],
         since: Union[datetime, timedelta, str, None],
         status: Optional[str],
         origin: Mapping[str, Optional[str]],
@@ -273,7 +276,14 @@ class Calls:
         while True:
             wanted = _PAGE_SIMULATIONS if limit is None else limit - len(simulations)
             call = self._host.simulations(
-                name, tag, since, status, json.dumps(origin), min(wanted, _PAGE_SIMULATIONS), cursor
+                name,
+                tag,
+                project,
+                since,
+                status,
+                json.dumps(origin),
+                min(wanted, _PAGE_SIMULATIONS),
+                cursor,
             )
             page = await self._answer("list_simulations", call)
             simulations.extend(page["simulations"])
@@ -395,6 +405,7 @@ class Calls:
         metrics: Optional[Iterable[MetricDefinition]],
         score_scale: Optional[float],
         tags: Optional[Iterable[str]],
+        project: Optional[str],
     ) -> FileRecorded:
         recorded = await self.record_files(
             [path],
@@ -406,6 +417,7 @@ class Calls:
             metrics,
             score_scale,
             tags,
+            project,
             False,
             only_one=True,
         )
@@ -422,6 +434,7 @@ class Calls:
         metrics: Optional[Iterable[MetricDefinition]],
         score_scale: Optional[float],
         tags: Optional[Iterable[str]],
+        project: Optional[str],
         one_simulation: bool,
         *,
         only_one: bool = False,
@@ -438,6 +451,7 @@ class Calls:
             None if simulation_id is None else simulation_text(simulation_id),
             None if config_version_id is None else str(config_version_id),
             _texts(tags, "tags"),
+            _text(project, "project"),
             await self._declaration(metrics, score_scale),
         )
         answer = await self._answer("record_files", call)

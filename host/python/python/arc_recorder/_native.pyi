@@ -68,6 +68,7 @@ class Host:
         self,
         name: Optional[str],
         tag: Optional[str],
+        project: Optional[str],
         since: Optional[str],
         status: Optional[str],
         origin: str,
@@ -106,6 +107,7 @@ class Host:
         simulation_id: Optional[str],
         config_version_id: Optional[str],
         tags: Sequence[str],
+        project: Optional[str],
         declaration: Optional[str],
     ) -> Call: ...
     def complete_simulation(self, simulation_id: str, suite: Optional[str]) -> Call: ...

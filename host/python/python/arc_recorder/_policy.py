@@ -69,6 +69,7 @@ class Recording:
         metrics: Optional[Iterable[MetricDefinition]],
         score_scale: Optional[float],
         tags: Optional[Iterable[str]],
+        project: Optional[str],
         origin: Optional[Origin],
     ) -> SimulationStarted:
         planned: list[Any] = []
@@ -87,6 +88,7 @@ class Recording:
                 metrics,
                 score_scale,
                 tags,
+                project,
                 origin,
             )
         except DatabaseError as error:

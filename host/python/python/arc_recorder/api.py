@@ -67,6 +67,7 @@ class ArcAPI:
         metrics: Optional[Iterable[MetricDefinition]] = None,
         score_scale: Optional[float] = None,
         tags: Optional[Iterable[str]] = None,
+        project: Optional[str] = None,
         origin: Optional[Origin] = None,
     ) -> SimulationStarted:
         """Starts a simulation and writes its plan.
@@ -85,6 +86,8 @@ class ArcAPI:
             metrics: the definitions of metrics, as in `declare_metrics`.
             score_scale: the highest value of the results' own score, whose lowest is 0.
             tags: labels of 1 to 100 bytes; those that an existing simulation lacks are added.
+            project: the project that it belongs to. Default: the variable `ARC_PROJECT`, or at a service that
+                of the token, or `default`.
             origin: who runs what, as far as it is known; it counts instead of what the results name. Without
                 models, those of the metadata's `agent_model`.
 
@@ -107,6 +110,7 @@ class ArcAPI:
             metrics,
             score_scale,
             tags,
+            project,
             origin,
         )
 
@@ -126,6 +130,7 @@ class ArcAPI:
         *,
         name: Optional[str] = None,
         tag: Optional[str] = None,
+        project: Optional[str] = None,
         since: Union[datetime, timedelta, str, None] = None,
         status: Optional[str] = None,
         model: Optional[str] = None,
@@ -143,6 +148,7 @@ class ArcAPI:
             name: only those whose name contains this text, in any case; if it has `*` or `?`, those whose
                 whole name matches it.
             tag: only those with this tag.
+            project: only those of this project.
             since: only those whose evaluation began then or later: a time, a duration before now, or a text
                 such as `2026-03-01` or `7d`.
             status: only those with this status.
@@ -157,6 +163,7 @@ class ArcAPI:
         return await self._calls.list_simulations(
             name,
             tag,
+            project,
             since,
             status,
             {
@@ -327,6 +334,7 @@ class ArcAPI:
         metrics: Optional[Iterable[MetricDefinition]] = None,
         score_scale: Optional[float] = None,
         tags: Optional[Iterable[str]] = None,
+        project: Optional[str] = None,
     ) -> FileRecorded:
         """Records a file as a simulation, and completes it: results in the built-in format, or the log
         of another evaluation tool. The same file again is the same simulation, and stores nothing
@@ -348,6 +356,8 @@ class ArcAPI:
             score_scale: the highest value of the results' own score, whose lowest is 0;
                 also declared.
             tags: labels of 1 to 100 bytes; those that an existing simulation lacks are added.
+            project: the project that it belongs to. Default: the variable `ARC_PROJECT`, or at a service that
+                of the token, or `default`.
 
         Raises:
             ValidationError: if the file is not of its format, or has no results, or a metric is not
@@ -364,6 +374,7 @@ class ArcAPI:
             metrics,
             score_scale,
             tags,
+            project,
         )
 
     async def record_files(
@@ -378,6 +389,7 @@ class ArcAPI:
         metrics: Optional[Iterable[MetricDefinition]] = None,
         score_scale: Optional[float] = None,
         tags: Optional[Iterable[str]] = None,
+        project: Optional[str] = None,
         one_simulation: bool = False,
     ) -> FilesRecorded:
         """Records files, and folders with all folders in them. The files of one run are one simulation,
@@ -406,6 +418,7 @@ class ArcAPI:
             metrics,
             score_scale,
             tags,
+            project,
             one_simulation,
         )
 

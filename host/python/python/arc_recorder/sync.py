@@ -214,6 +214,7 @@ class SyncArcAPI:
         metrics: Optional[Iterable[MetricDefinition]] = None,
         score_scale: Optional[float] = None,
         tags: Optional[Iterable[str]] = None,
+        project: Optional[str] = None,
         origin: Optional[Origin] = None,
     ) -> SimulationStarted:
         """Starts a simulation and writes its plan.
@@ -232,6 +233,8 @@ class SyncArcAPI:
             metrics: the definitions of metrics, as in `declare_metrics`.
             score_scale: the highest value of the results' own score, whose lowest is 0.
             tags: labels of 1 to 100 bytes; those that an existing simulation lacks are added.
+            project: the project that it belongs to. Default: the variable `ARC_PROJECT`, or at a service that
+                of the token, or `default`.
             origin: who runs what, as far as it is known; it counts instead of what the results name. Without
                 models, those of the metadata's `agent_model`.
 
@@ -254,6 +257,7 @@ class SyncArcAPI:
             metrics,
             score_scale,
             tags,
+            project,
             origin,
         ))
 
@@ -273,6 +277,7 @@ class SyncArcAPI:
         *,
         name: Optional[str] = None,
         tag: Optional[str] = None,
+        project: Optional[str] = None,
         since: Union[datetime, timedelta, str, None] = None,
         status: Optional[str] = None,
         model: Optional[str] = None,
@@ -290,6 +295,7 @@ class SyncArcAPI:
             name: only those whose name contains this text, in any case; if it has `*` or `?`, those whose
                 whole name matches it.
             tag: only those with this tag.
+            project: only those of this project.
             since: only those whose evaluation began then or later: a time, a duration before now, or a text
                 such as `2026-03-01` or `7d`.
             status: only those with this status.
@@ -304,6 +310,7 @@ class SyncArcAPI:
         return run(self._calls.list_simulations(
             name,
             tag,
+            project,
             since,
             status,
             {
@@ -474,6 +481,7 @@ class SyncArcAPI:
         metrics: Optional[Iterable[MetricDefinition]] = None,
         score_scale: Optional[float] = None,
         tags: Optional[Iterable[str]] = None,
+        project: Optional[str] = None,
     ) -> FileRecorded:
         """Records a file as a simulation, and completes it: results in the built-in format, or the log
         of another evaluation tool. The same file again is the same simulation, and stores nothing
@@ -495,6 +503,8 @@ class SyncArcAPI:
             score_scale: the highest value of the results' own score, whose lowest is 0;
                 also declared.
             tags: labels of 1 to 100 bytes; those that an existing simulation lacks are added.
+            project: the project that it belongs to. Default: the variable `ARC_PROJECT`, or at a service that
+                of the token, or `default`.
 
         Raises:
             ValidationError: if the file is not of its format, or has no results, or a metric is not
@@ -511,6 +521,7 @@ class SyncArcAPI:
             metrics,
             score_scale,
             tags,
+            project,
         ))
 
     def record_files(
@@ -525,6 +536,7 @@ class SyncArcAPI:
         metrics: Optional[Iterable[MetricDefinition]] = None,
         score_scale: Optional[float] = None,
         tags: Optional[Iterable[str]] = None,
+        project: Optional[str] = None,
         one_simulation: bool = False,
     ) -> FilesRecorded:
         """Records files, and folders with all folders in them. The files of one run are one simulation,
@@ -553,6 +565,7 @@ class SyncArcAPI:
             metrics,
             score_scale,
             tags,
+            project,
             one_simulation,
         ))
 

@@ -362,6 +362,8 @@ class SimulationStatus(TypedDict):
 
     simulation_id: str
     simulation_name: Optional[str]
+    #: The project that it belongs to.
+    project: str
     #: In order, each once.
     tags: list[str]
     config_version_id: str
@@ -557,6 +559,8 @@ class SimulationSummary(TypedDict):
     #: The beginning of the id that no other simulation's id has, of at least 8 characters.
     short_id: str
     simulation_name: Optional[str]
+    #: The project that it belongs to.
+    project: str
     #: In order, each once.
     tags: list[str]
     config_version_id: str
