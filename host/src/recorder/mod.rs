@@ -62,7 +62,7 @@ use crate::lock::lock;
 pub use crate::store::SimulationStart;
 use crate::store::{
     Annotation, ListedResults, MetricDefinition, NewAnnotation, NewSimulation, PlannedRow,
-    ResultList, Revision, Simulation, Store, check_tags,
+    ResultList, Revision, Simulation, Store, check_project, check_tags,
 };
 use plan::{Plan, Plans};
 pub(crate) use queue::LATER_REVISION_COUNTS;
@@ -258,6 +258,7 @@ impl Recorder {
     ) -> Result<(Simulation, Vec<Violation>)> {
         check_metrics(&new.start().metrics, new.start().score_scale)?;
         check_tags(&new.start().tags)?;
+        new.start().project.as_deref().map_or(Ok(()), check_project)?;
         self.make_ready().await?;
         let store = &self.shared.store;
         let started = store.start_simulation(new, &mut plan).await;
