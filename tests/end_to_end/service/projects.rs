@@ -129,7 +129,8 @@ fn every_path_with_every_token_stays_within_its_project() {
             let answer = send(method.clone(), &path, with(Some(of), needed), body.as_ref());
             let text = answer.text();
             // A result that has one revision has none to select.
-            let is_answered = [200, 400].contains(&answer.status) || text.contains("several revisions");
+            let is_answered =
+                [200, 400].contains(&answer.status) || text.contains("several revisions");
             assert!(is_answered, "{method} {path}: {text}");
         }
     }
