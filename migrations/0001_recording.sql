@@ -298,7 +298,7 @@ CREATE TABLE arc_recorder.documents (
     PRIMARY KEY (simulation_id, outcome_id, partition_time, part)
 );
 
--- What people and rules say about a result after it was recorded. Rows are only added. An annotation
+-- Notes and corrections of results, made after they were recorded. Rows are only added. An annotation
 -- belongs to the result with its key, in all its revisions, or, without a key, to its outcome; a changed
 -- score belongs to the outcome only. Of those about the same subject, the newest that is not undone is
 -- valid.

@@ -90,6 +90,7 @@
 
 #[cfg(feature = "service")]
 pub mod access;
+pub mod analysis;
 mod backoff;
 mod bindings;
 mod blocking;

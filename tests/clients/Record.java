@@ -44,7 +44,7 @@ final class Record {
         RecordingApi files = new RecordingApi(client);
         String name = "java.json";
         FileReport file =
-                files.recordFile(path.toFile(), name, null, null, null, null, null, null, null);
+                files.recordFile(path.toFile(), name, null, null, null, null, null, null, null, null);
         Map<String, Long> counts =
                 Map.of("stored", many.getStored(), "duplicate", many.getDuplicate());
         Map<String, Object> answer =

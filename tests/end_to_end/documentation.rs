@@ -350,16 +350,16 @@ fn commands_of_the_service() {
         println!("{}", shell.run(&script).ended(0).stdout);
     }
     // 240 from the file and three by hand; the same 240 twice as a stream are stored once, and once more as another
-    // simulation.
+    // simulation, and as one of a project.
     let recorded =
         "SELECT count(*) FROM arc_recorder.outcomes WHERE simulation_id::text LIKE '019ab%'";
     assert_eq!(database.count(recorded), 243);
     let log = "SELECT count(*) FROM arc_recorder.outcomes WHERE header_id IS NOT NULL";
     assert_eq!(database.count(log), 10);
-    assert_eq!(database.count("SELECT count(*) FROM arc_recorder.outcomes"), 483 + 10);
+    assert_eq!(database.count("SELECT count(*) FROM arc_recorder.outcomes"), 723 + 10);
     assert_eq!(
         database.count("SELECT count(*) FROM arc_recorder.simulations WHERE status = 'completed'"),
-        3
+        4
     );
     assert_eq!(
         database

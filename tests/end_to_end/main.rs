@@ -53,6 +53,7 @@
 
 mod clocks;
 mod command_line;
+mod comparison;
 mod component;
 mod connections;
 mod containers;

@@ -73,7 +73,7 @@ struct Model {
     made: Vec<Made>,
 }
 
-/// What is expected of one sample.
+/// The expected state of one sample.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Expected {
     score: u8,
@@ -378,7 +378,7 @@ fn a_person_reviews_a_run_with_commands() {
         let review = "1 invalidated, 1 restored, 1 scores changed, 1 failure classes changed";
         assert!(text.contains(review), "{text}");
 
-        // A list of simulations has the same score, and a table of outcomes what was said.
+        // A list of simulations has the same score, and a table of outcomes has the annotations.
         let listed = lines(program, &["simulations"]);
         let listed = listed.iter().find(|one| one["simulation_id"] == id).unwrap();
         assert_eq!(listed["overall_score"], json!(0.75));

@@ -79,6 +79,7 @@ COLUMNS = [
     "score_highest",
     "scores",
     "invalidation",
+    "annotations",
     "execution_time_ms",
     "model",
     "origin",
@@ -268,7 +269,7 @@ def test_a_service_returns_the_same_table(
                 inside = pyarrow.table(api.outcomes(**arguments))
                 outside = pyarrow.table(over.outcomes(**arguments))
                 # The JSON text can differ.
-                json = ["scores", "invalidation", "metrics", "warnings"]
+                json = ["scores", "invalidation", "annotations", "metrics", "warnings"]
                 assert outside.drop_columns(json).equals(inside.drop_columns(json))
 
 

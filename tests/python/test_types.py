@@ -63,6 +63,8 @@ from arc_recorder.types import (
     ItemVerdict,
     MetricDefinition,
     OutcomeList,
+    Annotation,
+    MissingTrial,
     Revision,
     SimulationLabels,
     SimulationList,
@@ -155,6 +157,10 @@ async def evaluate(url: Optional[str], results: list[dict[str, Any]]) -> None:
         assert_type(revisions, list[Revision])
         print([revision["outcome_id"] for revision in revisions if revision["counts"]])
         assert_type(await api.select_revision(simulation, 1, result_key="k"), list[Revision])
+        made = await api.annotate(simulation, [{"kind": "score", "outcome_id": "o", "value": 0.5}])
+        assert_type(made, list[Annotation])
+        print([one["author"] for one in await api.get_annotations(simulation, outcome_id="o")])
+        assert_type(await api.get_missing(simulation), list[MissingTrial])
         listed = await api.compare_results(simulation, ["o"], is_final=True)
         print(listed["superseded"] + listed["restored"], listed["selected"])
         table = await api.outcomes([simulation, uuid.UUID(simulation)], documents=True)

@@ -23,7 +23,7 @@ const FLOORS: &[&[&str]] = &[
     &["error"],
     &["extraction"],
     &["documents", "store"],
-    &["access", "database", "formats"],
+    &["access", "analysis", "database", "formats"],
     &["recorder"],
     &["spool"],
     &["runners", "wire"],

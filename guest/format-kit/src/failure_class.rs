@@ -12,7 +12,7 @@
 //! databases, browsers and package managers; and the statuses of HTTP (RFC 9110, RFC 6585).
 //!
 //! The order is from the certain to the likely: the limits and refusals of providers, what the agent did,
-//! what broke below it, and last the words that mostly occur in errors of configuration. The rule `bare`
+//! what broke below it, and last the phrases that mostly occur in errors of configuration. The rule `bare`
 //! is about errors of programs that do not show whose program it was; they stay undecided.
 
 use std::sync::{Arc, LazyLock};
@@ -41,7 +41,7 @@ pub enum Phase {
 
 /// A rule: its name, the class, and patterns of which one must match. A pattern is in lower case and
 /// matches after a space; one with a trailing space matches only before a space. `a … b` matches if `b`
-/// occurs soon after `a`, and `a|b` stands for either.
+/// occurs soon after `a`, and `a|b` means either.
 type Rule = (&'static str, FailureClass, &'static [&'static str]);
 
 #[rustfmt::skip]

@@ -1,5 +1,5 @@
-//! `arc-host annotate`, `invalidate`, `restore`, `annotations` and `missing`: what people and rules say
-//! about results, and which trials have no valid outcome.
+//! `arc-host annotate`, `invalidate`, `restore`, `annotations` and `missing`: annotations of results
+//! by people and rules, and the trials that have no valid outcome.
 
 use std::path::PathBuf;
 
@@ -36,14 +36,14 @@ pub(super) struct ResultOptions {
     trial: Option<i32>,
 }
 
-/// Why, and who says it.
+/// The reason and the author.
 #[derive(Debug, Args)]
 pub(super) struct AuthorOptions {
     /// Why.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
 
-    /// Who says it. Default: the user of this machine, or at a service the token.
+    /// The author. Default: the user of this machine, or at a service the token.
     #[arg(long, value_name = "NAME")]
     author: Option<String>,
 }
@@ -86,7 +86,7 @@ pub(super) struct Annotate {
     #[arg(long, value_name = "NAME", requires = "score")]
     metric: Option<String>,
 
-    /// Say whose failure it is: infrastructure, agent, scorer, harness or undecided.
+    /// Set whose failure it is: infrastructure, agent, scorer, harness or undecided.
     #[arg(long, value_name = "CLASS")]
     failure_class: Option<String>,
 
@@ -160,7 +160,7 @@ impl ResultOptions {
 }
 
 impl Annotate {
-    /// Returns what the annotation says.
+    /// Returns the kind and the value of the annotation.
     fn annotation(&self) -> NewAnnotation {
         let text = |text: &String| Value::String(text.clone());
         let (kind, value) = match (&self.note, &self.tag, &self.score, &self.failure_class) {

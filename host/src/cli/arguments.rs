@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use super::annotate::{Annotate, Annotations, Invalidate, Missing};
+use super::compare::{Compare, Gate};
 use super::completions::Completions;
 use super::component::Component;
 use super::export::Export;
@@ -98,6 +99,16 @@ pub(super) enum Command {
     Metrics(Metrics),
     /// Show or select which revisions of results count.
     Revisions(Revisions),
+    /// Compare runs with a baseline: which is better, and how sure it is.
+    ///
+    /// Scenarios are paired by id and content, and each counts once, however many trials it has. The
+    /// definitions are in docs/statistics.md.
+    Compare(Compare),
+    /// Decide whether a run is no worse than a baseline by more than a margin.
+    ///
+    /// The exit code is 0 if it passed, 1 if it regressed, 3 if the results do not decide it, and 2 if anything
+    /// kept it from judging.
+    Gate(Gate),
     /// Annotate results: notes, tags, other scores, failure classes.
     ///
     /// Nothing is overwritten: of the annotations about the same, the newest that is not undone counts.

@@ -26,6 +26,7 @@ const GROUPS: &[(&str, &[&str])] = &[
             "export",
         ],
     ),
+    ("Compare", &["compare", "gate"]),
     ("Review", &["annotate", "invalidate", "restore"]),
     ("Change recorded data", &["retry-rejected", "reextract", "fail", "cancel"]),
     ("Serve", &["serve", "token", "spool"]),
@@ -52,6 +53,11 @@ const EXAMPLES: &[(&[&str], &str)] = &[
         "arc-host run runner.wasm -- --trials 3\narc-host run --dir data --env MODEL=small runner.wasm",
     ),
     (&["revisions"], "arc-host revisions 0192f3c1-…\narc-host revisions 0192f3c1-… --use 1"),
+    (
+        &["compare"],
+        "arc-host compare before after\narc-host compare before after --metric judge --cluster repository\narc-host compare before after --markdown > comment.md",
+    ),
+    (&["gate"], "arc-host gate after --baseline before --margin 0.02"),
     (
         &["annotate"],
         "arc-host annotate nightly --scenario q17 --note 'the question has two answers'\narc-host annotate nightly --outcome 5d3a9e07-… --score 1 --reason 'the scorer is wrong'\narc-host annotate nightly --rules rules.json",

@@ -2,6 +2,7 @@
 
 mod annotate;
 mod arguments;
+mod compare;
 mod completions;
 mod component;
 mod connection;
@@ -92,7 +93,10 @@ pub fn main(program: Program, arguments: Vec<OsString>) -> u8 {
             Err(error) => fail(&error),
         };
     }
-    let parsed = help::command().try_get_matches_from(arguments).and_then(|matches| {
+    let command = help::command();
+    let is_command = |name: &&OsString| command.find_subcommand(name).is_some();
+    let is_gate = arguments.iter().skip(1).find(is_command).is_some_and(|name| name == "gate");
+    let parsed = command.try_get_matches_from(arguments).and_then(|matches| {
         let arguments = Arguments::from_arg_matches(&matches)?;
         visible_secrets::warn(&matches);
         Ok(arguments)
@@ -107,10 +111,10 @@ pub fn main(program: Program, arguments: Vec<OsString>) -> u8 {
             let _ = error.print();
             // Requested help is a success. After an invalid command line, nothing was done; clap's
             // own code for it, 2, means here that results were rejected.
-            return if error.use_stderr() {
-                CommandStatus::Incomplete
-            } else {
-                CommandStatus::Complete
+            return match (error.use_stderr(), is_gate) {
+                (true, true) => compare::NOT_JUDGED_STATUS,
+                (true, false) => CommandStatus::Incomplete,
+                (false, _) => CommandStatus::Complete,
             }
             .exit_code();
         }
@@ -160,6 +164,8 @@ async fn run(arguments: Arguments) -> Result<CommandStatus> {
         Command::Annotations(arguments) => {
             annotate::annotations(&global, arguments, &mut output).await
         }
+        Command::Compare(arguments) => compare::compare(&global, arguments, &mut output).await,
+        Command::Gate(arguments) => compare::gate(&global, arguments, &mut output).await,
         Command::Missing(arguments) => annotate::missing(&global, arguments, &mut output).await,
         Command::Outcomes(arguments) => {
             simulations::outcomes(&global, arguments, &mut output).await

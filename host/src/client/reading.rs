@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{Call, ServiceClient};
 use crate::error::{Error, Result};
-use crate::recorder::SimulationProgress;
+use crate::recorder::{ComparedRun, SimulationProgress};
 use crate::store::{
     Annotation, Attachments, Failure, Metrics, MissingTrial, OutcomeFilter, OutcomePage,
     Performance, RecordedOutcome, RejectedPage, Revision, SimulationFilter,
@@ -102,6 +102,20 @@ impl ServiceClient {
         let call = call.with("outcome_id", outcome_id);
         let AnnotationList { annotations } = self.json(call).await?;
         Ok(annotations)
+    }
+
+    /// Returns a recorded run as comparisons take it.
+    ///
+    /// # Errors
+    /// As [`ComparedRun::read`].
+    pub async fn compared_run(
+        &self,
+        simulation_id: Uuid,
+        metric: Option<&str>,
+        cluster: Option<&str>,
+    ) -> Result<ComparedRun> {
+        let call = Call::get(format!("v1/simulations/{simulation_id}/compared-run"));
+        self.json(call.with("metric", metric).with("cluster", cluster)).await
     }
 
     /// Returns the trials of a simulation that have no valid outcome.

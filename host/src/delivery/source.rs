@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::client::ServiceClient;
 use crate::error::Result;
 use crate::paging::{PAGE_ROWS, Page, Pages};
-use crate::recorder::SimulationProgress;
+use crate::recorder::{ComparedRun, SimulationProgress};
 use crate::store::{
     Annotation, Attachments, Failure, MissingTrial, OutcomeFilter, OutcomePage, Performance,
     RejectedPage, RejectedResult, Revision, SimulationFilter, Store,
@@ -122,6 +122,24 @@ impl Source {
         match self {
             Source::Database(store) => store.annotations(simulation_id, outcome_id).await,
             Source::Service(client) => client.annotations(simulation_id, outcome_id).await,
+        }
+    }
+
+    /// Returns a recorded run as comparisons take it.
+    ///
+    /// # Errors
+    /// As [`ComparedRun::read`].
+    pub async fn compared_run(
+        &self,
+        simulation_id: Uuid,
+        metric: Option<&str>,
+        cluster: Option<&str>,
+    ) -> Result<ComparedRun> {
+        match self {
+            Source::Database(store) => {
+                ComparedRun::read(store, simulation_id, metric, cluster).await
+            }
+            Source::Service(client) => client.compared_run(simulation_id, metric, cluster).await,
         }
     }
 

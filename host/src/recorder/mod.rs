@@ -3,6 +3,7 @@
 //! Every submission has a verdict of its own, in order; an invalid result never makes others fail. A
 //! verdict is returned after the commit.
 
+mod comparison;
 mod ending;
 mod group_commit;
 mod history;
@@ -30,6 +31,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use tokio::sync::{OnceCell, Semaphore};
 use uuid::Uuid;
 
+pub use comparison::ComparedRun;
 pub(crate) use plan::planned_row;
 pub use plan::{DEFINITION_CHANGED, PlanDigest};
 pub use progress::{
@@ -348,8 +350,8 @@ impl Recorder {
         Ok(revisions)
     }
 
-    /// Annotates results, and returns the annotations that were made. `author` is who makes those that
-    /// name nobody; the default is the user of the database.
+    /// Annotates results, and returns the annotations that were made. `author` is the author of those that
+    /// have none; the default is the user of the database.
     ///
     /// # Errors
     /// As [`Store::annotate`].
@@ -365,6 +367,20 @@ impl Recorder {
         // The list of simulations has the figures that were computed last.
         store.simulation_with_figures(simulation_id).await?;
         Ok(made)
+    }
+
+    /// Returns a recorded run as comparisons take it; see [`ComparedRun::read`].
+    ///
+    /// # Errors
+    /// As [`ComparedRun::read`].
+    pub async fn compared_run(
+        &self,
+        simulation_id: Uuid,
+        metric: Option<&str>,
+        cluster: Option<&str>,
+    ) -> Result<ComparedRun> {
+        self.make_ready().await?;
+        ComparedRun::read(&self.shared.store, simulation_id, metric, cluster).await
     }
 
     /// Compares a list of recorded results with those of their simulation: a result that the tool's

@@ -118,6 +118,9 @@ pub(super) async fn record_file_sent(
 ) -> Answer {
     check_type(request.headers())?;
     query.project = Caller::project_of(caller.as_deref(), query.project)?;
+    if let Some(simulation_id) = query.simulation_id {
+        app.require_project_or_new(caller.as_deref(), simulation_id).await?;
+    }
     let stop = StopOnDrop(Arc::default());
     let recording = record_sent(&app, query, request.into_body(), &stop);
     let mut recording = std::pin::pin!(recording);

@@ -199,6 +199,17 @@ pub(super) struct PageQuery {
     pub(super) cursor: Option<String>,
 }
 
+/// What of a run is compared.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ComparedRunQuery {
+    /// The metric. Default: the simulation's score.
+    pub(super) metric: Option<String>,
+    /// The field of the scenarios' definitions by which they form clusters.
+    pub(super) cluster: Option<String>,
+}
+
 /// Whose annotations.
 #[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]

@@ -45,6 +45,30 @@ impl App {
         simulation_id: Uuid,
     ) -> Result<(), Failure> {
         let Some(own) = caller.and_then(Caller::project) else { return Ok(()) };
+        match self.known_project(simulation_id).await? {
+            Some(known) if known == own => Ok(()),
+            _ => Err(no_simulation(own, simulation_id)),
+        }
+    }
+
+    /// The same for a simulation that the request creates if it does not exist.
+    ///
+    /// # Errors
+    /// If it exists in another project; if the database is unavailable and has never been asked.
+    pub(super) async fn require_project_or_new(
+        &self,
+        caller: Option<&Caller>,
+        simulation_id: Uuid,
+    ) -> Result<(), Failure> {
+        let Some(own) = caller.and_then(Caller::project) else { return Ok(()) };
+        match self.known_project(simulation_id).await? {
+            Some(known) if known != own => Err(no_simulation(own, simulation_id)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the project of a simulation, if it exists.
+    async fn known_project(&self, simulation_id: Uuid) -> Result<Option<String>, Failure> {
         let known = match self.projects.get(simulation_id) {
             Some(known) => Some(known),
             None => self.recorder.project_of(simulation_id).await?,
@@ -52,13 +76,14 @@ impl App {
         if let Some(known) = &known {
             self.projects.insert(simulation_id, known);
         }
-        if known.as_deref() == Some(own) {
-            return Ok(());
-        }
-        Err(Failure::new(
-            ProblemCode::NotFound,
-            format!("the project {own:?} has no simulation {simulation_id}"),
-        )
-        .hint("start it first, with a token of its project"))
+        Ok(known)
     }
+}
+
+fn no_simulation(project: &str, simulation_id: Uuid) -> Failure {
+    Failure::new(
+        ProblemCode::NotFound,
+        format!("the project {project:?} has no simulation {simulation_id}"),
+    )
+    .hint("start it first, with a token of its project")
 }

@@ -14,8 +14,8 @@ use super::guard::{Caller, StreamAuthorization};
 use super::long_answer::with_room;
 use super::observe::RequestId;
 use super::parameters::{
-    AnnotationQuery, LimitQuery, OutcomesQuery, PageQuery, Parameters, RangeQuery, SimulationId,
-    checked_limit, checked_scenario, wants_lines,
+    AnnotationQuery, ComparedRunQuery, LimitQuery, OutcomesQuery, PageQuery, Parameters,
+    RangeQuery, SimulationId, checked_limit, checked_scenario, wants_lines,
 };
 use crate::paging::{PAGE_ROWS, Pages};
 use crate::recorder::duration_hours;
@@ -183,7 +183,7 @@ pub(super) async fn list_revisions(
     turn.json(&RevisionList { revisions }).await
 }
 
-/// The annotations of a simulation's results: what people and rules say about them.
+/// The annotations of a simulation's results: notes and corrections by people and rules.
 #[utoipa::path(
     get, path = "/v1/simulations/{simulation_id}/annotations", tag = "reading",
     operation_id = "list_annotations",
@@ -220,6 +220,29 @@ pub(super) async fn list_missing(
     let turn = app.answers.turn().await;
     let missing = app.recorder.store().missing_trials(simulation_id).await?;
     turn.json(&MissingList { missing }).await
+}
+
+/// A run as comparisons take it: every planned trial with the attempt that counts, and the definition of the
+/// metric.
+#[utoipa::path(
+    get, path = "/v1/simulations/{simulation_id}/compared-run", tag = "reading",
+    operation_id = "compared_run",
+    params(SimulationId, ComparedRunQuery),
+    responses(
+        (status = 200, description = "The run", body = serde_json::Value),
+        (status = "default", description = "An error", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn compared_run(
+    State(app): State<SharedApp>,
+    SimulationId(simulation_id): SimulationId,
+    Parameters(query): Parameters<ComparedRunQuery>,
+) -> Answer {
+    let turn = app.answers.turn().await;
+    let ComparedRunQuery { metric, cluster } = query;
+    let run =
+        app.recorder.compared_run(simulation_id, metric.as_deref(), cluster.as_deref()).await?;
+    turn.json(&run).await
 }
 
 /// A page of the rejected results of a simulation, with their reasons.

@@ -101,6 +101,7 @@ fn queries() -> OpenApiRouter<SharedApp> {
         .routes(routes!(reading::list_revisions))
         .routes(routes!(reading::list_annotations))
         .routes(routes!(reading::list_missing))
+        .routes(routes!(reading::compared_run))
         .routes(routes!(reading::simulation_performance))
         .routes(routes!(reading::list_failures))
         .routes(routes!(reading::extract))

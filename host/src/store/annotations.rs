@@ -1,9 +1,9 @@
-//! Annotations: what people and rules say about a result after it was recorded.
+//! Annotations: notes and corrections of results by people and rules, made after recording.
 //!
 //! Rows are only added. An annotation belongs to the result with its key, in all revisions, or without a
 //! key to its outcome; a changed score belongs to the revision that it was made for. Of the annotations
-//! of one subject, the newest that is not undone is valid. The valid ones replace what was extracted
-//! wherever outcomes are read: see [`super::outcome_sql::reviews`].
+//! of one subject, the newest that is not undone is valid. The valid ones replace extracted
+//! values in every query of outcomes: see [`super::outcome_sql::reviews`].
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -35,11 +35,11 @@ const TEXT_BYTES: usize = 16 << 10;
 /// The longest name of an author, a tag or a metric, in bytes.
 const NAME_BYTES: usize = 512;
 
-/// What an annotation says.
+/// The kind of an annotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AnnotationKind {
-    /// A note in words.
+    /// A note.
     Note,
     /// A tag.
     Tag,
@@ -110,7 +110,7 @@ pub enum AnnotationState {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewAnnotation {
-    /// What it says.
+    /// Its kind.
     pub kind: AnnotationKind,
     /// Its id, so that a repeated request makes it once; the default is a new one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -136,7 +136,7 @@ pub struct NewAnnotation {
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Who says it. A service with tokens puts the token's name before it.
+    /// The author. A service with tokens puts the token's name before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
     /// The annotation that is undone.
@@ -168,7 +168,7 @@ impl NewAnnotation {
 pub struct Annotation {
     /// Its id; `None` for the mark with which the tool itself invalidated the result.
     pub annotation_id: Option<Uuid>,
-    /// What it says.
+    /// Its kind.
     pub kind: AnnotationKind,
     /// Whether it counts.
     pub state: AnnotationState,
@@ -186,7 +186,7 @@ pub struct Annotation {
     pub new_value: Option<Value>,
     /// Why.
     pub reason: Option<String>,
-    /// Who says it: a person, `rule:NAME`, or the author in the tool's own mark.
+    /// The author: a person, `rule:NAME`, or the author in the tool's own mark.
     pub author: String,
     /// When.
     pub annotated_at: Timestamp,
@@ -468,8 +468,8 @@ impl Store {
     }
 
     /// Makes annotations, all or none, and returns them. The figures of a simulation that has ended
-    /// become stale. An annotation whose id exists is not made again. `author` is who makes those that
-    /// name nobody; the default is the user of the database.
+    /// become stale. An annotation whose id exists is not made again. `author` is the author of those that
+    /// have none; the default is the user of the database.
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such simulation, result or annotation; [`Error::Invalid`] for
@@ -508,7 +508,7 @@ impl Store {
     }
 }
 
-/// Checks each annotation by itself.
+/// Checks each annotation.
 fn check(annotations: &[NewAnnotation]) -> Result<()> {
     if annotations.is_empty() || annotations.len() > MOST_ANNOTATIONS {
         let count = annotations.len();
@@ -692,7 +692,7 @@ fn resolve(
                 Some(id) => id,
                 None => identity::new_id(),
             };
-            // A repeated request returns what was made.
+            // A repeated request returns the annotation that exists.
             if let Some(same) = by_id.get(&annotation_id) {
                 made.push((*same).clone());
                 continue;

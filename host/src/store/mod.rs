@@ -5,6 +5,7 @@
 
 mod access_tokens;
 mod annotations;
+mod attempts;
 mod clock;
 mod column_type;
 mod columns;
@@ -61,6 +62,7 @@ pub use access_tokens::TokenRow;
 pub use annotations::{
     Annotation, AnnotationKind, AnnotationState, MOST_ANNOTATIONS, NewAnnotation, ReviewFigures,
 };
+pub use attempts::{Attempt, PlannedScenario};
 pub use clock::{DatabaseClock, ReceiptTime};
 pub use column_type::ColumnType;
 pub use connection::ConnectionSettings;

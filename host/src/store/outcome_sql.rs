@@ -4,7 +4,7 @@
 //! known ([`join_scale`]). Whether all scores of a simulation without a range are from 0 to 1 is known
 //! from an index that contains only the others.
 //!
-//! What annotations say replaces what was extracted wherever an outcome is read ([`reviews`]).
+//! Annotations replace extracted values in every query of outcomes ([`reviews`]).
 
 use super::statement::{TIME, by_layout};
 

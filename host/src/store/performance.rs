@@ -140,19 +140,27 @@ fn shortened(mut message: String) -> String {
 }
 
 fn failures_statement(limit: i64, project: Option<&str>) -> Statement {
-    Statement::new(format!(
+    let of_project = match project {
+        Some(_) => {
+            "AND simulation_id IN (
+                 SELECT simulation_id FROM arc_recorder.simulations WHERE project = $2)"
+        }
+        None => "",
+    };
+    let statement = Statement::new(format!(
         "SELECT outcome_id, simulation_id, scenario_id, execution_time, status, error_code,
              error_category, pg_catalog.left(modal_call_id, 512),
              pg_catalog.left(error_message, 1001), model, failure_class, failure_rule, result_key
          FROM arc_recorder.outcomes AS outcome
-         WHERE status <> 'success' AND {}
-             AND ($2::text IS NULL OR simulation_id IN (
-                 SELECT simulation_id FROM arc_recorder.simulations WHERE project = $2))
+         WHERE status <> 'success' AND {} {of_project}
          ORDER BY execution_time DESC, outcome_id LIMIT $1",
         is_current_anywhere("outcome")
     ))
-    .with(limit)
-    .with(project.map(str::to_owned))
+    .with(limit);
+    match project {
+        Some(project) => statement.with(project.to_owned()),
+        None => statement,
+    }
 }
 
 impl Store {

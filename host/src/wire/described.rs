@@ -872,7 +872,7 @@ describe! {
 }
 
 describe! {
-    /// What an annotation says.
+    /// The kind of an annotation.
     #[serde(rename_all = "snake_case")]
     enum AnnotationKind of store {
         Note,
@@ -901,7 +901,7 @@ describe! {
     /// An annotation to be made. It names its result by `outcome_id`, by `result_key`, or by
     /// `scenario_id`, without `trial` for all its trials; an undo has `undoes` instead.
     struct NewAnnotation of store {
-        /// What it says.
+        /// Its kind.
         kind: store::AnnotationKind,
         /// Its id, so that a repeated request makes it once; the default is a new one.
         annotation_id: Option<Uuid>,
@@ -919,7 +919,7 @@ describe! {
         metric: Option<String>,
         /// Why.
         reason: Option<String>,
-        /// Who says it. A service with tokens puts the token's name before it.
+        /// The author. A service with tokens puts the token's name before it.
         author: Option<String>,
         /// The annotation that is undone.
         undoes: Option<Uuid>,
@@ -931,7 +931,7 @@ describe! {
     struct Annotation of store {
         /// Its id; null for the mark with which the tool itself invalidated the result.
         annotation_id: Option<Uuid>,
-        /// What it says.
+        /// Its kind.
         kind: store::AnnotationKind,
         /// Whether it counts.
         state: store::AnnotationState,
@@ -949,7 +949,7 @@ describe! {
         new_value: Option<serde_json::Value>,
         /// Why.
         reason: Option<String>,
-        /// Who says it: a person, `rule:NAME`, or the author in the tool's own mark.
+        /// The author: a person, `rule:NAME`, or the author in the tool's own mark.
         author: String,
         /// When.
         annotated_at: Timestamp,

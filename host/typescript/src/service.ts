@@ -207,7 +207,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The annotations of a simulation's results: what people and rules say about them. */
+        /** The annotations of a simulation's results: notes and corrections by people and rules. */
         get: operations["list_annotations"];
         put?: never;
         /**
@@ -234,6 +234,26 @@ export interface paths {
         put?: never;
         /** Mark a simulation as stopped on purpose. */
         post: operations["cancel_simulation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/simulations/{simulation_id}/compared-run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A run as comparisons take it: every planned trial with the attempt that counts, and the definition of the
+         *     metric.
+         */
+        get: operations["compared_run"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -615,9 +635,9 @@ export interface components {
              * @description Its id; null for the mark with which the tool itself invalidated the result.
              */
             annotation_id?: string | null;
-            /** @description Who says it: a person, `rule:NAME`, or the author in the tool's own mark. */
+            /** @description The author: a person, `rule:NAME`, or the author in the tool's own mark. */
             author: string;
-            /** @description What it says. */
+            /** @description Its kind. */
             kind: components["schemas"]["AnnotationKind"];
             /** @description The metric of the score. */
             metric?: string | null;
@@ -645,7 +665,7 @@ export interface components {
             undoes?: string | null;
         };
         /**
-         * @description What an annotation says.
+         * @description The kind of an annotation.
          * @enum {string}
          */
         AnnotationKind: "note" | "tag" | "invalidate" | "restore" | "score" | "failure_class" | "undo";
@@ -1158,9 +1178,9 @@ export interface components {
              * @description Its id, so that a repeated request makes it once; the default is a new one.
              */
             annotation_id?: string | null;
-            /** @description Who says it. A service with tokens puts the token's name before it. */
+            /** @description The author. A service with tokens puts the token's name before it. */
             author?: string | null;
-            /** @description What it says. */
+            /** @description Its kind. */
             kind: components["schemas"]["AnnotationKind"];
             /** @description The metric of the score; the default is that of the result's own score. */
             metric?: string | null;
@@ -1927,6 +1947,8 @@ export interface components {
              * @description The percentage of completed scenarios, from 0 to 100.
              */
             progress_percentage: number;
+            /** @description The project that it belongs to. */
+            project: string;
             reconciliation?: components["schemas"]["Reconciliation"] | null;
             /**
              * Format: int64
@@ -2065,6 +2087,8 @@ export interface components {
              * @description How many scenarios the plan has.
              */
             planned_scenarios: number;
+            /** @description The project that it belongs to. */
+            project: string;
             /** @description The name of its figure, such as `accuracy`; `mean` for a computed one. */
             score_figure?: string | null;
             /** @description The metric of that score. */
@@ -2265,6 +2289,8 @@ export interface components {
              *     another plan is a conflict.
              */
             plan_may_grow?: boolean;
+            /** @description The project that it belongs to; if absent, that of the token, or else `default`. */
+            project?: string | null;
             /**
              * Format: int32
              * @description How many sandboxes run at once.
@@ -2697,6 +2723,8 @@ export interface operations {
                  *     The metric with the empty name is the score of each result.
                  */
                 metrics?: string;
+                /** @description The project that it belongs to; if absent, that of the token, or else `default`. */
+                project?: string;
                 /** @description The highest value of the results' own score, whose lowest is 0. */
                 score_scale?: number;
                 /**
@@ -2819,6 +2847,8 @@ export interface operations {
                  *     matches it.
                  */
                 name?: string;
+                /** @description Only those of this project. */
+                project?: string;
                 /** @description Only those whose provider contains this text, in any case, as `name`. */
                 provider?: string;
                 /**
@@ -3048,6 +3078,43 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SimulationEnded"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    compared_run: {
+        parameters: {
+            query?: {
+                /** @description The field of the scenarios' definitions by which they form clusters. */
+                cluster?: string;
+                /** @description The metric. Default: the simulation's score. */
+                metric?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The simulation's id, a unique prefix of it, its name, or `latest` */
+                simulation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The run */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
                 };
             };
             /** @description An error */

@@ -204,12 +204,12 @@ fn every_path_with_every_token_stays_within_its_project() {
     assert_ne!(ids[0], ids[1], "the same file in two projects is two simulations");
     assert_eq!(upload(red, "").has(200).json()["simulation_id"], ids[0]);
     let into = format!("&simulation_id={}", ids[1].as_str().unwrap());
-    upload(red, &into).has_problem(409, "conflict");
+    upload(red, &into).has_problem(404, "not_found");
     upload(red, "&project=blue").has_problem(403, "forbidden");
 
     // The spool has entries of all projects.
     for (project, expected) in [(None, 200), (Some("red"), 403)] {
-        let spool = send(Method::GET, "/v1/spool", with(project, "admin"), None);
+        let spool = send(Method::GET, "/v1/spool/entries", with(project, "admin"), None);
         assert_eq!(spool.status, expected, "{}", spool.text());
     }
 }

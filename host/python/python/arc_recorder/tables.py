@@ -37,8 +37,8 @@ class OutcomeTable:
     `pandas.DataFrame.from_arrow(table)`, DuckDB. None of them is required otherwise.
 
     The columns are `simulation_id` and the fields of an outcome. Ids are text; `execution_time` and
-    `received_at` are times in UTC with microseconds; `scores`, `invalidation`, `metrics` and `warnings`
-    are JSON as text; a field that an outcome does not have is null.
+    `received_at` are times in UTC with microseconds; `scores`, `invalidation`, `annotations`, `metrics` and
+    `warnings` are JSON as text; a field that an outcome does not have is null.
 
     A table that is printed, or is the last value of a notebook's cell, shows its first 20 rows.
     """

@@ -507,7 +507,7 @@ class ScenarioOutcome(TypedDict):
     scores: list[Score]
     #: The mark that the result does not count; `None` if it counts.
     invalidation: Optional[Invalidation]
-    #: The annotations that count: kind, author, at, and where there are any reason, metric, old_value and
+    #: The annotations that count: kind, author, at, and if they exist reason, metric, old_value and
     #: new_value; `None` without annotations.
     annotations: Optional[list[dict[str, Any]]]
     execution_time_ms: float
@@ -682,7 +682,7 @@ class NewAnnotation(TypedDict, total=False):
     #: The metric of the score; the default is that of the result's own score.
     metric: str
     reason: str
-    #: Who says it. A service with tokens puts the token's name before it.
+    #: The author. A service with tokens puts the token's name before it.
     author: str
     #: The annotation that is undone.
     undoes: str

@@ -113,7 +113,7 @@ impl<C: GenericClient> Session<C> {
         &self.pending
     }
 
-    /// Whether a COPY was refused or given up at its start. tokio-postgres then sends a second end of
+    /// Whether a COPY was refused or abandoned at its start. tokio-postgres then sends a second end of
     /// the statement, and its answer is taken for that of a later one: the connection must be closed.
     pub(super) fn is_out_of_step(&self) -> bool {
         self.out_of_step.load(Ordering::Relaxed)
