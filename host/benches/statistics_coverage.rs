@@ -26,7 +26,7 @@ const GATE_SIMULATIONS: usize = 10_000;
 /// For how many pairs of runs the limits of a gate's shares are.
 const LIMIT_SIMULATIONS: usize = 2_000;
 
-/// How many Monte-Carlo errors a simulated share may be off.
+/// How many Monte-Carlo errors a simulated share is allowed to be off.
 const ERRORS: f64 = 3.0;
 
 /// Draws a value of a distribution.

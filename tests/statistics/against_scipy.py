@@ -253,7 +253,7 @@ def run_figures(own, run, table):
         between = np.var([one.mean() for one in repeated], ddof=1) - within * np.mean([1 / len(one) for one in repeated])
         between = max(0.0, float(between))
         check("flakiness: between", own["flakiness"]["between_variance"], between)
-        # Where the two variances cancel, rounding decides.
+        # If the two variances cancel, rounding decides.
         expected = within / (within + between) if within + between > 1e-12 else own["flakiness"]["flakiness"]
         check("flakiness", own["flakiness"]["flakiness"], expected)
 

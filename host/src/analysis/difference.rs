@@ -16,7 +16,7 @@ use super::sign_flip::sign_flip_test;
 use super::summary::ScenarioSummary;
 
 /// The difference of the means over the scenarios that both runs have: the candidate's minus the baseline's,
-/// whichever direction is better.
+/// in both directions of the metric.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Difference {
     /// The baseline's mean over the scenarios of both runs.
@@ -50,7 +50,7 @@ pub struct Difference {
 pub struct Test {
     /// The test.
     pub method: TestMethod,
-    /// The probability of a difference at least as large if there is none.
+    /// The probability of a difference at least as large without a real one.
     pub p_value: f64,
     /// The same, corrected for the number of comparisons that were looked at.
     pub adjusted_p_value: f64,
@@ -87,7 +87,7 @@ pub(super) fn differences<'a>(
 }
 
 impl Difference {
-    /// Compares a value of the scenarios, without a test; `None` if no scenario has it in both runs.
+    /// Compares a value of the scenarios, without a test; `None` if it is unknown for all scenarios of both runs.
     pub(super) fn of(
         pairs: &[Pair<'_>],
         value: impl Fn(&ScenarioSummary<'_>) -> Option<f64> + Copy,

@@ -87,7 +87,7 @@ fn metric_text(metric: &Metric) -> String {
     format!("{} ({direction} is better)", metric.name)
 }
 
-/// Returns the smallest difference that runs of this size can show, unless the verdict has it.
+/// Returns the smallest difference that runs of this size can show, unless the verdict names it.
 fn size_note(report: &ComparisonReport, candidate: &RunComparison) -> Option<String> {
     let is_decided = matches!(candidate.verdict.answer, Answer::Better | Answer::Worse);
     let smallest = candidate.power.filter(|_| is_decided)?.smallest_difference?;
@@ -144,9 +144,9 @@ fn candidate_blocks(report: &ComparisonReport, candidate: &RunComparison) -> Vec
         Block::Heading(format!("Scenarios of {name} and {baseline}")),
         Block::Table(denominator_table(report, candidate)),
     ];
-    let mut list = |word: &str, listed: &[ScenarioDifference]| {
+    let mut list = |noun: &str, listed: &[ScenarioDifference]| {
         if !listed.is_empty() {
-            blocks.push(Block::Heading(format!("{} {word}", count(listed.len(), "scenario"))));
+            blocks.push(Block::Heading(format!("{} {noun}", count(listed.len(), "scenario"))));
             blocks.push(Block::Table(scenario_table(listed, baseline, name, &style)));
             blocks.extend(rest(listed.len(), LISTED_SCENARIOS, "scenario").map(Block::Paragraph));
         }
@@ -346,7 +346,7 @@ fn candidate_notes(report: &ComparisonReport, candidate: &RunComparison) -> Vec<
     let unverified = candidate.denominators.content_not_verified;
     if unverified > 0 {
         notes.push(format!(
-            "{} of {name} and {baseline} were paired by id alone, because their content was not recorded.",
+            "{} of {name} and {baseline} were paired by id only, because their content was not recorded.",
             count(unverified, "scenario")
         ));
     }

@@ -17,7 +17,7 @@ use crate::store::MetricKind;
 /// With fewer passes or failures than this, counted in effective results, Wilson's interval is approximate.
 const MIN_PASSES_AND_FAILURES: f64 = 5.0;
 
-/// The figures of one run. What has no score, was invalidated, failed by infrastructure or is missing is counted,
+/// The figures of one run. A trial that has no score, was invalidated, failed by infrastructure or is missing is counted,
 /// and is in no mean.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RunFigures {

@@ -241,7 +241,7 @@ impl GateInterval {
         Some(GateInterval { difference, spread, interval, is_widened })
     }
 
-    /// Decides by the interval alone.
+    /// Decides by the interval, without the test.
     pub fn decision(&self, metric: &Metric, margin: f64) -> Decision {
         // From the view of a metric of which higher values are better.
         let [low, high] = match metric.higher_is_better {

@@ -49,7 +49,7 @@ fn row_line(row: &[String]) -> String {
     format!("| {} |", cells.join(" | "))
 }
 
-/// Escapes what has a meaning in Markdown, so that names stay as they are.
+/// Escapes the characters of Markdown, so that names stay as they are.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for one in text.chars() {

@@ -1,8 +1,8 @@
 //! The statistics of runs and of comparisons: no database, no network, no files.
 //!
 //! Each figure first takes the mean over a scenario's trials and then goes over scenarios: trials are never
-//! rows. Every list is put in order first, so that the same results have the same report in whatever order they
-//! come.
+//! rows. Every list is put in order first, so that the same results have the same report in any
+//! order.
 //!
 //! - [`RunFigures`]: the score of one run with its interval, pass@k and pass^k, flakiness, cost and time.
 //! - [`compare`]: a baseline with its candidates, over the scenarios that both have.

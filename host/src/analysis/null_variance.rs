@@ -1,8 +1,8 @@
-//! The variance that a scenario's difference would have if its mean were a given one.
+//! The variance that a scenario's difference would have if its mean were another one.
 
 use super::sample::Sample;
 
-/// With so many units that differ, the variance is estimated from them.
+/// From this number of units that differ, the variance is estimated from them.
 pub(super) const MIN_DIFFERENT_UNITS: usize = 20;
 
 /// How much scenarios differ, as if each difference were 0 or of one size.

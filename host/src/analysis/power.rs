@@ -43,7 +43,7 @@ pub struct Power {
     pub typical_size: Option<f64>,
     /// The mean of the absolute differences.
     pub mean_size: f64,
-    /// How many scenarios or clusters differ. Fewer than 20 say little about the variance, and the smallest
+    /// How many scenarios or clusters differ. Fewer than 20 show little of the variance, and the smallest
     /// difference is then that of a test with the variance that the scores would have under it.
     pub different_units: usize,
 }

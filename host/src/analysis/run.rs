@@ -38,7 +38,7 @@ pub struct Scenario {
 pub struct Trial {
     /// What became of it.
     pub state: TrialState,
-    /// The score. One that is not finite is none.
+    /// The score. A score that is not finite does not count.
     pub score: Option<f64>,
     /// The cost in US dollars.
     pub cost_usd: Option<f64>,

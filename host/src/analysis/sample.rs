@@ -38,7 +38,7 @@ pub struct Spread {
     pub degrees_of_freedom: f64,
 }
 
-/// What is flipped or resampled as a whole: a scenario, or a cluster of them.
+/// A unit that is flipped or resampled as a whole: a scenario, or a cluster of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Unit {
     /// The sum of the values.

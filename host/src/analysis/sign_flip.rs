@@ -12,7 +12,7 @@ const FLIPS: [u64; 2] = [100_000, 10_000];
 /// Up to this many units, there are many flips.
 const MAX_UNITS_OF_MANY_FLIPS: usize = 1_000;
 
-/// So many units have a table of the sums of all their signs, so that one addition flips them all.
+/// At most this number of units has a table of the sums of all their signs, so that one addition flips them all.
 const UNITS_OF_TABLE: usize = 8;
 
 /// How many tables one random number chooses from.

@@ -8,7 +8,7 @@ use super::options::{NotScoredPolicy, Options};
 use super::pass_rates::Passes;
 use super::run::{Run, Scenario, Trial, TrialState};
 
-/// A run with the means over the trials of its scenarios. Whatever the order of scenarios, trials and tags, it is
+/// A run with the means over the trials of its scenarios. For any order of scenarios, trials and tags, it is
 /// the same.
 #[derive(Clone, Debug)]
 pub(super) struct RunSummary<'a> {

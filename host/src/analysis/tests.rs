@@ -354,7 +354,7 @@ fn a_gate_that_is_not_decided_names_what_would_decide_it() {
     assert!(
         report.text.starts_with("Not decided whether B is worse than A by more than 2.0 points")
     );
-    // With so many, it is decided.
+    // With that number, it is decided.
     let distance = report.difference + report.margin;
     let power = report.report.candidates[0].power.unwrap();
     assert_eq!(power.scenarios_needed(distance).unwrap(), more + 100);

@@ -45,7 +45,7 @@ fn text(blocks: &[Block]) -> String {
     lines.join("\n")
 }
 
-/// Breaks a paragraph into lines between its words. A longer word has a line of its own.
+/// Breaks a paragraph into lines at its spaces. A longer part has a line of its own.
 fn wrapped(paragraph: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
@@ -151,7 +151,7 @@ mod tests {
         let report =
             compare(&baseline, &[candidate], &Metric::binary("correct"), &options).unwrap();
         let text = report.to_text();
-        // Only a word that is longer has a longer line.
+        // Only a part that is longer has a longer line.
         let long = text.lines().filter(|line| line.chars().count() > WIDTH);
         assert_eq!(long.filter(|line| line.contains(' ')).count(), 0, "{text}");
         assert!(text.contains("123,4"), "{text}");

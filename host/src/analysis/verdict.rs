@@ -41,7 +41,7 @@ pub enum Answer {
 
 impl Verdict {
     /// Reads a comparison. A difference is shown if its interval does not contain 0 and the exact test, corrected
-    /// for the number of candidates, agrees: with few scenarios that differ, the interval alone is too short.
+    /// for the number of candidates, agrees: with few scenarios that differ, the interval without the test is too short.
     pub(super) fn of(
         comparison: &RunComparison,
         baseline: &str,
@@ -103,8 +103,8 @@ impl VerdictText<'_> {
         let (candidate, baseline) = (self.candidate, self.baseline);
         match answer {
             Answer::Better | Answer::Worse => {
-                let word = if self.is_better { "better" } else { "worse" };
-                format!("{candidate} is {word} than {baseline} by {}.", self.effect(true))
+                let answer_text = if self.is_better { "better" } else { "worse" };
+                format!("{candidate} is {answer_text} than {baseline} by {}.", self.effect(true))
             }
             Answer::NotDecided => format!(
                 "It is not decided whether {candidate} is better or worse than {baseline}: {}.{}{}",
@@ -144,7 +144,7 @@ impl VerdictText<'_> {
         format!("{size} ({}{bounds}), over {scenarios} that both have", self.interval_name())
     }
 
-    /// What was seen, without a claim.
+    /// The observed difference, without a claim.
     fn observed(&self) -> String {
         match self.difference.difference {
             0.0 => format!("the mean scores are the same{}", self.bounds_of_none()),

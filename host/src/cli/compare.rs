@@ -21,7 +21,7 @@ pub(super) const NOT_JUDGED_STATUS: CommandStatus = CommandStatus::Exit(NOT_JUDG
 /// The exit code of a gate whose interval decides nothing.
 const NOT_DECIDED: u8 = 3;
 
-/// What is compared, and how.
+/// The options of a comparison.
 #[derive(Debug, Args)]
 pub(super) struct ComparisonOptions {
     /// The metric. Default: the score of the baseline.
