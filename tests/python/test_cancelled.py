@@ -139,7 +139,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 #: Records without closing the recorder; the second argument selects what interrupts it.
 PROGRAM = """
-import asyncio, os, signal, sys, threading
+import asyncio, os, signal, sys, threading, time
 from arc_recorder import create_arc_api, create_sync_arc_api
 
 url, how, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
@@ -169,7 +169,9 @@ else:
     threading.Thread(target=press).start()
     try:
         api.record_batch(simulation_id, results)
-        signal.pause()
+        # Not signal.pause(): it misses a signal that comes just before it.
+        while True:
+            time.sleep(0.01)
     except KeyboardInterrupt:
         print("interrupted", flush=True)
 """

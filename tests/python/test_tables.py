@@ -178,7 +178,7 @@ from arc_recorder import create_sync_arc_api
 with create_sync_arc_api(sys.argv[1]) as api:
     table = api.outcomes(sys.argv[2])
 frame = table.to_polars()
-assert frame.shape == (2, 38), frame.shape
+assert frame.shape == (2, 39), frame.shape
 assert frame["scores"].to_list()[0] == '[{"name": "reliability_score", "value": 1}]'
 assert frame["scenario_id"].to_list() == ["a", "b"]
 assert frame["tokens_used"].sum() == 1 << 41
